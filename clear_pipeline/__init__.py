@@ -1,0 +1,1 @@
+"""The room that knows all others: recipes, report and the `clear-unlearning` command."""
