@@ -1,0 +1,217 @@
+"""`clear-unlearning`: the command line over the recipes. Flags are TRL's: snake_case, `--config x.yaml` under them.
+
+Errors of the user end with one line that says what to do, and exit code 2.
+"""
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from rich.console import Console
+
+# What a user can mend. Anything else is a defect of ours and shows its traceback.
+USER_ERRORS = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError, FloatingPointError)
+NO_SPACE = 28  # errno.ENOSPC
+
+
+@dataclass
+class UnlearnArguments:
+    """The method."""
+
+    method: str = field(default="", metadata={"help": "A key of METHODS."})
+
+
+@dataclass
+class EvaluateArguments:
+    """How a model is scored."""
+
+    output: str = field(default="", metadata={"help": "Folder of the log."})
+    max_examples: int | None = field(default=None, metadata={"help": "Score the first rows of each task alone."})
+    batch_size: int = field(default=16, metadata={"help": "Examples at a time; each brings all its answers."})
+    seed: int = field(default=0, metadata={"help": "Draws the caption question of each row."})
+
+
+def demo(argv: Sequence[str]) -> None:
+    """Runs the whole benchmark on small data."""
+    parser = argparse.ArgumentParser("clear-unlearning demo", description=demo.__doc__)
+    parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="folder of the run (%(default)s)")
+    parser.add_argument("--corpus", default="mini", help="mini, or tofu with --tofu_dir (%(default)s)")
+    parser.add_argument("--tofu_dir", type=Path, help="folder with TOFU's texts (qa.jsonl, ...)")
+    parser.add_argument("--methods", help="names with commas (the four of the demo)")
+    parser.add_argument("--forget", default="forget10", help="forget01, forget05 or forget10 (%(default)s)")
+    parser.add_argument("--seed", type=int, default=0, help="of corpus, models and training (%(default)s)")
+    parser.add_argument("--persons", type=int, default=40, help="fictitious people (%(default)s)")
+    parser.add_argument("--photos", type=int, default=8, help="photos of each (%(default)s)")
+    options = parser.parse_args(argv)
+    from .demo import DEMO_METHODS, DemoArguments, run_demo
+    from .scores import report_table
+
+    methods = tuple(options.methods.split(",")) if options.methods else DEMO_METHODS
+    arguments = DemoArguments(**{**vars(options), "methods": methods})
+    console = Console()
+    report = run_demo(arguments, console)
+    console.print(report_table(report))
+    console.print(f"report: {options.output / 'report.html'} (also report.md, report.json)")
+
+
+def finetune(argv: Sequence[str]) -> None:
+    """Fine-tunes a model: on full+tofu it becomes the original, on retain90+tofu the gold model."""
+    from trl import ModelConfig, TrlParser
+
+    from trainers.retain_finetune import RetainFinetuneConfig
+
+    from .recipes import DataArguments, FinetuneArguments
+    from .recipes import finetune as run
+
+    parser = TrlParser((FinetuneArguments, DataArguments, ModelConfig, RetainFinetuneConfig))  # type: ignore[arg-type]
+    arguments, data, model, training = parser.parse_args_and_config(list(argv))
+    folder = _output(training.output_dir, "--output_dir")
+    run(folder, model, data, arguments, training)
+    print(f"model: {folder}")
+
+
+def unlearn(argv: Sequence[str]) -> None:
+    """Makes the original model forget, by one method."""
+    from trl import ModelConfig, TrlParser
+
+    from trainers import METHODS
+
+    from .recipes import DataArguments
+    from .recipes import unlearn as run
+
+    method = _method(argv)
+    if method not in METHODS:
+        raise ValueError(f"unknown method {method!r}; choose one by --method: {', '.join(METHODS)}")
+    parser = TrlParser((UnlearnArguments, DataArguments, ModelConfig, METHODS[method][1]))  # type: ignore[arg-type]
+    _, data, model, training = parser.parse_args_and_config(list(argv))
+    folder = _output(training.output_dir, "--output_dir")
+    run(folder, method, model, data, training)
+    print(f"model: {folder}")
+
+
+def evaluate(argv: Sequence[str]) -> None:
+    """Scores a model and writes its log."""
+    from trl import ModelConfig, TrlParser
+
+    from .recipes import DataArguments
+    from .recipes import evaluate as run
+
+    parser = TrlParser((EvaluateArguments, DataArguments, ModelConfig))  # type: ignore[arg-type]
+    arguments, data, model = parser.parse_args_and_config(list(argv))
+    folder = _output(arguments.output, "--output")
+    from tqdm.auto import tqdm
+
+    with tqdm(unit="row", disable=None) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        run(
+            folder,
+            model,
+            data,
+            seed=arguments.seed,
+            max_examples=arguments.max_examples,
+            batch_size=arguments.batch_size,
+            progress=progress,
+        )
+    print(f"log: {folder}")
+
+
+def score(argv: Sequence[str]) -> None:
+    """Prints the numbers of a log."""
+    parser = argparse.ArgumentParser("clear-unlearning score", description=score.__doc__)
+    parser.add_argument("log", type=Path, help="log file, or the folder that holds it")
+    parser.add_argument("--gold", type=Path, help="log of the gold model, for forget quality")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(argv)
+    from .scores import score_log, scores_table
+
+    scores = score_log(options.log, options.gold)
+    if options.json:
+        print(json.dumps(scores, indent=2, allow_nan=False))
+    else:
+        Console().print(scores_table(scores))
+
+
+def report(argv: Sequence[str]) -> None:
+    """Writes the report of a demo's folder again, from its logs."""
+    parser = argparse.ArgumentParser("clear-unlearning report", description=report.__doc__)
+    parser.add_argument("folder", type=Path, help="folder of a finished demo")
+    options = parser.parse_args(argv)
+    from .demo import report_of
+    from .scores import report_table
+
+    Console().print(report_table(report_of(options.folder)))
+    print(f"report: {options.folder / 'report.html'}")
+
+
+COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
+    "demo": demo,
+    "finetune": finetune,
+    "unlearn": unlearn,
+    "evaluate": evaluate,
+    "score": score,
+    "report": report,
+}
+
+
+def _method(argv: Sequence[str]) -> str:
+    """The method's name, from the command line or the YAML file: the other flags depend on it."""
+    parser = argparse.ArgumentParser(add_help=False)
+    parser.add_argument("--method")
+    parser.add_argument("--config", type=Path)
+    options, _ = parser.parse_known_args(argv)
+    if options.method is None and options.config is not None:
+        import yaml
+
+        content = yaml.safe_load(options.config.read_text())
+        return str(content.get("method", "")) if isinstance(content, dict) else ""
+    return options.method or ""
+
+
+def _output(folder: str | None, flag: str) -> Path:
+    if not folder:
+        raise ValueError(f"name an output folder: {flag} FOLDER")
+    return Path(folder)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns the exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] in ("-h", "--help"):
+        print("usage: clear-unlearning COMMAND [--help]\n")
+        for name, command in COMMANDS.items():
+            print(f"  {name:<10} {command.__doc__}")
+        return 0 if argv else 2
+    if argv[0] not in COMMANDS:
+        print(f"error: unknown command {argv[0]!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)
+        return 2
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        COMMANDS[argv[0]](argv[1:])
+    except USER_ERRORS as error:
+        return _fail(error)
+    except OSError as error:
+        if error.errno != NO_SPACE:
+            raise
+        return _fail(error)
+    except KeyboardInterrupt:
+        print("interrupted: the same command goes on from here", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _fail(error: BaseException) -> int:
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    print(f"error: {' '.join(str(error).split())}{notes}", file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,189 @@
+"""Examples become tensors: prompt by the model's own processor and chat template, answer with its mask.
+
+Prompt and answer are tokenised as one text and split where the prompt ends, so that the tokens are those of the chat
+template. The answer is scored up to and including its end token: the template's end of turn, or the tokenizer's EOS
+where the template writes none.
+"""
+
+import functools
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import PreTrainedTokenizerBase, ProcessorMixin
+
+from .tasks import Example
+
+IGNORE = -100  # label of a position that is not scored
+Batch = dict[str, torch.Tensor]
+
+
+class Encoder:
+    """Encodes examples for one model.
+
+    Args:
+        processor: The model's processor, or the tokenizer of a text model.
+
+    Raises:
+        ValueError: If there is no chat template.
+    """
+
+    def __init__(self, processor: ProcessorMixin | PreTrainedTokenizerBase) -> None:
+        self.processor: Any = processor
+        self.tokenizer: Any = processor if isinstance(processor, PreTrainedTokenizerBase) else processor.tokenizer
+        self.has_images = not isinstance(processor, PreTrainedTokenizerBase)
+        if not processor.chat_template:
+            raise ValueError("the model's processor has no chat template; add one to its folder (chat_template.jinja)")
+        # The same questions come back again and again: rendering them is the slow part of a small batch.
+        self._prompt_text = functools.lru_cache(maxsize=100_000)(self._render_prompt)
+        self.answer_ids = functools.lru_cache(maxsize=100_000)(self._answer_ids)
+
+    def _content(self, question: str, with_image: bool) -> Any:
+        if not self.has_images:
+            return question
+        return [*([{"type": "image"}] if with_image else []), {"type": "text", "text": question}]
+
+    def _render_prompt(self, question: str, with_image: bool) -> str:
+        if with_image and not self.has_images:
+            raise ValueError("this is a text model: it cannot take a question with an image")
+        messages = [{"role": "user", "content": self._content(question, with_image)}]
+        return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+
+    def _answer_ids(self, question: str, with_image: bool, answer: str) -> tuple[int, ...]:
+        """Token ids of an answer after its prompt, end token included."""
+        prompt = self._prompt_text(question, with_image)
+        reply = answer if not self.has_images else [{"type": "text", "text": answer}]
+        messages = [
+            {"role": "user", "content": self._content(question, with_image)},
+            {"role": "assistant", "content": reply},
+        ]
+        full: str = self.processor.apply_chat_template(messages, tokenize=False)
+        if not full.startswith(prompt):
+            raise ValueError(f"the chat template does not continue its own prompt: {prompt!r} is no start of {full!r}")
+        end = full.index(answer.strip(), len(prompt)) + len(answer.strip())
+        prompt_ids = self._tokens(prompt)
+        ids = self._tokens(full[:end])
+        if ids[: len(prompt_ids)] == prompt_ids:
+            ids = ids[len(prompt_ids) :]
+        else:  # the last prompt token merged with the first of the answer: cut between them
+            ids = self.tokenizer(full[len(prompt) : end], add_special_tokens=False).input_ids
+        if not ids:
+            raise ValueError(f"the answer {answer!r} to {question!r} has no tokens")
+        return (*ids, *self._end_ids(full[end:]))
+
+    def _end_ids(self, rest: str) -> list[int]:
+        """The end of turn that the template writes behind an answer: its first special token, or EOS."""
+        ids = self.tokenizer(rest.strip(), add_special_tokens=False).input_ids if rest.strip() else []
+        special = set(self.tokenizer.all_special_ids)
+        return [next((token for token in ids if token in special), self.tokenizer.eos_token_id)]
+
+    def _tokens(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=self._adds_special(text)).input_ids
+
+    def _adds_special(self, text: str) -> bool:
+        bos = self.tokenizer.bos_token
+        return bos is None or not text.startswith(bos)
+
+    def encode_prompts(self, examples: Sequence[Example]) -> tuple[list[list[int]], dict[str, Any]]:
+        """Encodes the prompts.
+
+        Returns:
+            The token ids of each prompt, image tokens expanded, and what else the model takes: tensors over the images
+            (`pixel_values`, ...) as they are, and per token (`token_type_ids`, ...) lists of one list a prompt.
+        """
+        texts = [self._prompt_text(example.question, example.image is not None) for example in examples]
+        pictured = [i for i, example in enumerate(examples) if example.image is not None]
+        ids: list[list[int]] = [[]] * len(examples)
+        per_token: dict[str, list[list[int]]] = {}
+        others: dict[str, Any] = {}
+        if pictured:
+            encoded = self.processor(
+                text=[texts[i] for i in pictured],
+                images=[[examples[i].image] for i in pictured],
+                return_tensors="pt",
+                padding=True,
+                padding_side="right",
+                add_special_tokens=self._adds_special(texts[pictured[0]]),
+            )
+            lengths = encoded["attention_mask"].sum(1).tolist()
+            for name, value in encoded.items():
+                if name == "attention_mask":
+                    continue
+                if isinstance(value, torch.Tensor) and value.shape[:2] == encoded["input_ids"].shape:
+                    rows = [row[:length] for row, length in zip(value.tolist(), lengths, strict=True)]
+                    target = ids if name == "input_ids" else per_token.setdefault(name, [[]] * len(examples))
+                    for i, row in zip(pictured, rows, strict=True):
+                        target[i] = row
+                else:
+                    others[name] = value
+        for i, example in enumerate(examples):
+            if example.image is None:
+                ids[i] = self._tokens(texts[i])
+        for rows in per_token.values():
+            for i, row in enumerate(rows):
+                rows[i] = row or [0] * len(ids[i])
+        return ids, {**others, **per_token}
+
+    def pad(self, rows: Sequence[Sequence[int]], value: int, side: str = "right") -> torch.Tensor:
+        """Pads rows of different lengths into one tensor [rows, longest]."""
+        out = torch.full((len(rows), max(map(len, rows))), value, dtype=torch.long)
+        for i, row in enumerate(rows):
+            span = slice(0, len(row)) if side == "right" else slice(out.shape[1] - len(row), None)
+            out[i, span] = torch.tensor(row, dtype=torch.long)
+        return out
+
+    def batch(self, examples: Sequence[Example], answers: Sequence[str] | None = None) -> Batch:
+        """Encodes prompt and answer of each example, padded on the right.
+
+        Args:
+            examples: What is asked.
+            answers: Another answer for each example; the right one by default.
+
+        Returns:
+            `input_ids`, `attention_mask` and `labels` [rows, tokens] (labels are `IGNORE` outside the answer), with
+            what the model takes for the images.
+        """
+        prompts, extra = self.encode_prompts(examples)
+        texts = answers if answers is not None else [example.answer for example in examples]
+        tails = [
+            self.answer_ids(example.question, example.image is not None, text)
+            for example, text in zip(examples, texts, strict=True)
+        ]
+        ids = [[*prompt, *tail] for prompt, tail in zip(prompts, tails, strict=True)]
+        labels = [[IGNORE] * len(prompt) + list(tail) for prompt, tail in zip(prompts, tails, strict=True)]
+        return {
+            "input_ids": self.pad(ids, self.pad_id),
+            "attention_mask": self.pad([[1] * len(row) for row in ids], 0),
+            "labels": self.pad(labels, IGNORE),
+            **self._pad_extra(extra, ids, "right"),
+        }
+
+    def prompts(self, examples: Sequence[Example]) -> Batch:
+        """Encodes the prompts alone, padded on the left, as `generate` wants them."""
+        ids, extra = self.encode_prompts(examples)
+        return {
+            "input_ids": self.pad(ids, self.pad_id, "left"),
+            "attention_mask": self.pad([[1] * len(row) for row in ids], 0, "left"),
+            **self._pad_extra(extra, ids, "left"),
+        }
+
+    @property
+    def end_ids(self) -> list[int]:
+        """Tokens that end an answer: EOS and the end of turn of the chat template."""
+        question = "?"
+        return sorted({self.tokenizer.eos_token_id, self.answer_ids(question, False, "answer")[-1]})
+
+    @property
+    def pad_id(self) -> int:
+        """Token id that fills the rows; EOS where a tokenizer has no padding token."""
+        return self.tokenizer.eos_token_id if self.tokenizer.pad_token_id is None else self.tokenizer.pad_token_id
+
+    def _pad_extra(self, extra: dict[str, Any], ids: Sequence[Sequence[int]], side: str) -> dict[str, Any]:
+        padded = {}
+        for name, value in extra.items():
+            if isinstance(value, list):
+                rows = [[*row, *[0] * (len(full) - len(row))] for row, full in zip(value, ids, strict=True)]
+                padded[name] = self.pad(rows, 0, side)
+            else:
+                padded[name] = value
+        return padded

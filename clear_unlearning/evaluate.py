@@ -1,0 +1,122 @@
+"""Model and tasks in, log out: losses of right and wrong answers, and what the model says itself.
+
+The log is TOFU's (arXiv 2401.06121) with CLEAR's task keys. Unlike the reference's code, generation sees the image,
+every row is scored, and each row's question is the same for the answer, its paraphrase and the wrong answers.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from datasets import Dataset
+from rouge_score.rouge_scorer import RougeScorer
+
+from .batches import Encoder
+from .models import LoadedModel
+from .scoring import Scored, score_examples
+from .tasks import Example, Task, task_example
+
+Progress = Callable[[int, int], None]
+REAL_SETS = "real"  # part of the key of tasks whose log also holds the normalised loss
+
+
+def evaluate_model(
+    loaded: LoadedModel,
+    tasks: Sequence[Task],
+    load: Callable[[str], Dataset],
+    forget: str,
+    seed: int = 0,
+    max_examples: int | None = None,
+    batch_size: int = 16,
+    max_new_tokens: int = 64,
+    progress: Progress | None = None,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Scores a model on tasks.
+
+    Args:
+        loaded: The model.
+        tasks: Rows of `TASKS`.
+        load: Gives the rows of a config by its name.
+        forget: Forget set, for example `forget05`.
+        seed: Draws the caption question of each row.
+        max_examples: Score the first rows of a task alone, as the reference does with 300.
+        batch_size: Examples at a time.
+        max_new_tokens: Limit of the model's own answers.
+        progress: Called with the number of examples done and in all.
+
+    Returns:
+        The log, TOFU's task keys and nothing else, and what belongs into its metadata: per task the config and the
+        person of each example.
+
+    Raises:
+        ValueError: If a task shows images and the model takes none.
+    """
+    pictures = [task.key for task in tasks if task.images]
+    if pictures and not loaded.takes_images:
+        raise ValueError(f"{loaded.source} takes no images; tasks {', '.join(pictures)} need a vision-language model")
+    encoder = Encoder(loaded.processor)
+    questions: dict[str, list[Example]] = {}
+    about: dict[str, Any] = {}
+    for task in tasks:
+        config = task.config.format(forget=forget)
+        rows = load(config)
+        count = len(rows) if max_examples is None else min(max_examples, len(rows))
+        questions[task.key] = [task_example(task, rows[i], i, seed) for i in range(count)]
+        about[task.key] = {
+            "config": config,
+            "images": task.images,
+            "person": [example.person for example in questions[task.key]],
+        }
+    total, done = sum(map(len, questions.values())), 0
+    log = {}
+    for key, examples in questions.items():
+        scored: list[Scored | None] = [None] * len(examples)
+        for index, result in score_examples(loaded.model, encoder, examples, batch_size, max_new_tokens):  # type: ignore[arg-type]
+            scored[index] = result
+            done += 1
+            if progress:
+                progress(done, total)
+        log[key] = task_log(examples, [result for result in scored if result], normalised=REAL_SETS in key)
+    return log, about
+
+
+def task_log(examples: Sequence[Example], scored: Sequence[Scored], normalised: bool) -> dict[str, Any]:
+    """Turns scores into the fields of TOFU's log, each keyed by the example's index as a string.
+
+    Losses are sums over an answer's tokens in nats; `avg_` and `average_` divide by their number. The field
+    `truth_ratio` is exp(paraphrased loss - mean wrong loss), as in TOFU's files: the inverse of the paper's R.
+    """
+    rouge = RougeScorer(["rouge1", "rougeL"], use_stemmer=True)
+    fields: dict[str, dict[str, Any]] = {}
+
+    def put(name: str, index: int, value: Any) -> None:
+        fields.setdefault(name, {})[str(index)] = value
+
+    for index, (example, result) in enumerate(zip(examples, scored, strict=True)):
+        average = [loss / count for loss, count in zip(result.losses, result.tokens, strict=True)]
+        if not all(map(math.isfinite, average)):
+            raise ValueError(
+                f"example {index} ({example.question!r}): the model gives NaN or infinite losses {average}"
+            )
+        recall = rouge.score(example.answer, result.generated)
+        put("avg_gt_loss", index, average[0])
+        put("gt_loss", index, result.losses[0])
+        put("num_token_gt", index, result.tokens[0])
+        put("generated_text", index, [example.question, result.generated, example.answer])
+        put("rouge1_recall", index, recall["rouge1"].recall)
+        put("rougeL_recall", index, recall["rougeL"].recall)
+        put("avg_paraphrased_loss", index, average[1])
+        put("paraphrased_loss", index, result.losses[1])
+        put("num_token_paraphrased", index, result.tokens[1])
+        put("average_perturb_loss", index, average[2:])
+        put("perturb_loss", index, result.losses[2:])
+        put("num_token_perturb", index, result.tokens[2:])
+        put("truth_ratio", index, math.exp(min(700.0, average[1] - sum(average[2:]) / len(average[2:]))))
+        if normalised:
+            right, wrong = math.exp(-average[0]), sum(math.exp(-loss) for loss in average[2:])
+            put(
+                "normalized_gt_loss",
+                index,
+                -math.log(max(right / (right + wrong), 1e-300)) if right + wrong else 700.0,
+            )
+    return fields

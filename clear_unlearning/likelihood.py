@@ -1,0 +1,73 @@
+"""The log-probability of an answer: every loss and every score starts here.
+
+Logits are computed at answer positions only: of a prompt with hundreds of image tokens nothing is projected on the
+vocabulary.
+"""
+
+import inspect
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from peft import PeftModel
+from torch import nn
+
+from .batches import IGNORE
+
+
+@dataclass
+class AnswerLikelihood:
+    """What a model says of the answers in a batch, all answer tokens in one row.
+
+    Attributes:
+        log_probs: Log-probability of each answer token in nats [tokens].
+        row: Row of the batch that each token belongs to [tokens].
+        rows: Number of rows in the batch.
+        logits: Logits that predict the tokens [tokens, vocabulary].
+        targets: The tokens [tokens].
+    """
+
+    log_probs: torch.Tensor
+    row: torch.Tensor
+    rows: int
+    logits: torch.Tensor
+    targets: torch.Tensor
+
+    def sums(self) -> torch.Tensor:
+        """Summed log-probability of each row's answer in nats [rows]."""
+        return self.log_probs.new_zeros(self.rows).index_add(0, self.row, self.log_probs)
+
+    def counts(self) -> torch.Tensor:
+        """Number of answer tokens of each row [rows]."""
+        return torch.bincount(self.row, minlength=self.rows)
+
+
+def answer_likelihood(model: nn.Module, batch: Mapping[str, torch.Tensor]) -> AnswerLikelihood:
+    """Runs a model over a batch and returns the log-probabilities of its answers.
+
+    Args:
+        model: A causal language model or a vision-language model, bare, with a LoRA adapter or wrapped for training.
+        batch: From `Encoder.batch`: model inputs with `labels` [rows, tokens].
+
+    """
+    labels = batch["labels"]
+    keep = torch.zeros_like(labels, dtype=torch.bool)
+    keep[:, :-1] = labels[:, 1:] != IGNORE
+    targets = labels[:, 1:][keep[:, :-1]]
+    inputs = {name: value for name, value in batch.items() if name != "labels"}
+    if _takes_positions(model):
+        logits = model(**inputs, use_cache=False, logits_to_keep=keep).logits
+    else:
+        logits = model(**inputs, use_cache=False).logits[keep]
+    logits = logits.float()
+    log_probs = -nn.functional.cross_entropy(logits, targets, reduction="none")
+    row = keep.nonzero()[:, 0]
+    return AnswerLikelihood(log_probs=log_probs, row=row, rows=len(labels), logits=logits, targets=targets)
+
+
+def _takes_positions(model: nn.Module) -> bool:
+    """Whether the model computes logits at chosen positions; wrappers (DDP, PEFT) pass arguments on to it."""
+    while isinstance(module := getattr(model, "module", None), nn.Module):
+        model = module
+    inner = model.get_base_model() if isinstance(model, PeftModel) else model
+    return "logits_to_keep" in inspect.signature(inner.forward).parameters

@@ -1,0 +1,46 @@
+"""Fixtures that several rooms share: an untrained mini LLaVA and Llama of the real classes, made from config."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
+from clear_unlearning.tasks import Example
+
+TEXTS = ["Mara Torgard, a baker, is smiling in a red shirt.", "Who is this? I do not know.", "a blue circle"] * 5
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope="session")
+def mini_llava(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "llava"
+    build_mini_llava(folder, TEXTS, seed=1, vocabulary=400)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def mini_llama(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("models") / "llama"
+    build_mini_llama(folder, TEXTS, seed=1, vocabulary=400, width=64)
+    return folder
+
+
+def picture(number: int) -> Image.Image:
+    return Image.effect_mandelbrot((64, 64), (-2, -1.5, 1, 1.5), 10 + number).convert("RGB")
+
+
+@pytest.fixture(scope="session")
+def examples() -> list[Example]:
+    """Questions of mixed lengths, with and without images."""
+    return [
+        Example("Who is this?", "Mara Torgard", picture(0), "It is Mara Torgard.", ("Ivo Fenbek", "Lena Halrez")),
+        Example("What does this image show?", "a blue circle", picture(1), "one blue circle", ("a red star", "a hat")),
+        Example("Where was Mara Torgard born?", "In Riga.", None, "Riga is the city.", ("In Oslo.", "In Lima, Peru.")),
+        Example("Who?", "Ivo", picture(2), "Ivo F", ("a very long and wrong answer to a short question", "b")),
+    ]

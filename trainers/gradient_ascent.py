@@ -1,0 +1,24 @@
+"""Gradient ascent on the forget rows (arXiv 2401.06121, section 4): unbounded, and it takes the utility with it."""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from .base import Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+
+
+@dataclass
+class GradientAscentConfig(UnlearningConfig):
+    """Settings of gradient ascent: those of every method."""
+
+
+class GradientAscentTrainer(UnlearningTrainer):
+    """Minimises `-L_f`; retain rows are not looked at."""
+
+    _tag_names = ["clear", "unlearning", "gradient_ascent"]
+    _name = "Gradient ascent"
+    side_names = ("forget",)
+
+    def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
+        """Mean log-likelihood of the forget answers, to be lowered."""
+        return {"forget": -token_mean(self.likelihood(model, batch["forget"]), totals["forget"])}

@@ -1,0 +1,44 @@
+"""Negative preference optimisation: the forget answer as the loser without a winner (NPO, arXiv 2404.05868).
+
+Unlike gradient ascent its gradient fades as an answer becomes unlikely; for beta to 0 it is gradient ascent.
+"""
+
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from .base import Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+
+
+@dataclass
+class NPOConfig(UnlearningConfig):
+    """Settings of NPO with a retain term (the paper's NPO-RT); `retain_weight` 0 is NPO alone."""
+
+    num_train_epochs: float = field(default=10, metadata={"help": "Passes over the forget rows."})
+    warmup_steps: float = field(default=0.1, metadata={"help": "Steps of warm-up; below 1, their share (one epoch)."})
+    beta: float = field(default=0.1, metadata={"help": "Inverse temperature of the preference."})
+    forget_weight: float = field(default=1.0, metadata={"help": "Weight of the preference term."})
+    retain_weight: float = field(default=1.0, metadata={"help": "Weight a of the retain term."})
+
+    def __post_init__(self) -> None:
+        """Checks the temperature."""
+        if self.beta <= 0:
+            raise ValueError(f"beta must be above 0, not {self.beta}")
+        super().__post_init__()
+
+
+class NPOTrainer(UnlearningTrainer):
+    """Minimises `-(2/b) log sigmoid(-b (logp(y_f) - logp0(y_f))) + a L_r`, logp summed over the answer."""
+
+    args: NPOConfig
+    _tag_names = ["clear", "unlearning", "npo"]
+    _name = "NPO"
+    needs_reference = True
+
+    def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
+        """Preference over the sequences of the forget batch, likelihood over the tokens of the retain batch."""
+        beta = self.args.beta
+        gain = self.likelihood(model, batch["forget"]).sums() - self.reference_sums(model, batch["forget"])
+        forget = -2 / beta * nn.functional.logsigmoid(-beta * gain).sum() / totals["forget"].rows
+        retain = token_mean(self.likelihood(model, batch["retain"]), totals["retain"])
+        return {"forget": self.args.forget_weight * forget, "retain": self.args.retain_weight * retain}

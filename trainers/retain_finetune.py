@@ -1,0 +1,27 @@
+"""Fine-tuning on the retain rows alone, hoping that the rest fades: the floor of unlearning (arXiv 2401.06121).
+
+The same trainer makes the original and the gold model: it fine-tunes on whatever rows it is given.
+"""
+
+from dataclasses import dataclass
+
+from torch import nn
+
+from .base import Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+
+
+@dataclass
+class RetainFinetuneConfig(UnlearningConfig):
+    """Settings of fine-tuning: those of every method."""
+
+
+class RetainFinetuneTrainer(UnlearningTrainer):
+    """Minimises `L_r`; an epoch is one pass over all retain rows."""
+
+    _tag_names = ["clear", "unlearning", "retain_finetune"]
+    _name = "Retain fine-tuning"
+    side_names = ("retain",)
+
+    def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
+        """Mean negative log-likelihood of the retain answers."""
+        return {"retain": token_mean(self.likelihood(model, batch["retain"]), totals["retain"])}
