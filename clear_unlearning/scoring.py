@@ -1,14 +1,26 @@
-"""What a model makes of examples: the loss of every answer that may be given, and the answer that it gives itself."""
+"""What a model makes of examples: the loss of every answer that may be given, and the answer that it gives itself.
 
+The fast path computes each prompt once (`shared_prompt.py`). Whether it holds for an architecture is checked on the
+model itself, on the first examples of every run; where it does not, the plain path is taken and the reason is logged.
+"""
+
+import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from transformers import PreTrainedModel
 
-from .batches import Encoder
+from .batches import Batch, Encoder
 from .likelihood import answer_likelihood
+from .shared_prompt import score_shared
 from .tasks import Example
+
+logger = logging.getLogger(__name__)
+
+CHECKED = 3  # examples on which the fast path is compared with the plain one
+# Nats per token: what rounding alone may do to a loss computed in another order.
+TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.bfloat16: 0.1, torch.float16: 0.02}
 
 
 @dataclass
@@ -26,36 +38,88 @@ class Scored:
     generated: str
 
 
-def _score_batch(
-    model: PreTrainedModel, encoder: Encoder, examples: Sequence[Example], max_new_tokens: int
-) -> list[Scored]:
-    repeated, answers = [], []
-    for example in examples:
-        candidates = [example.answer, example.paraphrase, *example.wrong]
-        repeated += [example] * len(candidates)
-        answers += candidates
-    likelihood = answer_likelihood(model, _to(encoder.batch(repeated, answers), model.device))
-    losses, counts = (-likelihood.sums()).tolist(), likelihood.counts().tolist()
+class Scorer:
+    """Scores batches of examples that have the same number of answers.
 
-    prompts = _to(encoder.prompts(examples), model.device)
-    output: torch.Tensor = model.generate(  # type: ignore[assignment]
-        **prompts,
-        max_new_tokens=max_new_tokens,
-        do_sample=False,
-        pad_token_id=encoder.pad_id,
-        eos_token_id=encoder.end_ids,
-    )
-    texts = encoder.tokenizer.batch_decode(output[:, prompts["input_ids"].shape[1] :], skip_special_tokens=True)
-    scored, start = [], 0
-    for example, text in zip(examples, texts, strict=True):
-        end = start + 2 + len(example.wrong)
-        scored.append(Scored(losses[start:end], counts[start:end], text.strip()))
-        start = end
-    return scored
+    Args:
+        model: In evaluation mode.
+        encoder: Of the same model.
+        max_new_tokens: Limit of the model's own answers.
+    """
+
+    def __init__(self, model: PreTrainedModel, encoder: Encoder, max_new_tokens: int = 64) -> None:
+        self.model, self.encoder, self.max_new_tokens = model, encoder, max_new_tokens
+        self.shared: bool | None = None  # not known before the first batch
+
+    def plain(self, examples: Sequence[Example]) -> list[Scored]:
+        """One full pass an answer, and `generate`."""
+        answers = [text for example in examples for text in candidates(example)]
+        repeated = [example for example in examples for _ in candidates(example)]
+        likelihood = answer_likelihood(self.model, self._here(self.encoder.batch(repeated, answers)))
+        prompts = self._here(self.encoder.prompts(examples))
+        output: torch.Tensor = self.model.generate(  # type: ignore[assignment]
+            **prompts,
+            max_new_tokens=self.max_new_tokens,
+            do_sample=False,
+            pad_token_id=self.encoder.pad_id,
+            eos_token_id=self.encoder.end_ids,
+        )
+        generated = output[:, prompts["input_ids"].shape[1] :]
+        return self._scored(examples, -likelihood.sums(), likelihood.counts(), generated)
+
+    def fast(self, examples: Sequence[Example]) -> list[Scored]:
+        """Everything from one pass over the prompts."""
+        prompts = self._here(self.encoder.prompts(examples))
+        losses, counts, generated = score_shared(self.model, self.encoder, prompts, examples, self.max_new_tokens)
+        return self._scored(examples, losses, counts, generated)
+
+    def __call__(self, examples: Sequence[Example]) -> list[Scored]:
+        """Scores by the fast path if it holds for this model."""
+        if self.shared is None:
+            self.shared = self._holds(examples[:CHECKED])
+        return self.fast(examples) if self.shared else self.plain(examples)
+
+    def _holds(self, examples: Sequence[Example]) -> bool:
+        try:
+            fast = self.fast(examples)
+        except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, NotImplementedError) as error:
+            logger.warning("the shared prompt does not work for %s, scoring plainly: %s", self._name(), error)
+            return False
+        plain = self.plain(examples)
+        difference = max(
+            abs(a - b) / count
+            for one, other in zip(fast, plain, strict=True)
+            for a, b, count in zip(one.losses, other.losses, one.tokens, strict=True)
+        )
+        tolerance = TOLERANCE.get(self.model.dtype, 1e-4)
+        if not difference <= tolerance:
+            logger.warning(
+                "the shared prompt moves losses of %s by %.1e nats a token (at most %.0e is rounding), scoring plainly",
+                self._name(), difference, tolerance,
+            )  # fmt: skip
+            return False
+        return True
+
+    def _name(self) -> str:
+        return type(self.model).__name__
+
+    def _here(self, batch: Batch) -> Batch:
+        return {name: value.to(self.model.device) for name, value in batch.items()}
+
+    def _scored(
+        self, examples: Sequence[Example], losses: torch.Tensor, counts: torch.Tensor, generated: torch.Tensor
+    ) -> list[Scored]:
+        texts = self.encoder.tokenizer.batch_decode(generated, skip_special_tokens=True)
+        each_losses, each_counts = losses.view(len(examples), -1).tolist(), counts.view(len(examples), -1).tolist()
+        return [
+            Scored(loss, count, text.strip())
+            for loss, count, text in zip(each_losses, each_counts, texts, strict=True)
+        ]
 
 
-def _to(batch: dict[str, torch.Tensor], device: torch.device) -> dict[str, torch.Tensor]:
-    return {name: value.to(device) for name, value in batch.items()}
+def candidates(example: Example) -> tuple[str, ...]:
+    """The answers that are scored: the right one, its paraphrase, the wrong ones."""
+    return (example.answer, example.paraphrase, *example.wrong)
 
 
 @torch.inference_mode()
@@ -78,11 +142,17 @@ def score_examples(
     Yields:
         Index of an example and what the model makes of it, in the order in which they are done.
     """
-    order = sorted(
-        range(len(examples)),
-        key=lambda i: (examples[i].image is None, len(examples[i].question) + len(examples[i].answer)),
-    )
-    for start in range(0, len(order), batch_size):
-        indices = order[start : start + batch_size]
-        scored = _score_batch(model, encoder, [examples[i] for i in indices], max_new_tokens)
-        yield from zip(indices, scored, strict=True)
+    scorer = Scorer(model, encoder, max_new_tokens)
+
+    def kind(i: int) -> tuple[bool, int]:
+        return examples[i].image is None, len(examples[i].wrong)
+
+    order = sorted(range(len(examples)), key=lambda i: (*kind(i), len(examples[i].question + examples[i].answer)))
+    start = 0
+    while start < len(order):
+        stop = start + 1
+        while stop < min(start + batch_size, len(order)) and kind(order[stop]) == kind(order[start]):
+            stop += 1
+        indices = order[start:stop]
+        yield from zip(indices, scorer([examples[i] for i in indices]), strict=True)
+        start = stop

@@ -1,0 +1,51 @@
+"""A world of coloured shapes: general skill that unlearning people must not damage."""
+
+import math
+import random
+
+from PIL import Image, ImageDraw
+
+from .faces import COLOURS, SCALE, SIZE
+
+SHAPES = ("circle", "square", "triangle", "star", "cross", "ring")
+BACKDROPS = ("white", "gray", "blue", "yellow")
+QUESTION = "What object is in the image?"
+
+
+def draw_shape(dice: random.Random, shape: str, colour: str, backdrop: str) -> Image.Image:
+    """Draws a shape of jittered place and size; RGB, 64 x 64 pixels."""
+    side = SIZE * SCALE
+    image = Image.new("RGB", (side, side), COLOURS[backdrop])
+    draw = ImageDraw.Draw(image)
+    x, y = side / 2 + dice.uniform(-4, 4), side / 2 + dice.uniform(-4, 4)
+    r, fill = dice.uniform(32, 42), COLOURS[colour]
+    box = [x - r, y - r, x + r, y + r]
+    if shape == "circle":
+        draw.ellipse(box, fill=fill)
+    elif shape == "ring":
+        draw.ellipse(box, outline=fill, width=12)
+    elif shape == "square":
+        draw.rectangle(box, fill=fill)
+    elif shape == "triangle":
+        draw.polygon([(x, y - r), (x - r, y + r), (x + r, y + r)], fill=fill)
+    elif shape == "cross":
+        draw.rectangle([x - r, y - r / 3, x + r, y + r / 3], fill=fill)
+        draw.rectangle([x - r / 3, y - r, x + r / 3, y + r], fill=fill)
+    else:
+        corners = [(r if k % 2 == 0 else 0.4 * r, k * math.pi / 5) for k in range(10)]
+        draw.polygon([(x + d * math.sin(a), y - d * math.cos(a)) for d, a in corners], fill=fill)
+    return image.resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+
+
+def world_row(dice: random.Random) -> dict[str, object]:
+    """Image, question, answer and five wrong answers."""
+    things = [(colour, shape) for colour in COLOURS for shape in SHAPES]
+    colour, shape = dice.choice(things)
+    backdrop = dice.choice([b for b in BACKDROPS if b != colour])
+    wrong = dice.sample([thing for thing in things if thing != (colour, shape)], 5)
+    return {
+        "image": draw_shape(dice, shape, colour, backdrop),
+        "question": QUESTION,
+        "answer": f"a {colour} {shape}",
+        "options": [f"a {c} {s}" for c, s in wrong],
+    }

@@ -1,0 +1,29 @@
+"""The metrics of CLEAR: one folder each, as in huggingface/evaluate, and the log that they are computed from.
+
+`evaluate.load("clear/<name>")` finds a metric beside the built data; `docs/metrics.md` says what each can and cannot see.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A row of the table of metrics.
+
+    Attributes:
+        what: What it measures, in one line.
+        direction: `higher`, `lower`, or `gold` where the value of the gold model is the best one.
+    """
+
+    what: str
+    direction: str
+
+
+METRICS: dict[str, Metric] = {
+    "probability": Metric("how probable the right answer is, alone or among wrong ones", "higher"),
+    "rouge": Metric("ROUGE-L recall of what the model says against the right answer", "higher"),
+    "truth_ratio": Metric("how much likelier wrong answers are than the right one", "gold"),
+    "model_utility": Metric("what is left outside the forget set: harmonic mean over tasks", "higher"),
+    "clear_scores": Metric("CLEAR's Real, Retain and Forget: harmonic means of probability and truth ratio", "higher"),
+    "forget_quality": Metric("whether the model passes for one that never saw the forget set", "higher"),
+}

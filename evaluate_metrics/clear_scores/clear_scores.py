@@ -1,0 +1,76 @@
+"""CLEAR's Real, Retain and Forget: harmonic means of probability and truth ratio (arXiv 2410.18057, section 5)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import datasets
+import evaluate
+
+from evaluate_metrics.log_format import TASK_KEYS
+from evaluate_metrics.log_format import TaskLog
+from evaluate_metrics.log_format import harmonic_mean
+from evaluate_metrics.log_format import read_log
+from evaluate_metrics.probability.probability import probability
+from evaluate_metrics.truth_ratio.truth_ratio import truth_ratio
+
+_DESCRIPTION = "Harmonic means of probability and truth ratio over CLEAR's sets: real, retain, forget."
+_CITATION = "@inproceedings{dontsov2025clear, title={CLEAR: Character Unlearning in Textual and Visual Modalities}}"
+_INPUTS = """
+Args:
+    log: An evaluation log: file, folder or content.
+"""
+
+
+def task_scores(task: str, log: TaskLog) -> dict[str, float]:
+    """Probability, ROUGE and truth ratio of one task, each in the form that belongs to its set.
+
+    Raises:
+        ValueError: If the task is unknown.
+    """
+    if task not in TASK_KEYS:
+        raise ValueError(f"unknown task {task!r}; known: {', '.join(TASK_KEYS)}")
+    group, among_wrong = TASK_KEYS[task]
+    return {
+        "probability": probability(log.loss, log.wrong_losses if among_wrong else None),
+        "rouge": float(log.rouge.mean()),
+        "truth_ratio": truth_ratio(log.paraphrased_loss, log.wrong_losses, "forget" if group == "forget" else "other"),
+    }
+
+
+def clear_scores(log: str | Path | Mapping[str, Any]) -> dict[str, float | None]:
+    """Real, Retain and Forget of a log; None for a set of which it has no task.
+
+    Each is the harmonic mean of probability and truth ratio over the set's tasks: real faces (or real authors) and
+    real world; retain captions and names; forget captions and names.
+
+    Args:
+        log: Log file, folder that holds it, or its content.
+
+    Raises:
+        ValueError: If it is no valid log.
+    """
+    terms: dict[str, list[float]] = {"real": [], "retain": [], "forget": []}
+    for task, task_log in read_log(log).items():
+        scores = task_scores(task, task_log)
+        terms[TASK_KEYS[task][0]] += [scores["probability"], scores["truth_ratio"]]
+    return {group: harmonic_mean(values) if values else None for group, values in terms.items()}
+
+
+class ClearScores(evaluate.Metric):
+    """The metric as a module of `evaluate`; it takes `log=` and no samples."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_INPUTS,
+            features=datasets.Features({"log": datasets.Value("string")}),
+        )
+
+    def compute(self, *, log: str | Path | Mapping[str, Any], **kwargs: Any) -> dict[str, float | None]:
+        """Computes from one log."""
+        return clear_scores(log)
+
+    def _compute(self, log: Any) -> dict[str, float | None]:
+        return clear_scores(log)

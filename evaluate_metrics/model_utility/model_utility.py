@@ -1,0 +1,64 @@
+"""Model utility: what is left outside the forget set (TOFU, arXiv 2401.06121, section 2.2)."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import datasets
+import evaluate
+
+from evaluate_metrics.clear_scores.clear_scores import task_scores
+from evaluate_metrics.log_format import TASK_KEYS
+from evaluate_metrics.log_format import harmonic_mean
+from evaluate_metrics.log_format import read_log
+
+_DESCRIPTION = "Harmonic mean of probability, ROUGE and truth ratio over all tasks outside the forget set."
+_CITATION = (
+    "@article{maini2024tofu, title={TOFU: A Task of Fictitious Unlearning for LLMs}, journal={arXiv:2401.06121}}"
+)
+_INPUTS = """
+Args:
+    log: An evaluation log: file, folder or content.
+"""
+
+
+def model_utility(log: str | Path | Mapping[str, Any]) -> float:
+    """Harmonic mean of probability, ROUGE and truth ratio over the retain and real tasks.
+
+    Nine numbers for TOFU's log, twelve for CLEAR's; 0 if one of them is 0.
+
+    Args:
+        log: Log file, folder that holds it, or its content.
+
+    Raises:
+        ValueError: If it is no valid log, or has no retain or no real task.
+    """
+    values: dict[str, list[float]] = {"retain": [], "real": []}
+    for task, task_log in read_log(log).items():
+        scores = task_scores(task, task_log)
+        if TASK_KEYS[task][0] != "forget":
+            values[TASK_KEYS[task][0]] += scores.values()
+    for group, terms in values.items():
+        if not terms:
+            tasks = [task for task, (its_group, _) in TASK_KEYS.items() if its_group == group]
+            raise ValueError(f"the log has no {group} task; model utility needs one of {', '.join(tasks)}")
+    return harmonic_mean([*values["retain"], *values["real"]])
+
+
+class ModelUtility(evaluate.Metric):
+    """The metric as a module of `evaluate`; it takes `log=` and no samples."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_INPUTS,
+            features=datasets.Features({"log": datasets.Value("string")}),
+        )
+
+    def compute(self, *, log: str | Path | Mapping[str, Any], **kwargs: Any) -> dict[str, float]:
+        """Computes from one log."""
+        return self._compute(log)
+
+    def _compute(self, log: Any) -> dict[str, float]:
+        return {"model_utility": model_utility(log)}

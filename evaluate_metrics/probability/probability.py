@@ -1,0 +1,64 @@
+"""Probability of the right answer, alone or among wrong ones (TOFU, arXiv 2401.06121, section 2.2)."""
+
+from collections.abc import Sequence
+
+import datasets
+import evaluate
+import numpy as np
+
+_DESCRIPTION = "Probability of the right answer, per token, alone or among wrong answers."
+_CITATION = (
+    "@article{maini2024tofu, title={TOFU: A Task of Fictitious Unlearning for LLMs}, journal={arXiv:2401.06121}}"
+)
+_INPUTS = """
+Args:
+    predictions: Loss per token of the right answer of each example, in nats.
+    references: Losses per token of its wrong answers, in nats; empty lists for the probability alone.
+"""
+
+
+def probability(right: Sequence[float], wrong: Sequence[Sequence[float]] | None = None) -> float:
+    """Mean probability of the right answers.
+
+    With g the loss per token of the right answer and q_j those of the wrong ones, that is the mean of exp(-g), or of
+    exp(-g) / (exp(-g) + sum_j exp(-q_j)) where wrong answers are given.
+
+    Args:
+        right: Loss per token, in nats [examples].
+        wrong: Losses per token, in nats [examples, wrong answers], or None.
+
+    Raises:
+        ValueError: If there is no example, or a loss is not finite.
+    """
+    losses = np.asarray(right, dtype=float)
+    if not len(losses):
+        raise ValueError("no examples")
+    if wrong is not None and len(wrong) != len(losses):
+        raise ValueError(f"{len(losses)} right answers, but wrong answers for {len(wrong)} examples")
+    others = np.array([np.exp(-np.asarray(row, dtype=float)).sum() for row in wrong]) if wrong is not None else None
+    if not np.isfinite(losses).all() or (others is not None and not np.isfinite(others).all()):
+        raise ValueError("losses must be finite")
+    own = np.exp(-losses)
+    if others is None:
+        return float(own.mean())
+    total = own + others
+    # Losses so large that all probabilities vanish say nothing for the right answer.
+    return float(np.divide(own, total, out=np.zeros_like(own), where=total > 0).mean())
+
+
+class Probability(evaluate.Metric):
+    """The metric as a module of `evaluate`."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_INPUTS,
+            features=datasets.Features(
+                {"predictions": datasets.Value("float64"), "references": datasets.List(datasets.Value("float64"))}
+            ),
+        )
+
+    def _compute(self, predictions: Sequence[float], references: Sequence[Sequence[float]]) -> dict[str, float]:
+        wrong = references if any(len(row) for row in references) else None
+        return {"probability": probability(predictions, wrong)}

@@ -1,0 +1,65 @@
+"""Truth ratio: how much likelier wrong answers are than the right one (TOFU, arXiv 2401.06121, equation 1)."""
+
+from collections.abc import Sequence
+
+import datasets
+import evaluate
+import numpy as np
+
+_DESCRIPTION = "How much likelier wrong answers are than a paraphrase of the right one."
+_CITATION = (
+    "@article{maini2024tofu, title={TOFU: A Task of Fictitious Unlearning for LLMs}, journal={arXiv:2401.06121}}"
+)
+_INPUTS = """
+Args:
+    predictions: Loss per token of the paraphrased right answer of each example, in nats.
+    references: Losses per token of its wrong answers, in nats.
+    kind: "forget" (default) or "other", see `truth_ratio`.
+"""
+
+
+def truth_ratio(paraphrased: Sequence[float], wrong: Sequence[Sequence[float]], kind: str = "forget") -> float:
+    """Mean truth ratio of a task.
+
+    With R = exp(mean wrong loss - paraphrased loss) of an example, that is the mean of min(R, 1/R) on the forget set
+    (1: the truth is as likely as the lies) and of max(0, 1 - 1/R) elsewhere (1: the truth is far likelier).
+
+    Args:
+        paraphrased: Loss per token of the paraphrased right answer, in nats [examples].
+        wrong: Loss per token of the wrong answers, in nats [examples, wrong answers].
+        kind: `forget` or `other`.
+
+    Raises:
+        ValueError: If the kind is unknown, or a loss is missing or not finite.
+    """
+    if kind not in ("forget", "other"):
+        raise ValueError(f"kind must be forget or other, not {kind!r}")
+    right = np.asarray(paraphrased, dtype=float)
+    if not len(right) or len(right) != len(wrong) or any(len(row) == 0 for row in wrong):
+        raise ValueError(f"needs wrong answers for each of {len(right)} examples; seen {len(wrong)} rows")
+    mean_wrong = np.array([np.mean(row) for row in wrong], dtype=float)
+    if not (np.isfinite(right).all() and np.isfinite(mean_wrong).all()):
+        raise ValueError("losses must be finite")
+    gap = mean_wrong - right  # log R
+    if kind == "forget":
+        return float(np.exp(-np.abs(gap)).mean())
+    return float(np.maximum(0.0, -np.expm1(-np.maximum(gap, 0.0))).mean())
+
+
+class TruthRatio(evaluate.Metric):
+    """The metric as a module of `evaluate`."""
+
+    def _info(self) -> evaluate.MetricInfo:
+        return evaluate.MetricInfo(
+            description=_DESCRIPTION,
+            citation=_CITATION,
+            inputs_description=_INPUTS,
+            features=datasets.Features(
+                {"predictions": datasets.Value("float64"), "references": datasets.List(datasets.Value("float64"))}
+            ),
+        )
+
+    def _compute(
+        self, predictions: Sequence[float], references: Sequence[Sequence[float]], kind: str = "forget"
+    ) -> dict[str, float]:
+        return {"truth_ratio": truth_ratio(predictions, references, kind)}
