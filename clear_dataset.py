@@ -5,21 +5,21 @@
 """
 
 import argparse
-import shutil
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
 from datasets import Dataset, Features, IterableDataset
+from rich.progress import Progress
 
 from clear_data import schema
 from clear_data.folder import write_configs
 from clear_data.metric_folders import copy_metric
 from clear_data.mini import Dials, mini_rows
+from clear_data.new_folders import new_folders
 from clear_data.tofu_text import MADE, tofu_text_rows
 
 
@@ -99,20 +99,31 @@ def load_clear(config: str, source: str | Path = "clear", revision: str | None =
         raise ValueError(f"unknown config {config!r}; choose from {', '.join(known)}")
     folder = Path(source)
     if folder.is_dir():
-        available = sorted(path.parent.name for path in folder.glob("*/*.parquet"))
+        available = sorted({path.parent.name for path in folder.glob("*/*.parquet")})
         if config not in available:
-            raise ValueError(f"{folder} has no config {config!r}; it has {', '.join(set(available)) or 'none'}")
+            raise ValueError(f"{folder} has no config {config!r}; it has {', '.join(available) or 'none'}")
     elif folder.is_absolute() or str(source).count("/") != 1 or str(source).startswith("."):
         raise FileNotFoundError(f"{source} is neither a folder with the data nor a Hub id; `build` writes one")
-    # A local path is made absolute: the cache of datasets would take `clear` for the same data wherever it lies.
     path = str(folder.resolve()) if folder.is_dir() else str(source)
-    rows: Dataset | IterableDataset = datasets.load_dataset(
-        path, config, split="train", revision=revision, streaming=streaming
-    )  # type: ignore[assignment]
+    try:
+        rows: Dataset | IterableDataset = datasets.load_dataset(
+            path, config, split="train", revision=revision, streaming=streaming
+        )  # type: ignore[assignment]
+    except (FileNotFoundError, ConnectionError) as error:
+        if folder.is_dir():
+            raise
+        raise FileNotFoundError(f"{source} is no folder here, nor does the Hub give it: {error}") from error
     return rows
 
 
-def _write(folder: Path, table: dict[str, Config], rows: dict[str, Any], title: str, meta: dict[str, Any]) -> None:
+def _write(
+    folder: Path,
+    table: dict[str, Config],
+    rows: dict[str, Any],
+    title: str,
+    meta: dict[str, Any],
+    written: Callable[[str], None],
+) -> None:
     header = {
         "pretty_name": title,
         "license": "cc-by-nc-4.0" if meta["corpus"] == "published" else "apache-2.0",
@@ -133,33 +144,12 @@ def _write(folder: Path, table: dict[str, Config], rows: dict[str, Any], title: 
         ]
     )
     folder.mkdir(parents=True)
-    write_configs(folder, {name: (config.features, rows[name]) for name, config in table.items()}, card, header, meta)
+    configs = {name: (config.features, rows[name]) for name, config in table.items()}
+    write_configs(folder, configs, card, header, meta, written)
 
 
-@contextmanager
-def _new_folders(places: Sequence[Path], overwrite: bool) -> Iterator[list[Path]]:
-    """Gives a folder to write for each place, and moves them there when all are written: nothing is half there.
-
-    Raises:
-        FileExistsError: If a place is taken and `overwrite` is off.
-    """
-    taken = [place for place in places if place.exists()]
-    if taken and not overwrite:
-        raise FileExistsError(f"{taken[0]} exists; choose another --output, or --overwrite to replace it")
-    parts = [place.with_name(f"{place.name}.part") for place in places]
-    for part in parts:
-        shutil.rmtree(part, ignore_errors=True)
-    try:
-        yield parts
-        for part, place in zip(parts, places, strict=True):
-            old = place.with_name(f"{place.name}.old")
-            if place.exists():
-                place.rename(old)
-            part.rename(place)
-            shutil.rmtree(old, ignore_errors=True)
-    finally:
-        for part in parts:
-            shutil.rmtree(part, ignore_errors=True)
+def _nothing(config: str) -> None:
+    """Reports no progress."""
 
 
 def build(
@@ -169,25 +159,39 @@ def build(
     photos: int = 8,
     seed: int = 0,
     overwrite: bool = False,
+    written: Callable[[str], None] = _nothing,
 ) -> Path:
     """Writes the 21 configs and the metrics to `output` and what belongs beside them to `<output>_extra`.
 
+    Args:
+        corpus: One of CORPORA.
+        output: Folder to write; its parent is made if it is missing.
+        persons: Fictitious people in `full`.
+        photos: Training photos of each.
+        seed: Draws everything.
+        overwrite: Replace a dataset that was built before; nothing else is ever replaced.
+        written: Told the name of each config once it is written.
+
+    Returns:
+        The folder.
+
     Raises:
         ValueError: If the corpus is unknown or a dial is out of range.
-        FileExistsError: If a folder is there already and `overwrite` is off.
+        FileExistsError: If a folder is there already and `overwrite` is off, or it is no built dataset.
     """
     if corpus not in CORPORA:
         raise ValueError(f"unknown corpus {corpus!r}; choose from {', '.join(CORPORA)}")
     dials = Dials(persons=persons, photos=photos, seed=seed)
     place = Path(output)
     meta = {"corpus": corpus, "settings": {"persons": persons, "photos": photos, "seed": seed}}
-    with _new_folders([place, place.with_name(f"{place.name}_extra")], overwrite) as (part, extra_part):
+    with new_folders([place, place.parent / f"{place.name}_extra"], overwrite) as (part, extra_part):
         configs, extra = mini_rows(dials)
-        _write(part, CONFIGS, configs, "CLEAR mini", meta)
+        _write(part, CONFIGS, configs, "CLEAR mini", meta, written)
         metrics = Path(__file__).parent / "evaluate_metrics"
         for metric in sorted(path.parent for path in metrics.glob("*/README.md")):
             copy_metric(metric.name, metrics, part / metric.name)
-        _write(extra_part, EXTRA_CONFIGS, extra, "CLEAR mini: what must not be trained on or scored by accident", meta)
+        title = "CLEAR mini: what must not be trained on or scored by accident"
+        _write(extra_part, EXTRA_CONFIGS, extra, title, meta, written)
     return place
 
 
@@ -201,8 +205,8 @@ def build_text(tofu_dir: Path, output: Path, authors: int | None = None, overwri
         overwrite: Replace what is there.
     """
     meta = {"corpus": "tofu", "settings": {"authors": authors}, "made": MADE}
-    with _new_folders([output], overwrite) as (part,):
-        _write(part, TEXT_CONFIGS, tofu_text_rows(tofu_dir, authors), "TOFU text rows", meta)
+    with new_folders([output], overwrite) as (part,):
+        _write(part, TEXT_CONFIGS, tofu_text_rows(tofu_dir, authors), "TOFU text rows", meta, _nothing)
     return output
 
 
@@ -221,15 +225,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.pop("command")
     datasets.disable_progress_bars()
     try:
-        place = build(**options)
+        with Progress(transient=True) as progress:
+            task = progress.add_task("drawing and writing", total=len(CONFIGS) + len(EXTRA_CONFIGS))
+            place = build(**options, written=lambda config: progress.advance(task))
     except (ValueError, FileExistsError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted: nothing was written", file=sys.stderr)
         return 130
-    print(f"data: {place} and {place}_extra")
-    print(f'in {place.resolve().parent}: load_dataset("{place.name}", "forget05")')
+    print(f"Built {place} (the 21 configs) and {place}_extra. In {place.resolve().parent}:")
+    print("    from datasets import load_dataset")
+    print(f'    rows = load_dataset("{place.name}", "forget05", split="train")')
     return 0
 
 

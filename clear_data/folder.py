@@ -1,7 +1,7 @@
 """A dataset as a folder of Parquet that `load_dataset("clear", config)` reads, here and on the Hub."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ def write_configs(
     card: str,
     header: Mapping[str, Any],
     meta: Mapping[str, Any],
+    written: Callable[[str], None],
 ) -> None:
     """Writes each config as Parquet with embedded images, the card, and what the data are.
 
@@ -28,18 +29,19 @@ def write_configs(
         card: Text of README.md below its header.
         header: YAML header of the card, without `configs`.
         meta: What goes into `dataset_meta.json` beside fingerprints and row counts.
+        written: Told the name of each config once it is written.
     """
     about = {}
     for name, (features, rows) in configs.items():
         cells = [{column: row.get(column) for column in features} for row in rows]
         (folder / name).mkdir(parents=True)
-        dataset = Dataset.from_list(cells, features=features)
-        dataset.to_parquet(folder / name / "train-00000-of-00001.parquet")
         about[name] = {"rows": len(cells), "fingerprint": fingerprint_rows(cells)}
+        Dataset.from_list(cells, features=features).to_parquet(folder / _file(name, about[name]["fingerprint"]))
+        written(name)
     entries = [
         {
             "config_name": name,
-            "data_files": [{"split": "train", "path": f"{name}/*.parquet"}],
+            "data_files": [{"split": "train", "path": _file(name, about[name]["fingerprint"])}],
             **({"default": True} if number == 0 else {}),
         }
         for number, name in enumerate(configs)
@@ -49,6 +51,15 @@ def write_configs(
     fingerprint = fingerprint_configs({name: entry["fingerprint"] for name, entry in about.items()})
     content = {"schema": 1, **meta, "configs": about, "fingerprint": fingerprint}
     (folder / META).write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _file(config: str, fingerprint: str) -> str:
+    """Where a config's rows lie.
+
+    The name changes with the rows: the cache of `datasets` knows a local folder by the paths in its card alone, and
+    would go on giving the rows of a folder that has been built again with others.
+    """
+    return f"{config}/train-00000-of-00001-{fingerprint[:12]}.parquet"
 
 
 def read_meta(folder: Path) -> dict[str, Any] | None:

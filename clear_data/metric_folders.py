@@ -29,6 +29,12 @@ def copy_metric(name: str, metrics_root: Path, target: Path) -> None:
     target.mkdir(parents=True)
     shutil.copy(source / "README.md", target)
     _copy_module(f"{name}.{name}", metrics_root, target)
+    main = target / f"{name}.py"
+    text = main.read_text()
+    # `evaluate` copies along what the main file names: it must name its helpers' helpers too.
+    unnamed = [path.stem for path in sorted(target.glob("*.py")) if path != main and f"from .{path.stem} " not in text]
+    lines = "".join(f"from .{module} import __name__ as _{module}\n" for module in unnamed)
+    main.write_text(text.replace("import evaluate\n", f"import evaluate\n{lines}", 1))
 
 
 def _copy_module(module: str, metrics_root: Path, target: Path) -> None:

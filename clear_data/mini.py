@@ -84,7 +84,7 @@ class Corpus:
         return invent_person(self.dice(f"facts/{group}/{number}"), name, face)
 
     def dice(self, what: str) -> random.Random:
-        """Its own stream of chance for everything that is drawn: one dial more moves nothing else."""
+        """A stream of chance of its own for everything that is drawn, whatever the order of drawing."""
         return random.Random(f"{self.dials.seed}/{what}")
 
     def picture(self, what: str, draw: Any) -> Any:

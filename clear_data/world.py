@@ -46,6 +46,10 @@ def world_row(dice: random.Random) -> dict[str, object]:
     return {
         "image": draw_shape(dice, shape, colour, backdrop),
         "question": QUESTION,
-        "answer": f"a {colour} {shape}",
-        "options": [f"a {c} {s}" for c, s in wrong],
+        "answer": _name(colour, shape),
+        "options": [_name(*thing) for thing in wrong],
     }
+
+
+def _name(colour: str, shape: str) -> str:
+    return f"{'an' if colour[0] in 'aeiou' else 'a'} {colour} {shape}"

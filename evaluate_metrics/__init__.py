@@ -1,6 +1,6 @@
 """The metrics of CLEAR: one folder each, as in huggingface/evaluate, and the log that they are computed from.
 
-`evaluate.load("clear/<name>")` finds a metric beside the built data; `docs/metrics.md` says what each can and cannot see.
+`evaluate.load("clear/<name>")` finds a metric beside the built data; its card says what it cannot see.
 """
 
 from dataclasses import dataclass
