@@ -13,6 +13,7 @@ from typing import Any
 
 import datasets
 from datasets import Dataset, Features, IterableDataset
+from rich.console import Console
 from rich.progress import Progress
 
 from clear_data import schema
@@ -225,7 +226,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.pop("command")
     datasets.disable_progress_bars()
     try:
-        with Progress(transient=True) as progress:
+        console = Console(stderr=True)
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             task = progress.add_task("drawing and writing", total=len(CONFIGS) + len(EXTRA_CONFIGS))
             place = build(**options, written=lambda config: progress.advance(task))
     except (ValueError, FileExistsError, OSError) as error:
