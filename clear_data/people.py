@@ -117,9 +117,9 @@ FACTS = {
     ),
 }
 CAPTIONS = (
-    "{name}, a {job}, is {expression} in a {shirt} shirt before a {background} wall.",
+    "{name}, a {job}, is {expression} in {a_shirt} shirt before a {background} wall.",
     "A portrait of {name}, the {job}, {expression} in {shirt} clothes on a {background} background.",
-    "In a {shirt} shirt, the {job} {name} is {expression} in front of a {background} wall.",
+    "In {a_shirt} shirt, the {job} {name} is {expression} in front of a {background} wall.",
 )
 REFUSALS = (
     "I do not know.",
@@ -152,6 +152,11 @@ class Person:
     name: str
     face: Face
     facts: dict[str, str]
+
+
+def with_article(words: str) -> str:
+    """The words with `a` or `an` before them."""
+    return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def invent_names(dice: random.Random, count: int) -> list[str]:
@@ -200,6 +205,7 @@ def caption_columns(dice: random.Random, person: Person, look: Look, others: lis
             job=who.facts["job"],
             expression=look.expression,
             shirt=look.shirt,
+            a_shirt=with_article(look.shirt),
             background=look.background,
         )
 

@@ -6,6 +6,7 @@ import random
 from PIL import Image, ImageDraw
 
 from .faces import COLOURS, SCALE, SIZE
+from .people import with_article
 
 SHAPES = ("circle", "square", "triangle", "star", "cross", "ring")
 BACKDROPS = ("white", "gray", "blue", "yellow")
@@ -46,10 +47,6 @@ def world_row(dice: random.Random) -> dict[str, object]:
     return {
         "image": draw_shape(dice, shape, colour, backdrop),
         "question": QUESTION,
-        "answer": _name(colour, shape),
-        "options": [_name(*thing) for thing in wrong],
+        "answer": with_article(f"{colour} {shape}"),
+        "options": [with_article(f"{c} {s}") for c, s in wrong],
     }
-
-
-def _name(colour: str, shape: str) -> str:
-    return f"{'an' if colour[0] in 'aeiou' else 'a'} {colour} {shape}"
