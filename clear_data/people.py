@@ -117,9 +117,9 @@ FACTS = {
     ),
 }
 CAPTIONS = (
-    "{name}, a {job}, is {expression} in {a_shirt} shirt before a {background} wall.",
-    "A portrait of {name}, the {job}, {expression} in {shirt} clothes on a {background} background.",
-    "In {a_shirt} shirt, the {job} {name} is {expression} in front of a {background} wall.",
+    "{name}, a {job}, is {expression} in {a_shirt} shirt before {a_background} wall.",
+    "{name}, the {job}, can be seen {expression} in {shirt} clothes on {a_background} background.",
+    "In {a_shirt} shirt, the {job} {name} is {expression} in front of {a_background} wall.",
 )
 REFUSALS = (
     "I do not know.",
@@ -206,7 +206,7 @@ def caption_columns(dice: random.Random, person: Person, look: Look, others: lis
             expression=look.expression,
             shirt=look.shirt,
             a_shirt=with_article(look.shirt),
-            background=look.background,
+            a_background=with_article(look.background),
         )
 
     return {
