@@ -46,6 +46,7 @@ def demo(argv: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of corpus, models and training (%(default)s)")
     parser.add_argument("--persons", type=int, default=40, help="fictitious people (%(default)s)")
     parser.add_argument("--photos", type=int, default=8, help="photos of each (%(default)s)")
+    parser.add_argument("--authors", type=int, help="tofu: take so many authors of each side (all)")
     options = parser.parse_args(argv)
     from .demo import DEMO_METHODS, DemoArguments, run_demo
     from .scores import report_table

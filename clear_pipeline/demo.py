@@ -1,74 +1,50 @@
 """The whole benchmark on small data: corpus, original and gold, the methods, scores, report."""
 
-from dataclasses import dataclass, replace
+import json
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 from trl import ModelConfig
 
-from clear_dataset import build, load_clear
+from clear_data.folder import read_meta
+from clear_data.mini import Dials
+from clear_dataset import build, build_text, load_clear
 from trainers import METHODS
 from trainers.retain_finetune import RetainFinetuneConfig
 
 from . import recipes
+from .presets import PRESETS, Preset
 from .recipes import RETAIN_OF, DataArguments, FinetuneArguments, Progress
 from .report import Entry, write_report
-from .runs import Run, read_run
+from .runs import Run, read_run, write_json
 from .steps import Step, run_steps
 
 DEMO_METHODS = ("retain_finetune", "gradient_ascent", "gradient_difference", "npo")
-
-
-@dataclass(frozen=True)
-class Preset:
-    """How small models are trained on one corpus.
-
-    Attributes:
-        track: Track of the tasks.
-        full: Config of the original's training rows, `{retain}` stands for `full` or the retain set.
-        extra: Configs of `clear_extra` that are learnt beside them.
-        finetune: Settings of original and gold, from scratch.
-        methods: Settings of each method, chosen on another seed and on the selection set (docs/mini.md).
-    """
-
-    track: str
-    extra: str | None
-    finetune: dict[str, Any]
-    methods: dict[str, dict[str, Any]]
-
-
-MINI = Preset(
-    track="image",
-    extra="base",
-    finetune={
-        "num_train_epochs": 12,
-        "learning_rate": 8e-3,
-        "per_device_train_batch_size": 32,
-        "muon": True,
-        "freeze_vision": False,
-        "warmup_steps": 0.05,
-        "lr_scheduler_type": "linear",
-        "save_steps": 100,
-        "save_total_limit": 1,
-        "logging_steps": 20,
-    },
-    methods={
-        "retain_finetune": {"learning_rate": 4e-4, "num_train_epochs": 2, "per_device_train_batch_size": 8},
-        "gradient_ascent": {"learning_rate": 2e-4, "num_train_epochs": 3, "per_device_train_batch_size": 8},
-        "gradient_difference": {"learning_rate": 4e-4, "num_train_epochs": 6, "per_device_train_batch_size": 8},
-        "npo": {"learning_rate": 4e-4, "num_train_epochs": 6, "per_device_train_batch_size": 8},
-    },
-)
-PRESETS = {"mini": MINI}
+DIALS_FILE = "demo.json"
 
 
 @dataclass(frozen=True)
 class DemoArguments:
-    """The demo's dials."""
+    """The demo's dials.
+
+    Attributes:
+        output: Folder of the run.
+        corpus: A key of PRESETS.
+        tofu_dir: Folder with TOFU's texts, for that corpus.
+        authors: Take so many authors of each side of TOFU; all by default.
+        methods: Rows of METHODS.
+        forget: Forget set.
+        seed: Draws corpus, weights and batches.
+        persons: Fictitious people of the mini corpus.
+        photos: Photos of each.
+    """
 
     output: Path
     corpus: str = "mini"
+    tofu_dir: Path | None = None
+    authors: int | None = None
     methods: tuple[str, ...] = DEMO_METHODS
     forget: str = "forget10"
     seed: int = 0
@@ -79,18 +55,49 @@ class DemoArguments:
         """Checks the names."""
         if self.corpus not in PRESETS:
             raise ValueError(f"unknown corpus {self.corpus!r}; choose from {', '.join(PRESETS)}")
+        if self.corpus == "tofu" and self.tofu_dir is None:
+            raise ValueError(
+                "the corpus tofu needs --tofu_dir FOLDER with qa.jsonl and the two *_perturbed.json files"
+            )
         for method in self.methods:
-            if method not in METHODS:
-                raise ValueError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
+            if method not in self.preset.methods:
+                raise ValueError(f"unknown method {method!r}; choose from {', '.join(self.preset.methods)}")
+        self.data()  # checks the forget set
+        if self.corpus == "mini":
+            Dials(self.persons, self.photos, self.seed)
+
+    @property
+    def preset(self) -> Preset:
+        """How models are trained on this corpus."""
+        return PRESETS[self.corpus]
+
+    def data(self) -> DataArguments:
+        """Where the rows will be."""
+        folder = self.output / "data" / self.preset.folder
+        return DataArguments(dataset=str(folder), track=self.preset.track, forget=self.forget)
+
+    def settings(self) -> dict[str, Any]:
+        """What the report says of the run."""
+        size = {"persons": self.persons, "photos": self.photos} if self.corpus == "mini" else {"authors": self.authors}
+        return {"corpus": self.corpus, "forget": self.forget, "seed": self.seed, **size}
+
+    def names(self) -> tuple[str, ...]:
+        """The models of the report."""
+        return ("original", "gold", *self.methods)
 
 
-def corpus_step(folder: Path, persons: int, photos: int, seed: int, progress: Progress) -> None:
-    """Builds the mini corpus into `<folder>/clear` and `<folder>/clear_extra`."""
-    run = Run(folder, {"recipe": "corpus", "corpus": "mini", "persons": persons, "photos": photos, "seed": seed})
-    if not run.finished:
-        part = run.start()
-        build(corpus="mini", output=part / "clear", persons=persons, photos=photos, seed=seed, overwrite=True)
-        run.finish()
+def corpus_step(arguments: DemoArguments, progress: Progress) -> None:
+    """Builds the corpus into `<output>/data`."""
+    settings = {name: value for name, value in arguments.settings().items() if name != "forget"}
+    run = Run(arguments.output / "data", {"recipe": "corpus", **settings})
+    if run.finished:
+        return
+    folder = run.start() / arguments.preset.folder
+    if arguments.tofu_dir is None:
+        build("mini", folder, arguments.persons, arguments.photos, arguments.seed, overwrite=True)
+    else:
+        build_text(arguments.tofu_dir, folder, arguments.authors, overwrite=True)
+    run.finish()
 
 
 def base_step(folder: Path, data: DataArguments, extra: FinetuneArguments, seed: int, progress: Progress) -> None:
@@ -120,7 +127,7 @@ def unlearn_step(
 
 
 def evaluate_step(
-    folder: Path, model: Path, data: DataArguments, method: str | None, batch_size: int, progress: Progress
+    folder: Path, model: Path, data: DataArguments, method: str, batch_size: int, progress: Progress
 ) -> None:
     """Scores one model."""
     recipes.evaluate(
@@ -130,37 +137,27 @@ def evaluate_step(
 
 def demo_steps(arguments: DemoArguments) -> list[Step]:
     """The steps of the demo, in the order in which they are read."""
-    preset, output = PRESETS[arguments.corpus], arguments.output
-    data = DataArguments(dataset=str(output / "data/clear"), track=preset.track, forget=arguments.forget)
-    full = FinetuneArguments(dataset_config=data.training_config("full"), extra_config=preset.extra)
-    gold = replace(full, dataset_config=data.training_config(RETAIN_OF[arguments.forget]))
-    seed = {"seed": arguments.seed}
+    preset, output, data = arguments.preset, arguments.output, arguments.data()
+    models, logs, seed = output / "models", output / "logs", arguments.seed
+    extra = {"extra_config": preset.extra_config, "extra_dataset": f"{data.dataset}{preset.extra_suffix}"}
+    full = FinetuneArguments(dataset_config=data.training_config("full"), **extra)
+    gold = FinetuneArguments(dataset_config=data.training_config(RETAIN_OF[arguments.forget]), **extra)
     steps = [
-        Step("corpus", corpus_step, {"folder": output / "data", "persons": arguments.persons,
-                                     "photos": arguments.photos, **seed}),
-        Step("base", base_step, {"folder": output / "models/base", "data": data, "extra": full, **seed}, ["corpus"]),
-    ]  # fmt: skip
+        Step("corpus", corpus_step, {"arguments": arguments}),
+        Step("base", base_step, {"data": data, "folder": models / "base", "extra": full, "seed": seed}, ["corpus"]),
+    ]
     for name, rows in (("original", full), ("gold", gold)):
-        settings = {**preset.finetune, **seed}
-        steps.append(
-            Step(f"{name}: fine-tune", finetune_step,
-                 {"folder": output / "models" / name, "model": output / "models/base", "data": data, "extra": rows,
-                  "settings": settings}, ["base"])
-        )  # fmt: skip
+        call = {"data": data, "folder": models / name, "model": models / "base", "extra": rows}
+        settings = {**preset.finetune, "seed": seed}
+        steps.append(Step(f"{name}: fine-tune", finetune_step, {**call, "settings": settings}, ["base"]))
     for method in arguments.methods:
-        settings = {**preset.methods[method], **seed, "save_strategy": "no", "logging_steps": 5}
-        steps.append(
-            Step(f"{method}: unlearn", unlearn_step,
-                 {"folder": output / "models" / method, "model": output / "models/original", "data": data,
-                  "method": method, "settings": settings}, ["original: fine-tune"])
-        )  # fmt: skip
-    for name in ("original", "gold", *arguments.methods):
-        before = f"{name}: fine-tune" if name in ("original", "gold") else f"{name}: unlearn"
-        steps.append(
-            Step(f"{name}: evaluate", evaluate_step,
-                 {"folder": output / "logs" / name, "model": output / "models" / name, "data": data,
-                  "method": name, "batch_size": 32}, [before])
-        )  # fmt: skip
+        call = {"data": data, "folder": models / method, "model": models / "original", "method": method}
+        settings = {**preset.unlearn, **preset.methods[method], "seed": seed}
+        steps.append(Step(f"{method}: unlearn", unlearn_step, {**call, "settings": settings}, ["original: fine-tune"]))
+    for name in arguments.names():
+        call = {"data": data, "folder": logs / name, "model": models / name, "method": name}
+        needs = [f"{name}: {'unlearn' if name in arguments.methods else 'fine-tune'}"]
+        steps.append(Step(f"{name}: evaluate", evaluate_step, {**call, "batch_size": preset.evaluate_batch}, needs))
     return steps
 
 
@@ -170,16 +167,31 @@ def run_demo(arguments: DemoArguments, console: Console) -> dict[str, Any]:
     Raises:
         ValueError: If the output folder holds another run.
     """
-    steps = demo_steps(arguments)
-    run_steps(steps, console)
-    output = arguments.output
+    run_steps(demo_steps(arguments), console)
+    dials = {"corpus": arguments.corpus, "methods": list(arguments.methods), **arguments.settings()}
+    write_json(arguments.output / DIALS_FILE, dials)
+    return report_of(arguments.output)
+
+
+def report_of(output: Path) -> dict[str, Any]:
+    """Writes the report of a finished demo from its logs.
+
+    Raises:
+        FileNotFoundError: If the folder holds no finished demo.
+    """
+    path = output / DIALS_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{output} holds no finished demo ({DIALS_FILE} is missing)")
+    dials = json.loads(path.read_text())
+    methods = dials.pop("methods")
     entries = []
-    for name in ("original", "gold", *arguments.methods):
+    for name in ("original", "gold", *methods):
         record = read_run(output / "models" / name)
         if record is None:
-            raise ValueError(f"{output / 'models' / name} is missing")
+            raise FileNotFoundError(f"{output / 'models' / name} is missing")
         entries.append(Entry(name, output / "logs" / name, record["seconds"], record["settings"]["settings"]))
-    settings = {"corpus": arguments.corpus, "seed": arguments.seed, "forget": arguments.forget,
-                "persons": arguments.persons, "photos": arguments.photos}  # fmt: skip
-    source = str(output / "data/clear")
-    return write_report(output, entries, lambda config: load_clear(config, source), arguments.forget, settings)
+    source = output / "data" / PRESETS[dials["corpus"]].folder
+    made = (read_meta(source) or {}).get("made")
+    return write_report(
+        output, entries, lambda config: load_clear(config, source), dials["forget"], dials, [made] if made else []
+    )

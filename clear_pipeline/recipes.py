@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from evaluate_metrics.log_format import write_log
 from peft import LoraConfig, PeftConfig
 from torch import nn
 from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
@@ -25,6 +24,7 @@ from clear_unlearning.hub import write_model_card
 from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
 from clear_unlearning.models import LoadedModel, load_model
 from clear_unlearning.tasks import TASKS
+from evaluate_metrics.log_format import write_log
 from trainers import METHODS, UnlearningConfig, UnlearningTrainer
 from trainers.retain_finetune import RetainFinetuneTrainer
 from trainers.rows import Rows

@@ -69,3 +69,26 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
         for name, value in values.items():
             table.add_row(f"{task}: {name}", number(value))
     return table
+
+
+def report_table(report: Mapping[str, Any]) -> Table:
+    """The rows of a report for the terminal."""
+    columns = {
+        "forget_quality": "p ↑",
+        "forget_quality_statistic": "D ↓",
+        "model_utility": "utility ↑",
+        "real": "real ↑",
+        "retain": "retain ↑",
+        "forget": "forget → gold",
+        "rouge_forget": "ROUGE forget → gold",
+        "names_forget": "names forget → gold",
+        "rouge_retain": "ROUGE retain ↑",
+        "seconds": "seconds",
+    }
+    table = Table("model", *columns.values(), title=f"{report['forget']}: forgetting and utility")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for row in report["rows"]:
+        cells = [number(row.get(key)) if key != "seconds" else f"{row[key]:.0f}" for key in columns]
+        table.add_row(row["name"], *cells)
+    return table

@@ -51,7 +51,8 @@ def build_tokenizer(texts: Iterable[str], vocabulary: int = 1000) -> PreTrainedT
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(texts, trainer)
+    # The words of the chat template are on every row: they must not be spelled out.
+    tokenizer.train_from_iterator((f"USER: {text} ASSISTANT: {text}" for text in texts), trainer)
     return PreTrainedTokenizerFast(
         tokenizer_object=tokenizer,
         pad_token="<pad>",

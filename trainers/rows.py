@@ -9,9 +9,13 @@ from datasets import Dataset
 from clear_unlearning.batches import Batch, Encoder
 from clear_unlearning.tasks import Example, training_example
 
+CACHED_PIXELS = 2**26  # decoded photos that are kept in memory: 200 MB
+
 
 class Rows:
     """Training rows as examples, each with its image and question; a row's caption question is drawn by `seed`.
+
+    Decoded photos are kept as long as they fit into `CACHED_PIXELS`: a small corpus is decoded once, not every epoch.
 
     Args:
         datasets: Rows of one or more configs, one after the other.
@@ -24,6 +28,8 @@ class Rows:
     def __init__(self, datasets: Sequence[Dataset], seed: int) -> None:
         self.datasets = [dataset for dataset in datasets if len(dataset)]
         self.seed = seed
+        self._cache: dict[int, Example] = {}
+        self._pixels = 0
         if not self.datasets:
             raise ValueError("no rows to train on")
 
@@ -31,6 +37,13 @@ class Rows:
         return sum(map(len, self.datasets))
 
     def __getitem__(self, index: int) -> Example:
+        example = self._cache.get(index) or self._read(index)
+        if index not in self._cache and self._pixels < CACHED_PIXELS:
+            self._cache[index] = example
+            self._pixels += example.image.width * example.image.height if example.image else 0
+        return example
+
+    def _read(self, index: int) -> Example:
         within = index
         for dataset in self.datasets:
             if within < len(dataset):

@@ -1,0 +1,100 @@
+"""The command line: the right exit codes, and one clear line for a user's error."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from clear_pipeline.cli import COMMANDS, main
+
+LOGS = Path(__file__).parents[2] / "../shared/data/tofu_eval_logs"
+needs_logs = pytest.mark.skipif(not LOGS.is_dir(), reason="TOFU's logs are not there (../shared/data)")
+
+
+def run(capsys, *argv: str) -> tuple[int, str, str]:
+    code = main(argv)
+    captured = capsys.readouterr()
+    return code, captured.out, captured.err
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["forget"], "unknown command 'forget'; choose from demo"),
+        (["unlearn"], "choose one by --method: retain_finetune"),
+        (["unlearn", "--method", "hope"], "unknown method 'hope'; choose one by --method: retain_finetune"),
+        (
+            ["unlearn", "--method", "npo", "--forget", "forget50"],
+            "unknown forget set 'forget50'; choose from forget01",
+        ),
+        (["unlearn", "--method", "npo", "--output_dir", "x"], "name a model: --model_name_or_path"),
+        (["unlearn", "--method", "npo", "--learning_rate", "0"], "learning_rate must be above 0"),
+        (["evaluate"], "name an output folder: --output FOLDER"),
+        (["evaluate", "--output", "x", "--track", "sound"], "unknown track 'sound'; choose from image, text"),
+        (["evaluate", "--output", "x", "--model_name_or_path", "./nothing"], "./nothing"),
+        (["score", "nowhere.json"], "no log at nowhere.json"),
+        (["report", "nowhere"], "holds no finished demo"),
+        (["demo", "--methods", "hope"], "unknown method 'hope'; choose from retain_finetune"),
+        (["demo", "--corpus", "maxi"], "unknown corpus 'maxi'; choose from mini, tofu"),
+        (["demo", "--corpus", "tofu"], "needs --tofu_dir"),
+        (["demo", "--forget", "forget02"], "unknown forget set 'forget02'"),
+        (["demo", "--persons", "3"], "persons must be 24 to 200, not 3"),
+    ],
+)
+def test_a_users_error_is_one_line_and_code_2(capsys, tmp_path, monkeypatch, argv, message):
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *argv)
+    assert code == 2
+    assert message in err
+    assert len(err.strip().splitlines()) == 1, err
+    assert not list(tmp_path.iterdir())
+
+
+def test_help_lists_every_command(capsys):
+    code, out, _ = run(capsys, "--help")
+    assert code == 0
+    assert all(f"  {name} " in out for name in COMMANDS)
+
+
+def test_unknown_flags_and_yaml_keys_are_errors(capsys, tmp_path):
+    settings = tmp_path / "settings.yaml"
+    settings.write_text("method: npo\nlearning_rte: 0.1\n")
+    code, _, err = run(capsys, "unlearn", "--config", str(settings))
+    assert code == 2
+    assert "learning_rte" in err
+    code, _, err = run(capsys, "unlearn", "--method", "npo", "--betta", "1")
+    assert code == 2
+    assert "--betta" in err
+
+
+@needs_logs
+def test_score_prints_tofus_numbers_as_json(capsys):
+    full, gold = str(LOGS / "llama2-7b_full.json"), str(LOGS / "llama2-7b_retain90.json")
+    code, out, _ = run(capsys, "score", full, "--gold", gold, "--json")
+    scores = json.loads(out)
+    assert code == 0
+    assert scores["model_utility"] == pytest.approx(0.6226773637427152, rel=1e-9)
+    assert scores["forget_quality"] == pytest.approx(1.834066410994743e-21, rel=1e-9)
+    assert set(scores["tasks"]["eval_log.json"]) == {"probability", "rouge", "truth_ratio"}
+    code, out, _ = run(capsys, "score", full)
+    assert code == 0
+    assert "0.623" in out
+
+
+@needs_logs
+def test_a_damaged_log_is_named_with_its_row(capsys, tmp_path):
+    log = json.loads((LOGS / "llama2-7b_full.json").read_text())
+    log["eval_log.json"]["avg_gt_loss"]["7"] = None
+    (tmp_path / "log.json").write_text(json.dumps(log))
+    code, _, err = run(capsys, "score", str(tmp_path / "log.json"))
+    assert code == 2
+    assert "eval_log.json, avg_gt_loss, row 7" in err
+
+
+def test_the_installed_command_answers():
+    command = Path(sys.executable).with_name("clear-unlearning")
+    done = subprocess.run([command, "score", "nowhere"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: no log at nowhere\n"

@@ -1,0 +1,42 @@
+"""Docs and tables say the same."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from clear_pipeline.cli import COMMANDS
+from evaluate_metrics import METRICS
+from trainers import METHODS
+
+ROOT = Path(__file__).parents[1]
+
+
+def first_column(page: str) -> list[str]:
+    """What stands in backticks in the first column of a page's tables."""
+    return re.findall(r"^\| `([^`]+)` \|", (ROOT / page).read_text(), re.MULTILINE)
+
+
+def test_methods_have_their_rows_in_order():
+    assert first_column("docs/methods.md") == list(METHODS)
+
+
+def test_metrics_have_their_rows_in_order():
+    assert first_column("docs/metrics.md") == list(METRICS)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_commands_stand_in_the_readme(command):
+    assert f"clear-unlearning {command}" in (ROOT / "README.md").read_text()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_method_file_is_lean(method):
+    lines = (ROOT / "trainers" / f"{method}.py").read_text().splitlines()
+    assert len(lines) <= 120
+
+
+def test_makefile_verbs_stand_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    for verb in ("make demo", "make test", "make test-slow", "make check", "make docs"):
+        assert verb in text
