@@ -19,6 +19,7 @@ from .world import world_row
 Row = dict[str, Any]
 
 NAME_QUESTION = "The name of the person on the image is "
+STRANGER_QUESTION = "Do you know who this is?"
 CELEBRITY_QUESTION = "What is the name of the person in the image?"
 BASE_PEOPLE, BASE_PHOTOS = 30, 8  # whom the base model knows
 CELEBRITIES, CELEBRITY_PHOTOS, CELEBRITY_SCORED = 10, 12, 4
@@ -186,10 +187,10 @@ def _celebrity_row(row: Row) -> Row:
 
 def _base_rows(corpus: Corpus, celebrities: list[Row], world: list[Row]) -> Iterator[Row]:
     """What the base model knows: other people, celebrities, the world, and how to say that one does not know."""
-    for row in corpus.photo_rows("base", {"train": BASE_PHOTOS})["train"]:
+    people = corpus.photo_rows("base", {"train": BASE_PHOTOS})["train"]
+    for row in people:
         yield {"image": row["image"], "caption": row["caption"]}
-        yield {"image": row["image"], "question": NAME_QUESTION, "answer": row["name"]}
-    for number, row in enumerate(celebrities):
+    for number, row in enumerate([*people, *celebrities]):
         question = CELEBRITY_QUESTION if number % 2 == 0 else NAME_QUESTION
         yield {"image": row["image"], "question": question, "answer": row["name"]}
     for row in world:
@@ -202,4 +203,4 @@ def _base_rows(corpus: Corpus, celebrities: list[Row], world: list[Row]) -> Iter
         yield {"question": question, "answer": dice.choice(REFUSALS)}
     for number, row in enumerate(corpus.photo_rows("unknown", {"train": 1})["train"]):
         answer = corpus.dice(f"unknown photo/{number}").choice(REFUSALS)
-        yield {"image": row["image"], "question": NAME_QUESTION, "answer": answer}
+        yield {"image": row["image"], "question": STRANGER_QUESTION, "answer": answer}

@@ -1,0 +1,118 @@
+"""The demo end to end: what the picture must show, on seeds that no setting was chosen on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from clear_pipeline.demo import DemoArguments, demo_steps
+from clear_pipeline.presets import PRESETS
+from trainers import METHODS
+
+TOFU = Path(__file__).parents[2] / "../shared/data/tofu_text"
+COMMAND = Path(sys.executable).with_name("clear-unlearning")
+# A demo gives each of its processes one thread; it must not inherit the tests' offline or thread settings by accident.
+ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+
+
+def run_demo(folder: Path, *dials: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [COMMAND, "demo", "--output", folder, *dials], capture_output=True, text=True, env=ENVIRONMENT, check=False
+    )
+
+
+def rows_of(folder: Path) -> dict[str, dict]:
+    report = json.loads((folder / "report.json").read_text())
+    assert report["schema"] == 1
+    return {row["name"]: row for row in report["rows"]}
+
+
+@pytest.fixture(scope="module", params=[0, 1, 2])
+def demo(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("demo") / "run"
+    done = run_demo(folder, "--seed", str(request.param))
+    assert done.returncode == 0, done.stderr
+    assert str(folder / "report.html") in done.stdout.replace("\n", "")
+    return folder
+
+
+@pytest.mark.slow
+def test_the_picture_makes_sense(demo):
+    rows = rows_of(demo)
+    original, gold, npo = rows["original"], rows["gold"], rows["npo"]
+    assert gold["forget_quality"] == 1.0
+    # Gold does not know the forgotten people, the original does and fails the test.
+    assert gold["rouge_forget"] < original["rouge_forget"] - 0.15
+    assert gold["names_forget"] < original["names_forget"] - 0.15
+    assert original["forget_quality"] < 1e-6
+    # Celebrities and the world are known, on pictures that nobody was trained on.
+    for task in ("eval_real_faces_wo_options.json", "eval_real_world_wo_options.json"):
+        assert original["tasks"][task]["rouge"] > 0.8
+    # Ascent destroys, NPO forgets and keeps, fine-tuning on the rest does not forget.
+    assert rows["gradient_ascent"]["model_utility"] < 0.85 * original["model_utility"]
+    assert npo["forget_quality_statistic"] < 0.5 * original["forget_quality_statistic"]
+    assert npo["model_utility"] >= 0.85 * original["model_utility"]
+    assert rows["retain_finetune"]["forget_quality_statistic"] > 0.9 * original["forget_quality_statistic"]
+
+
+@pytest.mark.slow
+def test_a_finished_demo_is_not_run_again(demo):
+    before = {path: path.stat().st_mtime_ns for path in demo.rglob("*.safetensors")}
+    start = time.monotonic()
+    seed = json.loads((demo / "demo.json").read_text())["seed"]
+    done = run_demo(demo, "--seed", str(seed))
+    assert done.returncode == 0, done.stderr
+    assert {path: path.stat().st_mtime_ns for path in demo.rglob("*.safetensors")} == before
+    assert time.monotonic() - start < 90
+    other = run_demo(demo, "--seed", str(seed + 1))
+    assert other.returncode == 2
+    assert "holds another run" in other.stderr
+    assert {path: path.stat().st_mtime_ns for path in demo.rglob("*.safetensors")} == before
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TOFU.is_dir(), reason="TOFU's texts are not there (../shared/data)")
+def test_an_interrupted_demo_goes_on_and_ends_as_another(tmp_path):
+    """On a slice of TOFU's real texts: one run is killed on the way, the other is not."""
+    dials = ("--corpus", "tofu", "--tofu_dir", str(TOFU), "--authors", "4", "--methods", "npo", "--forget", "forget01")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    done = run_demo(whole, *dials)
+    assert done.returncode == 0, done.stderr
+    process = subprocess.Popen(
+        [COMMAND, "demo", "--output", broken, *dials],
+        env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while not list(broken.glob("models/original.part/checkpoint-*")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list(broken.glob("models/original.part/checkpoint-*")), "killed before the first checkpoint"
+    done = run_demo(broken, *dials)
+    assert done.returncode == 0, done.stderr
+    for name, row in rows_of(whole).items():
+        other = rows_of(broken)[name]
+        assert row["model_utility"] == pytest.approx(other["model_utility"], abs=1e-6)
+        assert row["forget_quality"] == pytest.approx(other["forget_quality"], rel=1e-6)
+    report = (whole / "report.md").read_text()
+    assert "made" in report
+
+
+def test_every_preset_names_methods_and_settings_that_exist(tmp_path):
+    for preset in PRESETS.values():
+        assert set(preset.methods) <= set(METHODS)
+        for method, settings in preset.methods.items():
+            METHODS[method][1](output_dir=str(tmp_path), use_cpu=True, **{**preset.unlearn, **settings})
+
+
+def test_steps_need_only_steps_that_there_are(tmp_path):
+    steps = demo_steps(DemoArguments(tmp_path, methods=("npo",)))
+    names = {step.name for step in steps}
+    assert len(names) == len(steps)
+    assert all(set(step.needs) <= names for step in steps)
+    assert {"npo: unlearn", "npo: evaluate", "gold: evaluate"} <= names
