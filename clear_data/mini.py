@@ -25,7 +25,7 @@ BASE_PEOPLE, BASE_PHOTOS = 30, 8  # whom the base model knows
 CELEBRITIES, CELEBRITY_PHOTOS, CELEBRITY_SCORED = 10, 12, 4
 WORLD_PHOTOS, WORLD_SCORED = 400, 60
 HELD_OUT_PEOPLE = 8
-HELD_OUT_PHOTOS = 2  # of each person, in `photos` and again in `selection`
+HELD_OUT_PHOTOS, SELECTION_PHOTOS = 2, 4  # of each person
 UNKNOWN_QUESTIONS, UNKNOWN_PHOTOS = 60, 20
 RETAIN_SCORED = 80
 FORGET_FEWEST = 8  # people in forget10, so that there is something to score
@@ -140,7 +140,7 @@ def mini_rows(dials: Dials) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]
     corpus = Corpus(dials)
     sizes = dials.forget_sizes()
     batches = corpus.photo_rows(
-        "full", {"train": dials.photos, "photos": HELD_OUT_PHOTOS, "selection": HELD_OUT_PHOTOS}
+        "full", {"train": dials.photos, "photos": HELD_OUT_PHOTOS, "selection": SELECTION_PHOTOS}
     )
     photos, texts = batches["train"], corpus.texts("full")
     order = [person.name for person in corpus.groups["full"]]

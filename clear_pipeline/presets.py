@@ -41,7 +41,7 @@ MINI = Preset(
     extra_suffix="_extra",
     finetune={
         **SMALL,
-        "num_train_epochs": 12,
+        "num_train_epochs": 16,
         "learning_rate": 8e-3,
         "per_device_train_batch_size": 32,
         "muon": True,
@@ -53,9 +53,9 @@ MINI = Preset(
     unlearn={**SMALL, "per_device_train_batch_size": 8, "weight_decay": 0.0, "warmup_steps": 0, "save_strategy": "no"},
     methods={
         "retain_finetune": {"learning_rate": 4e-4, "num_train_epochs": 2},
-        "gradient_ascent": {"learning_rate": 2e-4, "num_train_epochs": 3},
-        "gradient_difference": {"learning_rate": 4e-4, "num_train_epochs": 6},
-        "npo": {"learning_rate": 4e-4, "num_train_epochs": 6},
+        "gradient_ascent": {"learning_rate": 5e-4, "num_train_epochs": 5},
+        "gradient_difference": {"learning_rate": 6e-4, "num_train_epochs": 8},
+        "npo": {"learning_rate": 1e-3, "num_train_epochs": 12, "retain_weight": 4.0},
     },
 )
 TOFU = Preset(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from evaluate_metrics.clear_scores.clear_scores import clear_scores, task_scores
@@ -72,23 +73,28 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
 
 
 def report_table(report: Mapping[str, Any]) -> Table:
-    """The rows of a report for the terminal."""
+    """The rows of a report for a terminal of 80 columns; the report itself has more."""
     columns = {
-        "forget_quality": "p ↑",
         "forget_quality_statistic": "D ↓",
+        "forget_quality": "p ↑",
         "model_utility": "utility ↑",
         "real": "real ↑",
         "retain": "retain ↑",
-        "forget": "forget → gold",
-        "rouge_forget": "ROUGE forget → gold",
-        "names_forget": "names forget → gold",
-        "rouge_retain": "ROUGE retain ↑",
-        "seconds": "seconds",
+        "forget": "forget",
+        "rouge_forget": "R-forget",
+        "rouge_retain": "R-retain",
     }
-    table = Table("model", *columns.values(), title=f"{report['forget']}: forgetting and utility")
-    for column in table.columns[1:]:
-        column.justify = "right"
+    table = Table(
+        "model",
+        title=f"{report['forget']}: what was forgotten (D, p) and what was kept",
+        caption="forget and R-forget are best near gold's; R is ROUGE-L recall",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+        collapse_padding=True,
+    )
+    for title in columns.values():
+        table.add_column(f" {title}", justify="right", no_wrap=True)
     for row in report["rows"]:
-        cells = [number(row.get(key)) if key != "seconds" else f"{row[key]:.0f}" for key in columns]
-        table.add_row(row["name"], *cells)
+        table.add_row(row["name"], *(number(row[key]) for key in columns))
     return table

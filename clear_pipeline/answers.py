@@ -1,0 +1,168 @@
+"""The report's grid: a handful of photos or questions, the truth, and what each model answers."""
+
+import base64
+import io
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from datasets import Dataset
+from PIL import Image
+
+from clear_unlearning.tasks import IMAGE_TASKS
+from evaluate_metrics.log_format import TaskLog
+
+# Title of a section, what it is about, its tasks (a row of the data answers to all of them), rows shown.
+SECTIONS = (
+    (
+        "Forget set",
+        "People to be forgotten. Gold never saw them; an unlearned model should know as little as gold.",
+        ("eval_log_forget.json", "eval_forget_facerec.json"),
+        4,
+    ),
+    (
+        "Retain set",
+        "Everybody else who was learnt with them, and should stay.",
+        ("eval_log.json", "eval_retain_facerec.json"),
+        2,
+    ),
+    ("Real faces", "Celebrities: knowledge next to what is forgotten.", ("eval_real_faces_wo_options.json",), 2),
+    ("Real authors", "Knowledge next to what is forgotten.", ("eval_real_author_wo_options.json",), 2),
+    ("Real world", "General knowledge.", ("eval_real_world_wo_options.json",), 2),
+)
+ANSWER_COLUMN = {task.key: task.answer for task in IMAGE_TASKS}
+LONGEST = 600  # characters of an answer that are shown
+LARGEST, SMALL = 320, 128  # pixels of a photo's longer side: larger ones are scaled down, small ones kept exactly
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one model says.
+
+    Attributes:
+        model: Its name in the report.
+        words: The answer in pieces, each with whether the truth has it too; their concatenation is the answer.
+        rouge: ROUGE-L recall against the truth.
+    """
+
+    model: str
+    words: list[tuple[str, bool]]
+    rouge: float
+
+
+@dataclass(frozen=True)
+class Question:
+    """A question, its true answer, and the models' answers."""
+
+    question: str
+    truth: str
+    answers: list[Answer]
+
+
+@dataclass(frozen=True)
+class Card:
+    """A row of the data: its photo as a data URI, None for text, and the questions about it."""
+
+    photo: str | None
+    questions: list[Question]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Cards of one set."""
+
+    title: str
+    about: str
+    cards: list[Card]
+
+
+def answer_sections(
+    logs: Mapping[str, Mapping[str, TaskLog]], tasks: Mapping[str, Mapping[str, Any]], load: Callable[[str], Dataset]
+) -> list[Section]:
+    """Collects the grid. Which rows it shows depends on the persons alone, never on the answers.
+
+    Args:
+        logs: The log of each model by its name, all of the same rows.
+        tasks: Config, `images` and `person` of each task, as the metadata of a log have them; empty for a bare log,
+            which is shown without photos.
+        load: Gives the rows of a config.
+
+    Returns:
+        The sections of which the logs hold generated answers.
+
+    Raises:
+        ValueError: If the rows that `load` gives are not those of the log.
+    """
+    first = next(iter(logs.values()))
+    sections = []
+    for title, about, keys, count in SECTIONS:
+        present = [key for key in keys if key in first and all(log[key].generated for log in logs.values())]
+        if not present:
+            continue
+        place = tasks.get(present[0], {})
+        rows = load(place["config"]) if place.get("images") else None
+        cards = []
+        for row in shown_rows(len(first[present[0]].generated), place.get("person"), count):
+            for key in present if rows else ():
+                _check_row(rows, place["config"], row, key, first[key].generated[row][2])
+            questions = [_question(logs, key, row) for key in present]
+            cards.append(Card(photo_uri(rows[row]["image"]) if rows else None, questions))
+        sections.append(Section(title, about, cards))
+    return sections
+
+
+def shown_rows(rows: int, persons: Sequence[str | None] | None, count: int) -> list[int]:
+    """Picks up to `count` rows, evenly over the persons: the first row of each.
+
+    Args:
+        rows: Number of rows.
+        persons: Whom each row is about; without them the rows are spread evenly.
+        count: Rows wanted.
+    """
+    first: dict[Any, int] = {}
+    for row in range(rows):
+        first.setdefault(persons[row] if persons and persons[row] is not None else row, row)
+    candidates = list(first.values())
+    count = min(count, len(candidates))
+    return [candidates[i * len(candidates) // count] for i in range(count)]
+
+
+def photo_uri(image: Image.Image) -> str:
+    """A photo as a data URI, small enough for a page."""
+    image = image.convert("RGB")
+    image.thumbnail((LARGEST, LARGEST))
+    kind = "PNG" if max(image.size) <= SMALL else "JPEG"
+    buffer = io.BytesIO()
+    image.save(buffer, kind, quality=85)
+    return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def marked_words(answer: str, truth: str) -> list[tuple[str, bool]]:
+    """Cuts an answer into pieces that consist of words of the truth, and pieces that do not."""
+    known = {word.casefold() for word in re.findall(r"\w+", truth)}
+    pieces: list[tuple[str, bool]] = []
+    for piece in re.findall(r"\w+\W*|\W+", answer):
+        word = re.match(r"\w+", piece)
+        shared = bool(word) and word.group().casefold() in known
+        if pieces and pieces[-1][1] == shared:
+            pieces[-1] = (pieces[-1][0] + piece, shared)
+        else:
+            pieces.append((piece, shared))
+    return pieces
+
+
+def _question(logs: Mapping[str, Mapping[str, TaskLog]], key: str, row: int) -> Question:
+    prompt, _, truth = next(iter(logs.values()))[key].generated[row]
+    answers = []
+    for model, log in logs.items():
+        text = log[key].generated[row][1].strip()
+        shown = text if len(text) <= LONGEST else f"{text[:LONGEST]} … ({len(text)} characters)"
+        answers.append(Answer(model, marked_words(shown, truth), float(log[key].rouge[row])))
+    return Question(prompt.strip(), truth, answers)
+
+
+def _check_row(rows: Dataset | None, config: str, row: int, key: str, truth: str) -> None:
+    """Makes sure that a photo stands beside its own answers."""
+    if rows is None or row >= len(rows) or rows[row][ANSWER_COLUMN[key]] != truth:
+        raise ValueError(f"row {row} of {config!r} is not that of the log ({key}: {truth!r}): other data than scored")
