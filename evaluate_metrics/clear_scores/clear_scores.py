@@ -31,10 +31,12 @@ def task_scores(task: str, log: TaskLog) -> dict[str, float]:
     if task not in TASK_KEYS:
         raise ValueError(f"unknown task {task!r}; known: {', '.join(TASK_KEYS)}")
     group, among_wrong = TASK_KEYS[task]
+    wrong = log.wrong_losses.tolist()
+    kind = "forget" if group == "forget" else "other"
     return {
-        "probability": probability(log.loss, log.wrong_losses if among_wrong else None),
+        "probability": probability(log.loss.tolist(), wrong if among_wrong else None),
         "rouge": float(log.rouge.mean()),
-        "truth_ratio": truth_ratio(log.paraphrased_loss, log.wrong_losses, "forget" if group == "forget" else "other"),
+        "truth_ratio": truth_ratio(log.paraphrased_loss.tolist(), wrong, kind),
     }
 
 
@@ -68,9 +70,10 @@ class ClearScores(evaluate.Metric):
             features=datasets.Features({"log": datasets.Value("string")}),
         )
 
-    def compute(self, *, log: str | Path | Mapping[str, Any], **kwargs: Any) -> dict[str, float | None]:
-        """Computes from one log."""
-        return clear_scores(log)
-
-    def _compute(self, log: Any) -> dict[str, float | None]:
+    def compute(
+        self, *, predictions: Any = None, references: Any = None, log: Any = None, **kwargs: Any
+    ) -> dict[str, float | None]:
+        """Computes from `log=`: a log file, the folder that holds it, or its content."""
+        if log is None:
+            raise ValueError("clear_scores takes log=, an evaluation log, and no samples")
         return clear_scores(log)

@@ -66,13 +66,11 @@ class ForgetQuality(evaluate.Metric):
             ),
         )
 
-    def compute(
-        self, *, predictions: Sequence[float] | None = None, references: Sequence[float] | None = None, **kwargs: Any
-    ) -> dict[str, float] | None:
+    def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, float] | None:
         """Computes from samples that may differ in size; without arguments, from what `add_batch` collected."""
         if predictions is None or references is None:
             return super().compute(predictions=predictions, references=references, **kwargs)
-        return self._compute(predictions, references)
+        return forget_quality(predictions, references)
 
-    def _compute(self, predictions: Sequence[float], references: Sequence[float]) -> dict[str, float]:
+    def _compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, float]:
         return forget_quality(predictions, references)

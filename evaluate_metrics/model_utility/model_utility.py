@@ -56,9 +56,10 @@ class ModelUtility(evaluate.Metric):
             features=datasets.Features({"log": datasets.Value("string")}),
         )
 
-    def compute(self, *, log: str | Path | Mapping[str, Any], **kwargs: Any) -> dict[str, float]:
-        """Computes from one log."""
-        return self._compute(log)
-
-    def _compute(self, log: Any) -> dict[str, float]:
+    def compute(
+        self, *, predictions: Any = None, references: Any = None, log: Any = None, **kwargs: Any
+    ) -> dict[str, float]:
+        """Computes from `log=`: a log file, the folder that holds it, or its content."""
+        if log is None:
+            raise ValueError("model_utility takes log=, an evaluation log, and no samples")
         return {"model_utility": model_utility(log)}

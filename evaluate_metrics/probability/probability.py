@@ -1,6 +1,7 @@
 """Probability of the right answer, alone or among wrong ones (TOFU, arXiv 2401.06121, section 2.2)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import datasets
 import evaluate
@@ -59,6 +60,6 @@ class Probability(evaluate.Metric):
             ),
         )
 
-    def _compute(self, predictions: Sequence[float], references: Sequence[Sequence[float]]) -> dict[str, float]:
+    def _compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, float]:
         wrong = references if any(len(row) for row in references) else None
         return {"probability": probability(predictions, wrong)}

@@ -1,6 +1,7 @@
 """ROUGE-L recall of what the model says against the right answer (as in TOFU, arXiv 2401.06121, section 2.2)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import datasets
 import evaluate
@@ -50,5 +51,5 @@ class Rouge(evaluate.Metric):
             ),
         )
 
-    def _compute(self, predictions: Sequence[str], references: Sequence[str]) -> dict[str, float]:
+    def _compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, float]:
         return {"rouge": rouge(predictions, references)}

@@ -1,6 +1,7 @@
 """Truth ratio: how much likelier wrong answers are than the right one (TOFU, arXiv 2401.06121, equation 1)."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import datasets
 import evaluate
@@ -59,7 +60,5 @@ class TruthRatio(evaluate.Metric):
             ),
         )
 
-    def _compute(
-        self, predictions: Sequence[float], references: Sequence[Sequence[float]], kind: str = "forget"
-    ) -> dict[str, float]:
-        return {"truth_ratio": truth_ratio(predictions, references, kind)}
+    def _compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, float]:
+        return {"truth_ratio": truth_ratio(predictions, references, **kwargs)}

@@ -95,8 +95,7 @@ def ks_by_counting(one: list[float], other: list[float]) -> tuple[float, float]:
 
     def distance(a, b):
         return max(
-            abs(Fraction(sum(x <= v for x in a), len(a)) - Fraction(sum(x <= v for x in b), len(b)))
-            for v in [*a, *b]
+            abs(Fraction(sum(x <= v for x in a), len(a)) - Fraction(sum(x <= v for x in b), len(b))) for v in [*a, *b]
         )
 
     pooled, seen = [*one, *other], distance(one, other)
