@@ -2,7 +2,16 @@ from hashlib import sha256
 
 import pytest
 
-from clear_data.mini import CELEBRITY_QUESTION, NAME_QUESTION, Corpus, Dials, mini_rows
+from clear_data.mini import (
+    CELEBRITY_QUESTION,
+    HELD_OUT_PHOTOS,
+    NAME_QUESTION,
+    SELECTION_PHOTOS,
+    STRANGER_QUESTION,
+    Corpus,
+    Dials,
+    mini_rows,
+)
 from clear_data.people import REFUSALS
 from clear_data.world import world_row
 
@@ -148,7 +157,8 @@ def test_scored_pictures_were_never_trained_on(corpus, config, part):
 def test_selection_and_photos_are_other_photos_of_the_same_people(main, extra):
     assert names(extra["selection"]) == names(extra["photos"]) == names(main["full"])
     assert set(pictures(extra["selection"])).isdisjoint(pictures(extra["photos"]))
-    assert len(extra["selection"]) == len(extra["photos"]) == 2 * DIALS.persons
+    assert len(extra["photos"]) == HELD_OUT_PHOTOS * DIALS.persons
+    assert len(extra["selection"]) == SELECTION_PHOTOS * DIALS.persons
 
 
 def test_nobody_of_one_group_stands_in_another(main, extra):
@@ -164,8 +174,9 @@ def test_base_knows_other_people_celebrities_the_world_and_refusals(extra, main)
     groups = Corpus(DIALS).groups
     rows = extra["base"]
     asked = [row for row in rows if row.get("question")]
-    by_answer = {name: [r for r in asked if r["answer"] == name] for name in (p.name for p in groups["base"])}
-    assert all(len(found) == 8 and {r["question"] for r in found} == {NAME_QUESTION} for found in by_answer.values())
+    for person in groups["base"]:
+        found = [row["question"] for row in asked if row["answer"] == person.name]
+        assert sorted(found) == sorted([CELEBRITY_QUESTION, NAME_QUESTION] * 4)
     captions = [row for row in rows if row.get("caption")]
     assert len(captions) == 8 * len(groups["base"])
     for person in groups["celebrities"]:
@@ -175,7 +186,7 @@ def test_base_knows_other_people_celebrities_the_world_and_refusals(extra, main)
     assert {row["answer"] for row in main["real_faces"]} == {person.name for person in groups["celebrities"]}
     refused = [row for row in asked if row["answer"] in REFUSALS]
     assert sum(row.get("image") is None for row in refused) == 60
-    assert sum(row.get("image") is not None for row in refused) == 20
+    assert [row["question"] for row in refused if row.get("image") is not None] == [STRANGER_QUESTION] * 20
     assert sum(row["question"] == "What object is in the image?" for row in asked) == 400
 
 
