@@ -8,6 +8,8 @@ import logging
 import multiprocessing
 import os
 import queue
+import signal
+import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -37,9 +39,17 @@ class Step:
     needs: Sequence[str] = field(default=())
 
 
+def _stop(number: int, frame: Any) -> None:
+    signal.signal(number, signal.SIG_IGN)  # leaving has begun: nothing may break into it
+    sys.exit(128 + number)
+
+
 def _start_worker(progress_queue: Any, threads: int) -> None:
     global _queue
     _queue = progress_queue
+    # Ctrl-C reaches every process of the terminal: the first one takes it and stops the workers, which then clean up.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _stop)
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     warnings.simplefilter("ignore")  # libraries' remarks on one another would tear the progress bars
     logging.disable(logging.WARNING)
@@ -68,12 +78,12 @@ def run_steps(steps: Sequence[Step], console: Console, workers: int | None = Non
         workers: Processes at a time; by default one a processor, at most 4.
 
     Raises:
-        Exception: What a step raised, with the step's name as a note; the steps under way end first.
+        Exception: What a step raised, with the step's name as a note; the steps under way are stopped.
     """
     processors = os.cpu_count() or 1
     workers = workers or max(1, min(4, processors))
     context = multiprocessing.get_context("spawn")
-    messages = context.Manager().Queue()
+    messages = context.Queue()
     columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
     os.environ.setdefault("OMP_NUM_THREADS", str(max(1, processors // workers)))  # read when a worker imports torch
     with (

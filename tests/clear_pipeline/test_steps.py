@@ -1,4 +1,8 @@
 import io
+import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -51,3 +55,45 @@ def test_a_circle_is_an_error(console):
     steps = [Step("a", fail, {}, ["b"]), Step("b", fail, {}, ["a"])]
     with pytest.raises(ValueError, match="wait for one another"):
         run_steps(steps, console, workers=1)
+
+
+def wait_long(path: Path, progress) -> None:
+    path.write_text("started")
+    for second in range(60):
+        progress(second, 60)
+        time.sleep(1)
+
+
+RUN = """
+import io, sys
+from pathlib import Path
+from rich.console import Console
+from clear_pipeline.steps import Step, run_steps
+from tests.clear_pipeline.test_steps import wait_long
+if __name__ == "__main__":
+    try:
+        run_steps([Step("long", wait_long, {"path": Path(sys.argv[1])})], Console(file=io.StringIO()), workers=2)
+    except KeyboardInterrupt:
+        print("stopped")
+"""
+
+
+def test_ctrl_c_stops_the_workers_quietly(tmp_path):
+    """The signal goes to every process, as from a terminal; workers leave nothing on the screen and none stays."""
+    (tmp_path / "run.py").write_text(RUN)
+    started = tmp_path / "started"
+    process = subprocess.Popen(
+        [sys.executable, tmp_path / "run.py", started], start_new_session=True, text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    deadline = time.monotonic() + 60
+    while not started.exists() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    os.killpg(process.pid, signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert (out, err) == ("stopped\n", "")
+    with pytest.raises(ProcessLookupError):
+        while time.monotonic() < deadline:  # Python's own tracker of resources ends a moment later
+            os.killpg(process.pid, 0)
+            time.sleep(0.1)

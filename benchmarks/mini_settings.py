@@ -1,0 +1,106 @@
+"""How the demo's unlearning settings were chosen: a grid on another seed than those shown, scored on the selection set.
+
+    clear-unlearning demo --seed 7 --output runs/seed7
+    python benchmarks/mini_settings.py runs/seed7
+
+Photos of the selection set show the same people, and no model was trained on them. Forget quality, utility and the rest
+are computed as in the report, with these photos in the place of the forget and retain rows that the report shows.
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from rich.console import Console
+from rich.table import Table
+from trl import ModelConfig
+
+from clear_dataset import load_clear
+from clear_pipeline import recipes
+from clear_pipeline.presets import MINI
+from clear_pipeline.recipes import DataArguments, Progress
+from clear_pipeline.runs import write_json
+from clear_pipeline.scores import number, score_log
+from clear_pipeline.steps import Step, run_steps
+from clear_unlearning.evaluate import evaluate_model
+from clear_unlearning.models import load_model
+from clear_unlearning.tasks import IMAGE_TASKS
+from trainers import METHODS
+
+GRID: dict[str, dict[str, list[Any]]] = {
+    "retain_finetune": {"learning_rate": [2e-4, 4e-4], "num_train_epochs": [1, 2]},
+    "gradient_ascent": {"learning_rate": [1e-4, 2e-4, 5e-4], "num_train_epochs": [3, 5]},
+    "gradient_difference": {"learning_rate": [2e-4, 4e-4, 6e-4], "num_train_epochs": [5, 8]},
+    "npo": {"learning_rate": [4e-4, 7e-4, 1e-3], "num_train_epochs": [6, 10], "retain_weight": [1.0, 2.0, 4.0]},
+}
+COLUMNS = ("forget_quality_statistic", "model_utility", "real", "retain", "forget")
+
+
+def selection_rows(folder: Path, forget: str) -> Callable[[str], Dataset]:
+    """Gives the rows of a config, with those of the selection set for the forget and the retain rows."""
+    data = folder / "data" / MINI.folder
+    people = set(load_clear(forget, data)["name"])
+    selection = load_clear("selection", f"{data}{MINI.extra_suffix}")
+
+    def load(config: str) -> Dataset:
+        if not config.endswith("_perturbed"):
+            return load_clear(config, data)
+        inside = config.startswith("forget")
+        return selection.select([i for i, name in enumerate(selection["name"]) if (name in people) == inside])
+
+    return load
+
+
+def try_settings(folder: Path, target: Path, method: str | None, settings: dict[str, Any], progress: Progress) -> None:
+    """Unlearns with settings and scores the model on the selection set; without a method scores a model of the demo."""
+    if (target / "selection.json").is_file():
+        return
+    dials = json.loads((folder / "demo.json").read_text())
+    data = DataArguments(dataset=str(folder / "data" / MINI.folder), track=MINI.track, forget=dials["forget"])
+    if method:
+        original = ModelConfig(model_name_or_path=str(folder / "models" / "original"))
+        training = METHODS[method][1](output_dir=str(target), **{**MINI.unlearn, **settings, "seed": dials["seed"]})
+        recipes.unlearn(target, method, original, data, training, progress)
+    model = target if method else folder / "models" / target.name
+    log, _ = evaluate_model(
+        load_model(str(model)), IMAGE_TASKS, selection_rows(folder, data.forget), data.forget, batch_size=32,
+        progress=progress,
+    )  # fmt: skip
+    target.mkdir(parents=True, exist_ok=True)
+    write_json(target / "selection.json", log)
+
+
+def main() -> None:
+    """Runs the grid and prints its table; what was done before is kept."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, help="a finished demo on the mini corpus")
+    parser.add_argument("--methods", default=",".join(GRID), help="names with commas (%(default)s)")
+    options = parser.parse_args()
+    place: Path = options.folder / "settings"
+    tries: dict[str, tuple[str | None, dict[str, Any]]] = {"original": (None, {}), "gold": (None, {})}
+    for method in options.methods.split(","):
+        for values in product(*GRID[method].values()):
+            settings = dict(zip(GRID[method], values, strict=True))
+            tries[f"{method} {' '.join(f'{v:g}' for v in values)}"] = (method, settings)
+    steps = [
+        Step(name, try_settings, {"folder": options.folder, "target": place / name.replace(" ", "_"), "method": method,
+                                  "settings": settings})
+        for name, (method, settings) in tries.items()
+    ]  # fmt: skip
+    console = Console()
+    run_steps(steps, console)
+    gold = json.loads((place / "gold" / "selection.json").read_text())
+    table = Table("settings", *COLUMNS, "ROUGE forget", "ROUGE retain", title="on the selection set")
+    for name in tries:
+        scores = score_log(json.loads((place / name.replace(" ", "_") / "selection.json").read_text()), gold)
+        rouge = [scores["tasks"][task]["rouge"] for task in ("eval_log_forget.json", "eval_log.json")]
+        table.add_row(name, *(number(scores[column]) for column in COLUMNS), *map(number, rouge))
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
