@@ -1,10 +1,10 @@
-"""How the demo's unlearning settings were chosen: a grid on another seed than those shown, scored on the selection set.
+"""How the demo's unlearning settings were chosen: a grid on a seed that is not shown, scored on the selection set.
 
     clear-unlearning demo --seed 7 --output runs/seed7
     python benchmarks/mini_settings.py runs/seed7
 
-Photos of the selection set show the same people, and no model was trained on them. Forget quality, utility and the rest
-are computed as in the report, with these photos in the place of the forget and retain rows that the report shows.
+Photos of the selection set show the same people, and no model was trained on them. All numbers are computed as in the
+report, with these photos in the place of the forget and retain rows that the report shows.
 """
 
 import argparse
@@ -16,7 +16,6 @@ from typing import Any
 
 from datasets import Dataset
 from rich.console import Console
-from rich.table import Table
 from trl import ModelConfig
 
 from clear_dataset import load_clear
@@ -24,7 +23,7 @@ from clear_pipeline import recipes
 from clear_pipeline.presets import MINI
 from clear_pipeline.recipes import DataArguments, Progress
 from clear_pipeline.runs import write_json
-from clear_pipeline.scores import number, score_log
+from clear_pipeline.scores import report_table, score_log
 from clear_pipeline.steps import Step, run_steps
 from clear_unlearning.evaluate import evaluate_model
 from clear_unlearning.models import load_model
@@ -37,7 +36,7 @@ GRID: dict[str, dict[str, list[Any]]] = {
     "gradient_difference": {"learning_rate": [2e-4, 4e-4, 6e-4], "num_train_epochs": [5, 8]},
     "npo": {"learning_rate": [4e-4, 7e-4, 1e-3], "num_train_epochs": [6, 10], "retain_weight": [1.0, 2.0, 4.0]},
 }
-COLUMNS = ("forget_quality_statistic", "model_utility", "real", "retain", "forget")
+ROUGE = {"rouge_forget": "eval_log_forget.json", "rouge_retain": "eval_log.json"}
 
 
 def selection_rows(folder: Path, forget: str) -> Callable[[str], Dataset]:
@@ -56,7 +55,7 @@ def selection_rows(folder: Path, forget: str) -> Callable[[str], Dataset]:
 
 
 def try_settings(folder: Path, target: Path, method: str | None, settings: dict[str, Any], progress: Progress) -> None:
-    """Unlearns with settings and scores the model on the selection set; without a method scores a model of the demo."""
+    """Unlearns with settings and scores on the selection set; without a method, scores a model of the demo."""
     if (target / "selection.json").is_file():
         return
     dials = json.loads((folder / "demo.json").read_text())
@@ -91,15 +90,15 @@ def main() -> None:
                                   "settings": settings})
         for name, (method, settings) in tries.items()
     ]  # fmt: skip
-    console = Console()
+    console = Console(width=100)
     run_steps(steps, console)
     gold = json.loads((place / "gold" / "selection.json").read_text())
-    table = Table("settings", *COLUMNS, "ROUGE forget", "ROUGE retain", title="on the selection set")
+    rows = []
     for name in tries:
         scores = score_log(json.loads((place / name.replace(" ", "_") / "selection.json").read_text()), gold)
-        rouge = [scores["tasks"][task]["rouge"] for task in ("eval_log_forget.json", "eval_log.json")]
-        table.add_row(name, *(number(scores[column]) for column in COLUMNS), *map(number, rouge))
-    console.print(table)
+        rouge = {side: scores["tasks"][key]["rouge"] for side, key in ROUGE.items()}
+        rows.append({"name": name, **scores, **rouge})
+    console.print(report_table({"forget": "selection set", "rows": rows}))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """The whole benchmark on small data: corpus, original and gold, the methods, scores, report."""
 
+import itertools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from trl import ModelConfig
 
 from clear_data.folder import read_meta
 from clear_data.mini import Dials
-from clear_dataset import build, build_text, load_clear
+from clear_dataset import CONFIGS, EXTRA_CONFIGS, build, build_text, load_clear
 from trainers import METHODS
 from trainers.retain_finetune import RetainFinetuneConfig
 
@@ -94,7 +95,11 @@ def corpus_step(arguments: DemoArguments, progress: Progress) -> None:
         return
     folder = run.start() / arguments.preset.folder
     if arguments.tofu_dir is None:
-        build("mini", folder, arguments.persons, arguments.photos, arguments.seed, overwrite=True)
+        done = itertools.count(1)
+        build(
+            "mini", folder, arguments.persons, arguments.photos, arguments.seed, overwrite=True,
+            written=lambda config: progress(next(done), len(CONFIGS) + len(EXTRA_CONFIGS)),
+        )  # fmt: skip
     else:
         build_text(arguments.tofu_dir, folder, arguments.authors, overwrite=True)
     run.finish()

@@ -75,26 +75,26 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
 def report_table(report: Mapping[str, Any]) -> Table:
     """The rows of a report for a terminal of 80 columns; the report itself has more."""
     columns = {
-        "forget_quality_statistic": "D ↓",
-        "forget_quality": "p ↑",
-        "model_utility": "utility ↑",
-        "real": "real ↑",
-        "retain": "retain ↑",
-        "forget": "forget",
-        "rouge_forget": "R-forget",
-        "rouge_retain": "R-retain",
+        "forget_quality_statistic": "D\n↓",
+        "forget_quality": "p\n↑",
+        "model_utility": "utility\n↑",
+        "real": "real\n↑",
+        "retain": "retain\n↑",
+        "forget": "forget\n→gold",
+        "rouge_forget": "ROUGE\nf→gold",
+        "rouge_retain": "ROUGE\nr ↑",
     }
     table = Table(
-        "model",
         title=f"{report['forget']}: what was forgotten (D, p) and what was kept",
-        caption="forget and R-forget are best near gold's; R is ROUGE-L recall",
+        caption="→gold: best near gold's. ROUGE: on forget (f) and retain rows (r)",
         box=box.SIMPLE_HEAD,
         padding=0,
         pad_edge=False,
-        collapse_padding=True,
     )
+    table.add_column("model", no_wrap=True)
     for title in columns.values():
-        table.add_column(f" {title}", justify="right", no_wrap=True)
+        table.add_column(title, justify="right", no_wrap=True)
     for row in report["rows"]:
-        table.add_row(row["name"], *(number(row[key]) for key in columns))
+        cells = [number(row[key]) if key == "forget_quality" else f"{row[key]:.3f}" for key in columns]
+        table.add_row(row["name"], *cells)
     return table
