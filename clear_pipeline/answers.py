@@ -32,7 +32,7 @@ SECTIONS = (
     ("Real world", "General knowledge.", ("eval_real_world_wo_options.json",), 2),
 )
 ANSWER_COLUMN = {task.key: task.answer for task in IMAGE_TASKS}
-LONGEST = 600  # characters of an answer that are shown
+LONGEST = 240  # characters of an answer that are shown
 LARGEST, SMALL = 320, 128  # pixels of a photo's longer side: larger ones are scaled down, small ones kept exactly
 
 

@@ -54,7 +54,7 @@ MINI = Preset(
     unlearn={**SMALL, "per_device_train_batch_size": 8, "weight_decay": 0.0, "warmup_steps": 0, "save_strategy": "no"},
     methods={
         "retain_finetune": {"learning_rate": 4e-4, "num_train_epochs": 2},
-        "gradient_ascent": {"learning_rate": 5e-4, "num_train_epochs": 3},
+        "gradient_ascent": {"learning_rate": 5e-4, "num_train_epochs": 5},
         "gradient_difference": {"learning_rate": 4e-4, "num_train_epochs": 8},
         "npo": {"learning_rate": 7e-4, "num_train_epochs": 10, "retain_weight": 4.0},
     },
