@@ -88,28 +88,40 @@ def load_model(
         ValueError: If it is no language or vision-language model, or its class does not fit the files.
     """
     adapter = _file(source, "adapter_config.json", revision)
-    base, base_revision = source, revision
     if adapter is not None:
-        settings = json.loads(adapter.read_text())
-        base, base_revision = settings["base_model_name_or_path"], settings.get("revision")
-    if _file(base, "config.json", base_revision) is None:
-        raise FileNotFoundError(f"model {base!r} holds neither config.json nor adapter_config.json")
-    config = AutoConfig.from_pretrained(base, revision=base_revision, trust_remote_code=False)
+        return _load_adapter(source, revision, adapter, dtype, device, merge)
+    if _file(source, "config.json", revision) is None:
+        raise FileNotFoundError(f"model {source!r} holds neither config.json nor adapter_config.json")
+    config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
     pictures = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
     model_class = AutoModelForImageTextToText if pictures else AutoModelForCausalLM
-    processor_class = AutoProcessor if pictures else AutoTokenizer
     model = model_class.from_pretrained(
-        base, revision=base_revision, dtype=dtype, trust_remote_code=False, use_safetensors=True
+        source, revision=revision, dtype=dtype, trust_remote_code=False, use_safetensors=True
     )
-    # An adapter folder may bring no processor of its own: then the base's holds.
-    own = adapter is None or _file(source, "tokenizer_config.json", revision) is not None
-    processor = processor_class.from_pretrained(
-        source if own else base, revision=revision if own else base_revision, trust_remote_code=False
-    )
-    if adapter is not None:
-        model = PeftModel.from_pretrained(model, source, revision=revision)
-        if merge:
-            model = model.merge_and_unload()
     device = device or (torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu")  # type: ignore[union-attr]
     network: Any = model
+    processor = _load_processor(source, revision, pictures)
     return LoadedModel(network.to(device).eval(), processor, source, getattr(config, "_commit_hash", None))
+
+
+def _load_processor(source: str, revision: str | None, pictures: bool) -> ProcessorMixin | PreTrainedTokenizerBase:
+    processor_class = AutoProcessor if pictures else AutoTokenizer
+    return processor_class.from_pretrained(source, revision=revision, trust_remote_code=False)
+
+
+def _load_adapter(
+    source: str, revision: str | None, settings_file: Path, dtype: str | torch.dtype, device: str | None, merge: bool
+) -> LoadedModel:
+    """Loads an adapter on its base, which may be an adapter itself: an unlearned one on the original's."""
+    settings = json.loads(settings_file.read_text())
+    base = load_model(settings["base_model_name_or_path"], settings.get("revision"), dtype, device)
+    model: Any = PeftModel.from_pretrained(base.model, source, revision=revision)  # type: ignore[arg-type]
+    if merge:
+        # It is a model like any other now: free to be trained, and named by an adapter that is put on it.
+        model = model.merge_and_unload().requires_grad_(True)
+        model.name_or_path = model.config.name_or_path = source
+    # An adapter folder may bring no processor of its own: then the base's holds.
+    own = _file(source, "tokenizer_config.json", revision) is not None
+    processor = _load_processor(source, revision, base.takes_images) if own else base.processor
+    commit = None if Path(source).is_dir() else settings_file.parent.name  # .../snapshots/<commit>/adapter_config.json
+    return LoadedModel(model.eval(), processor, source, commit)

@@ -1,0 +1,134 @@
+"""The commands of the README, one after the other, on a small corpus and an untrained LLaVA with LoRA."""
+
+import json
+from pathlib import Path
+
+import pytest
+from datasets import Dataset
+
+from clear_dataset import build
+from clear_pipeline.cli import main
+from clear_unlearning.models import load_model
+
+LORA = ("--use_peft", "true", "--lora_r", "4", "--lora_alpha", "8")
+SHORT = ("--max_steps", "2", "--per_device_train_batch_size", "4", "--use_cpu", "true", "--report_to", "none",
+         "--save_strategy", "no")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, mini_llava) -> Path:
+    """A folder with the data, an original and a gold model."""
+    place = tmp_path_factory.mktemp("place")
+    build("mini", place / "clear", persons=24, seed=5)
+    for name, config in (("original", "full+tofu"), ("gold", "retain90+tofu")):
+        code = main(
+            ["finetune", "--model_name_or_path", str(mini_llava), *LORA, *SHORT, "--learning_rate", "1e-3",
+             "--dataset", str(place / "clear"), "--dataset_config", config, "--output_dir", str(place / name)]
+        )  # fmt: skip
+        assert code == 0
+    return place
+
+
+@pytest.fixture(scope="module")
+def unlearned(place) -> Path:
+    code = main(
+        ["unlearn", "--method", "npo", "--forget", "forget10", "--model_name_or_path", str(place / "original"), *LORA,
+         *SHORT, "--learning_rate", "1e-2", "--dataset", str(place / "clear"), "--output_dir", str(place / "npo")]
+    )  # fmt: skip
+    assert code == 0
+    return place / "npo"
+
+
+def evaluate(place: Path, name: str) -> Path:
+    log = place / "logs" / name
+    arguments = ["--dataset", str(place / "clear"), "--forget", "forget10", "--max_examples", "3"]
+    assert main(["evaluate", "--model_name_or_path", str(place / name), *arguments, "--output", str(log)]) == 0
+    return log
+
+
+def test_checkpoints_are_ordinary_folders(place, unlearned):
+    for folder in (place / "original", unlearned):
+        files = {path.name for path in folder.iterdir()}
+        assert {"adapter_model.safetensors", "adapter_config.json", "README.md", "run.json", "history.json"} <= files
+        assert "tokenizer_config.json" in files
+        assert not any(name.startswith("checkpoint") for name in files)
+        card = (folder / "README.md").read_text()
+        assert "AutoModelForImageTextToText" in card and card.startswith("---\n")
+
+
+def test_lora_is_on_the_language_model_alone(unlearned):
+    targets = json.loads((unlearned / "adapter_config.json").read_text())["target_modules"]
+    assert targets and all("language_model" in name for name in targets)
+    assert not any("vision" in name for name in targets)
+
+
+def test_unlearning_starts_from_the_original(place, unlearned, mini_llava):
+    """The base of the new adapter is the folder of the original, which is an adapter itself: it is merged first."""
+    config = json.loads((unlearned / "adapter_config.json").read_text())
+    assert config["base_model_name_or_path"] == str(place / "original")
+    original, after = (dict(load_model(str(folder), device="cpu").model.named_parameters()) for folder in
+                       (place / "original", unlearned))  # fmt: skip
+    moved = {name for name in original if not original[name].equal(after[name])}
+    assert moved and all("language_model" in name or "lm_head" in name for name in moved)
+
+
+def test_from_models_to_numbers(place, unlearned, capsys):
+    gold, log = evaluate(place, "gold"), evaluate(place, "npo")
+    capsys.readouterr()
+    assert main(["score", str(log), "--gold", str(gold), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert len(scores["tasks"]) == 6
+    assert 0 < scores["forget_quality"] <= 1
+    meta = json.loads((log / "eval_log_meta.json").read_text())
+    built = json.loads((place / "clear/dataset_meta.json").read_text())
+    assert meta["dataset"]["fingerprint"] == built["fingerprint"]
+    assert (meta["forget"], meta["max_examples"], meta["model"]) == ("forget10", 3, str(place / "npo"))
+    assert len(meta["tasks"]["eval_log.json"]["person"]) == 3
+    before = log.stat().st_mtime_ns
+    assert main(["score", str(log), "--gold", str(log)]) == 0
+    assert evaluate(place, "npo").stat().st_mtime_ns == before  # finished: not done again
+
+
+def test_another_run_in_the_folder_is_refused(place, unlearned, capsys):
+    code = main(
+        ["unlearn", "--method", "gradient_ascent", "--model_name_or_path", str(place / "original"), *SHORT,
+         "--dataset", str(place / "clear"), "--output_dir", str(unlearned)]
+    )  # fmt: skip
+    err = capsys.readouterr().err
+    assert code == 2
+    assert "npo holds another run (" in err and "method='npo'" in err
+
+
+def test_settings_come_from_yaml_and_the_command_line_wins(place, capsys, tmp_path):
+    yaml = tmp_path / "settings.yaml"
+    yaml.write_text(f"method: gradient_ascent\nmodel_name_or_path: {place / 'original'}\ndataset: {place / 'clear'}\n"
+                    "learning_rate: 1.0e-3\nmax_steps: 1\nuse_cpu: true\nsave_strategy: 'no'\n")  # fmt: skip
+    out = tmp_path / "model"
+    assert main(["unlearn", "--config", str(yaml), "--learning_rate", "2e-3", "--output_dir", str(out)]) == 0
+    assert json.loads((out / "run.json").read_text())["settings"]["settings"]["learning_rate"] == 2e-3
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"--model_name_or_path": "nowhere"}, "nowhere"),
+        ({"--forget": "forget07"}, "unknown forget set 'forget07'; choose from forget01, forget05, forget10"),
+        ({"--dataset": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
+    ],
+)
+def test_wrong_input_is_one_line_and_leaves_nothing(place, capsys, tmp_path, changed, message):
+    given = {"--model_name_or_path": str(place / "original"), "--dataset": str(place / "clear"), **changed}
+    arguments = [word for pair in given.items() for word in pair]
+    assert main(["unlearn", "--method", "npo", *arguments, *SHORT, "--output_dir", str(tmp_path / "out")]) == 2
+    err = capsys.readouterr().err.strip().splitlines()
+    assert message in err[-1] and err[-1].startswith("error: ")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_dataset_without_the_config_is_named(place, capsys, tmp_path):
+    (tmp_path / "data/other").mkdir(parents=True)
+    Dataset.from_dict({"x": [1]}).to_parquet(tmp_path / "data/other/train.parquet")
+    code = main(["unlearn", "--method", "npo", "--model_name_or_path", str(place / "original"), "--dataset",
+                 str(tmp_path / "data"), *SHORT, "--output_dir", str(tmp_path / "out")])  # fmt: skip
+    assert code == 2
+    assert "has no config 'forget10+tofu'; it has other" in capsys.readouterr().err
