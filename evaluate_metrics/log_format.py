@@ -26,6 +26,7 @@ TASK_KEYS: dict[str, tuple[str, bool]] = {
     "eval_real_author_wo_options.json": ("real", True),
     "eval_real_world_wo_options.json": ("real", True),
 }
+LARGEST = 700.0  # nats: exp of more does not fit a float
 FORGET_TASK = "eval_log_forget.json"
 NEEDED = ("avg_gt_loss", "avg_paraphrased_loss", "average_perturb_loss", "rougeL_recall")
 
@@ -50,7 +51,7 @@ class TaskLog:
 
     def truth_ratios(self) -> np.ndarray:
         """R = exp(mean wrong loss - paraphrased loss) of each example: above 1, the truth is the more likely."""
-        return np.exp(self.wrong_losses.mean(1) - self.paraphrased_loss)
+        return np.exp(np.clip(self.wrong_losses.mean(1) - self.paraphrased_loss, -LARGEST, LARGEST))
 
 
 def read_log(source: str | Path | Mapping[str, Any]) -> dict[str, TaskLog]:

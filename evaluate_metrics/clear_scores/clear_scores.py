@@ -6,13 +6,14 @@ from typing import Any
 
 import datasets
 import evaluate
+import numpy as np
 
 from evaluate_metrics.log_format import TASK_KEYS
 from evaluate_metrics.log_format import TaskLog
 from evaluate_metrics.log_format import harmonic_mean
 from evaluate_metrics.log_format import read_log
-from evaluate_metrics.probability.probability import probability
-from evaluate_metrics.truth_ratio.truth_ratio import truth_ratio
+from evaluate_metrics.probability.probability import probabilities
+from evaluate_metrics.truth_ratio.truth_ratio import truth_ratio_terms
 
 _DESCRIPTION = "Harmonic means of probability and truth ratio over CLEAR's sets: real, retain, forget."
 _CITATION = "@inproceedings{dontsov2025clear, title={CLEAR: Character Unlearning in Textual and Visual Modalities}}"
@@ -22,8 +23,8 @@ Args:
 """
 
 
-def task_scores(task: str, log: TaskLog) -> dict[str, float]:
-    """Probability, ROUGE and truth ratio of one task, each in the form that belongs to its set.
+def task_rows(task: str, log: TaskLog) -> dict[str, np.ndarray]:
+    """Probability, ROUGE and truth ratio of each row of a task, each in the form that belongs to its set.
 
     Raises:
         ValueError: If the task is unknown.
@@ -34,10 +35,15 @@ def task_scores(task: str, log: TaskLog) -> dict[str, float]:
     wrong = log.wrong_losses.tolist()
     kind = "forget" if group == "forget" else "other"
     return {
-        "probability": probability(log.loss.tolist(), wrong if among_wrong else None),
-        "rouge": float(log.rouge.mean()),
-        "truth_ratio": truth_ratio(log.paraphrased_loss.tolist(), wrong, kind),
+        "probability": probabilities(log.loss.tolist(), wrong if among_wrong else None),
+        "rouge": log.rouge,
+        "truth_ratio": truth_ratio_terms(log.paraphrased_loss.tolist(), wrong, kind),
     }
+
+
+def task_scores(task: str, log: TaskLog) -> dict[str, float]:
+    """Probability, ROUGE and truth ratio of a task: means over its rows, see `task_rows`."""
+    return {name: float(values.mean()) for name, values in task_rows(task, log).items()}
 
 
 def clear_scores(log: str | Path | Mapping[str, Any]) -> dict[str, float | None]:

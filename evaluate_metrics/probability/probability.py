@@ -18,10 +18,10 @@ Args:
 """
 
 
-def probability(right: Sequence[float], wrong: Sequence[Sequence[float]] | None = None) -> float:
-    """Mean probability of the right answers.
+def probabilities(right: Sequence[float], wrong: Sequence[Sequence[float]] | None = None) -> np.ndarray:
+    """Probability of the right answer of each example.
 
-    With g the loss per token of the right answer and q_j those of the wrong ones, that is the mean of exp(-g), or of
+    With g the loss per token of the right answer and q_j those of the wrong ones, that is exp(-g), or
     exp(-g) / (exp(-g) + sum_j exp(-q_j)) where wrong answers are given.
 
     Args:
@@ -41,10 +41,15 @@ def probability(right: Sequence[float], wrong: Sequence[Sequence[float]] | None 
         raise ValueError("losses must be finite")
     own = np.exp(-losses)
     if others is None:
-        return float(own.mean())
+        return own
     total = own + others
     # Losses so large that all probabilities vanish say nothing for the right answer.
-    return float(np.divide(own, total, out=np.zeros_like(own), where=total > 0).mean())
+    return np.divide(own, total, out=np.zeros_like(own), where=total > 0)
+
+
+def probability(right: Sequence[float], wrong: Sequence[Sequence[float]] | None = None) -> float:
+    """Mean probability of the right answers, see `probabilities`."""
+    return float(probabilities(right, wrong).mean())
 
 
 class Probability(evaluate.Metric):

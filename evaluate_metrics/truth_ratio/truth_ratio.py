@@ -19,11 +19,13 @@ Args:
 """
 
 
-def truth_ratio(paraphrased: Sequence[float], wrong: Sequence[Sequence[float]], kind: str = "forget") -> float:
-    """Mean truth ratio of a task.
+def truth_ratio_terms(
+    paraphrased: Sequence[float], wrong: Sequence[Sequence[float]], kind: str = "forget"
+) -> np.ndarray:
+    """What each example adds to the truth ratio of a task.
 
-    With R = exp(mean wrong loss - paraphrased loss) of an example, that is the mean of min(R, 1/R) on the forget set
-    (1: the truth is as likely as the lies) and of max(0, 1 - 1/R) elsewhere (1: the truth is far likelier).
+    With R = exp(mean wrong loss - paraphrased loss) of an example, that is min(R, 1/R) on the forget set (1: the truth
+    is as likely as the lies) and max(0, 1 - 1/R) elsewhere (1: the truth is far likelier).
 
     Args:
         paraphrased: Loss per token of the paraphrased right answer, in nats [examples].
@@ -43,8 +45,13 @@ def truth_ratio(paraphrased: Sequence[float], wrong: Sequence[Sequence[float]], 
         raise ValueError("losses must be finite")
     gap = mean_wrong - right  # log R
     if kind == "forget":
-        return float(np.exp(-np.abs(gap)).mean())
-    return float(np.maximum(0.0, -np.expm1(-np.maximum(gap, 0.0))).mean())
+        return np.exp(-np.abs(gap))
+    return np.maximum(0.0, -np.expm1(-np.maximum(gap, 0.0)))
+
+
+def truth_ratio(paraphrased: Sequence[float], wrong: Sequence[Sequence[float]], kind: str = "forget") -> float:
+    """Mean truth ratio of a task, see `truth_ratio_terms`."""
+    return float(truth_ratio_terms(paraphrased, wrong, kind).mean())
 
 
 class TruthRatio(evaluate.Metric):
