@@ -125,19 +125,23 @@ def evaluate(argv: Sequence[str]) -> None:
 
 
 def score(argv: Sequence[str]) -> None:
-    """Prints the numbers of a log."""
+    """Prints the numbers of a log, or whether two models differ."""
     parser = argparse.ArgumentParser("clear-unlearning score", description=score.__doc__)
     parser.add_argument("log", type=Path, help="log file, or the folder that holds it")
+    parser.add_argument("other", type=Path, nargs="?", help="log of another model, to be compared with")
     parser.add_argument("--gold", type=Path, help="log of the gold model, for forget quality")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(argv)
-    from .scores import score_log, scores_table
+    from .scores import compare_logs, comparison_table, score_log, scores_table
 
-    scores = score_log(options.log, options.gold)
-    if options.json:
-        print(json.dumps(scores, indent=2, allow_nan=False))
+    if options.other is None:
+        numbers, table = score_log(options.log, options.gold), scores_table
     else:
-        Console().print(scores_table(scores))
+        numbers, table = compare_logs(options.log, options.other, options.gold), comparison_table
+    if options.json:
+        print(json.dumps(numbers, indent=2, allow_nan=False))
+    else:
+        Console().print(table(numbers))
 
 
 def report(argv: Sequence[str]) -> None:

@@ -8,13 +8,12 @@ from typing import Any
 
 from datasets import Dataset
 
-from evaluate_metrics.log_format import TaskLog, read_log, read_meta
+from evaluate_metrics.log_format import TaskLog, check_same_rows, read_log, read_meta
 
 from .report_pages import markdown, page
 from .scores import score_log
 
 SCHEMA = 1
-Logs = dict[str, dict[str, TaskLog]]
 
 
 @dataclass(frozen=True)
@@ -90,25 +89,6 @@ def write_report(
     for name in pages:
         (output / f"{name}.part").rename(output / name)
     return json.loads(pages["report.json"])
-
-
-def check_same_rows(logs: Logs) -> None:
-    """Makes sure that numbers and answers that stand side by side are about the same rows.
-
-    Raises:
-        ValueError: If tasks, their number of rows or their true answers differ from the original's.
-    """
-    original = logs["original"]
-    for name, log in logs.items():
-        if log.keys() != original.keys():
-            raise ValueError(f"{name} was scored on {', '.join(log)}, original on {', '.join(original)}")
-        for key, task in log.items():
-            truths = [text[2] for text in task.generated]
-            if len(task.loss) != len(original[key].loss) or truths != [text[2] for text in original[key].generated]:
-                raise ValueError(
-                    f"{key}: {name} was scored on {len(task.loss)} rows, original on {len(original[key].loss)}, and "
-                    "they must be the same"
-                )
 
 
 def report_row(entry: Entry, gold: Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Numbers of a log: what `clear-unlearning score` prints and the report shows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +9,10 @@ from rich.table import Table
 
 from evaluate_metrics.clear_scores.clear_scores import clear_scores, task_scores
 from evaluate_metrics.forget_quality.forget_quality import forget_quality
-from evaluate_metrics.log_format import FORGET_TASK, read_log, read_meta
+from evaluate_metrics.log_format import FORGET_TASK, TaskLog, check_same_rows, read_log, read_meta
 from evaluate_metrics.model_utility.model_utility import model_utility
+
+from .error_bars import error_bars, paired_intervals
 
 LogSource = str | Path | Mapping[str, Any]
 
@@ -24,31 +26,74 @@ def score_log(log: LogSource, gold: LogSource | None = None) -> dict[str, Any]:
 
     Returns:
         `model_utility`, `real`, `retain`, `forget`, `forget_quality` (p), `forget_quality_statistic` (D),
-        `forget_quality_log10`, and by task `probability`, `rouge` and `truth_ratio`.
+        `forget_quality_log10`, `forget_quality_permutation` (p by person), `wasserstein` (of the truth ratios),
+        `tasks` with `probability`, `rouge` and `truth_ratio` each, the `intervals` of what is resampled by person, and
+        `notes` on what could not be had.
 
     Raises:
         ValueError: If a log is not valid, or the gold log is of another forget set.
     """
-    tasks = read_log(log)
+    tasks, meta = read_log(log), read_meta(log)
     scores: dict[str, Any] = {"model_utility": model_utility(log), **clear_scores(log)}
-    quality: dict[str, Any] = dict.fromkeys(("forget_quality", "statistic", "log10"))
-    if gold is not None:
-        golden = read_log(gold)
-        splits = [read_meta(source).get("forget") for source in (log, gold)]
-        if None not in splits and splits[0] != splits[1]:
-            raise ValueError(f"the log is of {splits[0]}, the gold log of {splits[1]}: they cannot be compared")
-        for name, content in (("log", tasks), ("gold log", golden)):
-            if FORGET_TASK not in content:
-                raise ValueError(f"the {name} has no task {FORGET_TASK}, which forget quality needs")
-        quality = dict(
-            forget_quality(tasks[FORGET_TASK].truth_ratios().tolist(), golden[FORGET_TASK].truth_ratios().tolist())
-        )
+    quality: dict[str, Any] = dict.fromkeys(("forget_quality", "statistic", "log10", "wasserstein"))
+    golden = _gold_task(tasks, meta, gold) if gold is not None else None
+    if golden is not None:
+        quality = dict(forget_quality(tasks[FORGET_TASK].truth_ratios().tolist(), golden.truth_ratios().tolist()))
+    bars = error_bars(tasks, meta, golden)
     return {
         **scores,
         "forget_quality": quality["forget_quality"],
+        "forget_quality_permutation": bars["forget_quality_permutation"],
         "forget_quality_statistic": quality["statistic"],
         "forget_quality_log10": quality["log10"],
+        "wasserstein": quality["wasserstein"],
         "tasks": {task: task_scores(task, task_log) for task, task_log in tasks.items()},
+        "intervals": bars["intervals"],
+        "notes": [*quality.get("warnings", []), *bars["notes"]],
+    }
+
+
+def _gold_task(tasks: Mapping[str, TaskLog], meta: Mapping[str, Any], gold: LogSource) -> TaskLog:
+    """The forget task of the gold log, if that is of the same forget set."""
+    golden = read_log(gold)
+    splits = [about.get("forget") for about in (meta, read_meta(gold))]
+    if None not in splits and splits[0] != splits[1]:
+        raise ValueError(f"the log is of {splits[0]}, the gold log of {splits[1]}: they cannot be compared")
+    for name, content in (("log", tasks), ("gold log", golden)):
+        if FORGET_TASK not in content:
+            raise ValueError(f"the {name} has no task {FORGET_TASK}, which forget quality needs")
+    return golden[FORGET_TASK]
+
+
+def compare_logs(one: LogSource, other: LogSource, gold: LogSource | None = None) -> dict[str, dict[str, Any]]:
+    """Whether two models differ, by the people whom both were asked about.
+
+    Args:
+        one: Log of the first model.
+        other: Log of the second on the same rows.
+        gold: The gold model's, for the distances to it.
+
+    Returns:
+        By number `first`, `second`, the `interval` of first minus second, and `differs`: whether that lacks 0.
+
+    Raises:
+        ValueError: If the logs are not of the same rows, or their people are too few or not known.
+    """
+    logs = {"the first log": read_log(one), "the second log": read_log(other)}
+    if gold is not None:
+        logs["the gold log"] = read_log(gold)
+    check_same_rows(logs)
+    first, second = score_log(one, gold), score_log(other, gold)
+    golden = None if gold is None else logs["the gold log"][FORGET_TASK]
+    intervals = paired_intervals(logs["the first log"], logs["the second log"], read_meta(one), golden)
+    return {
+        name: {
+            "first": first[name],
+            "second": second[name],
+            "interval": [low, high],
+            "differs": not low <= 0 <= high,
+        }
+        for name, (low, high) in intervals.items()
     }
 
 
@@ -61,14 +106,29 @@ def number(value: float | None) -> str:
 
 def scores_table(scores: Mapping[str, Any]) -> Table:
     """The numbers of one log for the terminal."""
-    table = Table("score", "value", title="scores")
+    table = Table("score", "value", "95 % interval", title="scores", caption="\n".join(scores["notes"]) or None)
     table.columns[1].justify = "right"
     for name, value in scores.items():
-        if name != "tasks":
-            table.add_row(name, number(value))
+        if name not in ("tasks", "intervals", "notes"):
+            table.add_row(name, number(value), interval(scores["intervals"].get(name)))
     for task, values in scores["tasks"].items():
         for name, value in values.items():
             table.add_row(f"{task}: {name}", number(value))
+    return table
+
+
+def interval(ends: Sequence[float] | None) -> str:
+    """An interval as the tables show it."""
+    return "" if ends is None else f"{number(ends[0])} to {number(ends[1])}"
+
+
+def comparison_table(compared: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Two models side by side for the terminal."""
+    table = Table("score", "first", "second", "difference, 95 %", "differ", title="first against second")
+    table.columns[0].no_wrap = True
+    for name, found in compared.items():
+        differs = "yes" if found["differs"] else "not shown"
+        table.add_row(name, number(found["first"]), number(found["second"]), interval(found["interval"]), differs)
     return table
 
 

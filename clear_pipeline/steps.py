@@ -10,6 +10,7 @@ import os
 import queue
 import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
@@ -44,12 +45,21 @@ def _stop(number: int, frame: Any) -> None:
     sys.exit(128 + number)
 
 
+def _end_with_parent() -> None:
+    """Ends the worker when the first process is killed: started again, that will write into the same folders."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # a worker has one
+    parent.join()
+    os._exit(1)
+
+
 def _start_worker(progress_queue: Any, threads: int) -> None:
     global _queue
     _queue = progress_queue
     # Ctrl-C reaches every process of the terminal: the first one takes it and stops the workers, which then clean up.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     warnings.simplefilter("ignore")  # libraries' remarks on one another would tear the progress bars
     logging.disable(logging.WARNING)

@@ -81,6 +81,28 @@ def read_meta(source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(path.read_text()) if path.is_file() else {}
 
 
+def check_same_rows(logs: Mapping[str, Mapping[str, TaskLog]]) -> None:
+    """Makes sure that numbers which stand side by side are about the same rows.
+
+    Args:
+        logs: Logs by the name of their model; all are held against the first.
+
+    Raises:
+        ValueError: If tasks, their number of rows or their true answers differ.
+    """
+    first, expected = next(iter(logs.items()))
+    for name, log in logs.items():
+        if log.keys() != expected.keys():
+            raise ValueError(f"{name} was scored on {', '.join(log)}, {first} on {', '.join(expected)}")
+        for key, task in log.items():
+            truths = [text[2] for text in task.generated]
+            if len(task.loss) != len(expected[key].loss) or truths != [text[2] for text in expected[key].generated]:
+                raise ValueError(
+                    f"{key}: {name} was scored on {len(task.loss)} rows, {first} on {len(expected[key].loss)}, and "
+                    "they must be the same"
+                )
+
+
 def write_log(folder: Path, log: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
     """Writes log and metadata, each into a temporary file that is then renamed.
 

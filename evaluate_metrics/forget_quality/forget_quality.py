@@ -8,6 +8,7 @@ import datasets
 import evaluate
 import numpy as np
 from scipy.stats import ks_2samp
+from scipy.stats import wasserstein_distance
 
 _DESCRIPTION = "Two-sample Kolmogorov-Smirnov test between the truth ratios of an unlearned and of the gold model."
 _CITATION = (
@@ -20,7 +21,10 @@ Args:
 """
 
 
-def forget_quality(unlearned: Sequence[float], gold: Sequence[float]) -> dict[str, float]:
+FEW = 100  # examples: with fewer, large shifts pass
+
+
+def forget_quality(unlearned: Sequence[float], gold: Sequence[float]) -> dict[str, Any]:
     """How well the unlearned model passes for one that never saw the forget set.
 
     The two-sided two-sample Kolmogorov-Smirnov test between the two models' truth ratios, exact where scipy's default
@@ -31,7 +35,8 @@ def forget_quality(unlearned: Sequence[float], gold: Sequence[float]) -> dict[st
         gold: The same, under the model fine-tuned on the retain set alone.
 
     Returns:
-        `forget_quality` (p, high is good), `log10` of it, `statistic` (D, low is good), `examples`, `gold_examples`.
+        `forget_quality` (p, high is good), `log10` of it, `statistic` (D, low is good), `wasserstein` (distance of the
+        truth ratios, low is good), `examples`, `gold_examples`, and `warnings`, a list of sentences.
 
     Raises:
         ValueError: If a sample is empty or holds a non-finite value.
@@ -48,9 +53,17 @@ def forget_quality(unlearned: Sequence[float], gold: Sequence[float]) -> dict[st
         "forget_quality": p,
         "log10": math.log10(max(p, 5e-324)),
         "statistic": float(test.statistic),
+        "wasserstein": float(wasserstein_distance(*samples)),
         "examples": len(samples[0]),
         "gold_examples": len(samples[1]),
+        "warnings": _warnings(*map(len, samples)),
     }
+
+
+def _warnings(examples: int, gold_examples: int) -> list[str]:
+    if min(examples, gold_examples) >= FEW:
+        return []
+    return [f"few examples ({examples} and {gold_examples}): p is high even for models that differ; look at D"]
 
 
 class ForgetQuality(evaluate.Metric):
@@ -66,11 +79,11 @@ class ForgetQuality(evaluate.Metric):
             ),
         )
 
-    def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, float] | None:
+    def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any] | None:
         """Computes from samples that may differ in size; without arguments, from what `add_batch` collected."""
         if predictions is None or references is None:
             return super().compute(predictions=predictions, references=references, **kwargs)
         return forget_quality(predictions, references)
 
-    def _compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, float]:
+    def _compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any]:
         return forget_quality(predictions, references)

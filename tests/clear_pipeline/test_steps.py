@@ -78,8 +78,24 @@ if __name__ == "__main__":
 """
 
 
-def test_ctrl_c_stops_the_workers_quietly(tmp_path):
-    """The signal goes to every process, as from a terminal; workers leave nothing on the screen and none stays."""
+def wait_for(condition) -> None:
+    deadline = time.monotonic() + 60
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def is_gone(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+@pytest.fixture
+def long_run(tmp_path):
+    """A process that is in the middle of a long step, at the head of a group of its own."""
     (tmp_path / "run.py").write_text(RUN)
     started = tmp_path / "started"
     process = subprocess.Popen(
@@ -87,13 +103,21 @@ def test_ctrl_c_stops_the_workers_quietly(tmp_path):
         stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
-    deadline = time.monotonic() + 60
-    while not started.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
-    os.killpg(process.pid, signal.SIGINT)
-    out, err = process.communicate(timeout=30)
-    assert (out, err) == ("stopped\n", "")
-    with pytest.raises(ProcessLookupError):
-        while time.monotonic() < deadline:  # Python's own tracker of resources ends a moment later
-            os.killpg(process.pid, 0)
-            time.sleep(0.1)
+    wait_for(started.exists)
+    yield process
+    if not is_gone(process.pid):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def test_ctrl_c_stops_the_workers_quietly(long_run):
+    """The signal goes to every process, as from a terminal; workers leave nothing on the screen and none stays."""
+    os.killpg(long_run.pid, signal.SIGINT)
+    assert long_run.communicate(timeout=30) == ("stopped\n", "")
+    wait_for(lambda: is_gone(long_run.pid))
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_the_first_process(long_run, number):
+    long_run.send_signal(number)
+    long_run.wait()
+    wait_for(lambda: is_gone(long_run.pid))

@@ -57,7 +57,7 @@ def results(tmp_path_factory):
 
 @pytest.mark.parametrize("name", METRICS)
 def test_it_works_from_the_built_folder(results, name):
-    assert all(isinstance(value, float | int | None) for value in results[name].values())
+    assert all(isinstance(value, float | int | list | None) for value in results[name].values())
     assert len(results[name]) > 0
 
 

@@ -1,0 +1,127 @@
+"""Error bars of a log's numbers and of the difference of two models: resampled by person, from logs and metadata."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from evaluate_metrics.clear_scores.clear_scores import task_rows
+from evaluate_metrics.intervals import (
+    Interval,
+    percentiles,
+    permutation_p,
+    resampled_weights,
+    weighted_distances,
+    weighted_means,
+)
+from evaluate_metrics.log_format import FORGET_TASK, TASK_KEYS, TaskLog
+
+Tasks = Mapping[str, TaskLog]
+People = Mapping[str, Sequence[str]]
+
+
+def people_of(tasks: Tasks, meta: Mapping[str, Any]) -> dict[str, list[str]]:
+    """The person of each row, by task; a row about nobody stands for itself. Empty where the metadata do not say."""
+    people = {}
+    for task, log in tasks.items():
+        persons = meta.get("tasks", {}).get(task, {}).get("person")
+        if persons is not None:
+            if len(persons) != len(log.loss):
+                raise ValueError(f"{task}: the metadata name the person of {len(persons)} rows of {len(log.loss)}")
+            people[task] = [f"row {i}" if person is None else f"{person}" for i, person in enumerate(persons)]
+    return people
+
+
+def resampled_scores(tasks: Tasks, people: People, gold: TaskLog | None) -> dict[str, np.ndarray]:
+    """Scores of a log on resampled people.
+
+    Args:
+        tasks: The log.
+        people: The person of each row, by task.
+        gold: Forget task of the gold model on the same rows, or None.
+
+    Returns:
+        Resampled values of `model_utility`, `real`, `retain`, `forget` and, with gold, `forget_quality_statistic` and
+        `wasserstein` [resamples each], as far as the log has their tasks; the same draws for every log of these rows.
+
+    Raises:
+        ValueError: If a set has too few people.
+    """
+    terms: dict[str, list[np.ndarray]] = {"model_utility": [], "real": [], "retain": [], "forget": []}
+    for task, log in tasks.items():
+        weights = resampled_weights(people[task])
+        means = {name: weighted_means(values, weights) for name, values in task_rows(task, log).items()}
+        group = TASK_KEYS[task][0]
+        terms[group] += [means["probability"], means["truth_ratio"]]
+        if group != "forget":
+            terms["model_utility"] += means.values()
+    found = {name: _harmonic_means(columns) for name, columns in terms.items() if columns}
+    if gold is not None:
+        weights = resampled_weights(people[FORGET_TASK])
+        ratios = tasks[FORGET_TASK].truth_ratios(), gold.truth_ratios()
+        found["forget_quality_statistic"], found["wasserstein"] = weighted_distances(*ratios, weights, weights)
+    return found
+
+
+def error_bars(tasks: Tasks, meta: Mapping[str, Any], gold: TaskLog | None) -> dict[str, Any]:
+    """The error bars of a log.
+
+    Args:
+        tasks: The log.
+        meta: Its metadata, which name the person of each row.
+        gold: Forget task of the gold model, or None.
+
+    Returns:
+        `intervals`: low and high end by name; `forget_quality_permutation`: p by person; `notes`: what could not be
+        had and why.
+    """
+    notes = []
+    people = people_of(tasks, meta)
+    if people.keys() != tasks.keys():
+        return {
+            "intervals": {},
+            "forget_quality_permutation": None,
+            "notes": ["no intervals: they need the person of each row, which the log's metadata would name"],
+        }
+    paired = gold is not None and len(gold.loss) == len(tasks[FORGET_TASK].loss)
+    if gold is not None and not paired:
+        notes.append("no interval of the distance: the gold log is of other rows")
+    try:
+        resampled = resampled_scores(tasks, people, gold if paired else None)
+    except ValueError as error:
+        return {"intervals": {}, "forget_quality_permutation": None, "notes": [f"no intervals: {error}"]}
+    p = None
+    if paired and gold is not None:
+        ratios = tasks[FORGET_TASK].truth_ratios(), gold.truth_ratios()
+        p = permutation_p(*ratios, people[FORGET_TASK])
+    intervals = {name: list(percentiles(values)) for name, values in resampled.items()}
+    return {"intervals": intervals, "forget_quality_permutation": p, "notes": notes}
+
+
+def paired_intervals(one: Tasks, other: Tasks, meta: Mapping[str, Any], gold: TaskLog | None) -> dict[str, Interval]:
+    """Intervals of the differences of two models, by resampling the people whom both were asked about.
+
+    Args:
+        one: Log of the first model.
+        other: Log of the second on the same rows.
+        meta: Metadata of one of them.
+        gold: Forget task of the gold model on these rows, or None.
+
+    Returns:
+        Low and high end of first minus second, by name.
+
+    Raises:
+        ValueError: If the people of the rows are too few or not known.
+    """
+    people = people_of(one, meta)
+    if people.keys() != one.keys():
+        raise ValueError("models are compared person by person, and the metadata of the logs do not name the persons")
+    first, second = (resampled_scores(log, people, gold) for log in (one, other))
+    return {name: percentiles(first[name] - second[name]) for name in first}
+
+
+def _harmonic_means(columns: Sequence[np.ndarray]) -> np.ndarray:
+    """Harmonic mean of several numbers in each resample; 0 where one of them is 0."""
+    values = np.stack(columns)
+    with np.errstate(divide="ignore"):
+        return len(values) / (1 / np.maximum(values, 0.0)).sum(0)

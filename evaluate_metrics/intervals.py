@@ -1,0 +1,110 @@
+"""Error bars by resampling people: the rows of one person are not independent, so people are drawn, not rows.
+
+Percentile bootstrap (Efron and Tibshirani, 1993, chapter 13) with clusters (Field and Welsh, 2007). All is computed
+from weights of the rows, [resamples, rows]: a person drawn twice counts twice.
+"""
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+
+RESAMPLES = 2000
+FEWEST_PEOPLE = 5  # with fewer, their resamples say nothing
+LEVEL = 0.95
+Interval = tuple[float, float]
+
+
+def resampled_weights(people: Sequence[str], resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
+    """Draws people with replacement.
+
+    Two tasks about the same people get the same draws, so that what depends on both is resampled as one.
+
+    Args:
+        people: The person of each row.
+        resamples: Number of draws.
+        seed: Of the draws.
+
+    Returns:
+        How often each row counts in each resample [resamples, rows].
+
+    Raises:
+        ValueError: If there are fewer than FEWEST_PEOPLE people.
+    """
+    names, person = np.unique(np.asarray(people, dtype=str), return_inverse=True)
+    if len(names) < FEWEST_PEOPLE:
+        raise ValueError(f"an interval needs at least {FEWEST_PEOPLE} people, and there are {len(names)}")
+    dice = np.random.default_rng([seed, zlib.crc32("\n".join(names).encode())])
+    return dice.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)[:, person]
+
+
+def weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean of `values` [rows] under each of the weights [resamples, rows]."""
+    return weights @ values / weights.sum(1)
+
+
+def percentiles(resampled: np.ndarray) -> Interval:
+    """The interval that holds LEVEL of the resampled values."""
+    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def weighted_distances(
+    one: np.ndarray, other: np.ndarray, one_weights: np.ndarray, other_weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Kolmogorov-Smirnov distance D and Wasserstein-1 distance of two samples under weights.
+
+    Args:
+        one: First sample [rows].
+        other: Second sample [other rows].
+        one_weights: [resamples, rows].
+        other_weights: [resamples, other rows].
+
+    Returns:
+        D, and the area between the two distribution functions, of each resample.
+    """
+    values = np.concatenate([one, other])
+    order = np.argsort(values, kind="stable")
+    steps = np.concatenate(
+        [one_weights / one_weights.sum(1, keepdims=True), -other_weights / other_weights.sum(1, keepdims=True)], axis=1
+    )[:, order]
+    gaps = np.abs(np.cumsum(steps, axis=1))
+    widths = np.diff(values[order])
+    # Within a run of equal values the distribution functions have no value of their own: only its end counts.
+    ends = np.append(widths > 0, True)
+    return gaps[:, ends].max(1), gaps[:, :-1] @ widths
+
+
+def permutation_p(
+    one: np.ndarray, other: np.ndarray, people: Sequence[str], permutations: int = RESAMPLES, seed: int = 0
+) -> float:
+    """How often two models are as far apart when it is drawn, person by person, which of the two said what.
+
+    Unlike the p-value of the Kolmogorov-Smirnov test it counts neither the rows of a person nor the two answers to one
+    question as independent.
+
+    Args:
+        one: Truth ratios of one model [rows].
+        other: Those of the other model on the same rows [rows].
+        people: The person of each row.
+        permutations: Number of draws.
+        seed: Of the draws.
+
+    Returns:
+        The share of draws with a D at least as large as that of the two models, plus-one corrected.
+
+    Raises:
+        ValueError: If there are fewer than FEWEST_PEOPLE people, or the samples differ in size.
+    """
+    if not len(one) == len(other) == len(people):
+        raise ValueError(f"the models answer {len(one)} and {len(other)} rows of {len(people)}: not the same rows")
+    names, person = np.unique(np.asarray(people, dtype=str), return_inverse=True)
+    if len(names) < FEWEST_PEOPLE:
+        raise ValueError(f"a permutation test needs at least {FEWEST_PEOPLE} people, and there are {len(names)}")
+    swapped = np.random.default_rng(seed).integers(0, 2, (permutations, len(names)), dtype=np.int8)[:, person]
+    swapped = np.concatenate([np.zeros((1, len(one)), np.int8), swapped])  # first, as it was
+    both = np.concatenate([one, other])
+    stays = np.concatenate([1 - swapped, swapped], axis=1).astype(float)
+    distances, _ = weighted_distances(both, both, stays, 1 - stays)
+    seen = distances[0] - 1e-12
+    return float((1 + (distances[1:] >= seen).sum()) / (1 + permutations))
