@@ -102,6 +102,7 @@ def report_row(entry: Entry, gold: Path) -> dict[str, Any]:
     return {
         "name": entry.name,
         **{key: scores[key] for key in ("forget_quality", "forget_quality_statistic", "forget_quality_log10")},
+        **{key: scores[key] for key in ("forget_quality_permutation", "wasserstein", "intervals")},
         **{key: scores[key] for key in ("model_utility", "real", "retain", "forget")},
         "rouge_forget": rouge("eval_log_forget.json"),
         "rouge_retain": rouge("eval_log.json"),

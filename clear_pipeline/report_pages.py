@@ -24,6 +24,14 @@ TASK_TITLES = {
     "eval_real_author_wo_options.json": "real authors",
     "eval_real_world_wo_options.json": "real world",
 }
+INTERVAL_TITLES = {
+    "forget_quality_statistic": "D",
+    "wasserstein": "Wasserstein distance",
+    "forget": "Forget",
+    "model_utility": "Utility",
+    "real": "Real",
+    "retain": "Retain",
+}
 READING = (
     "p depends on the number of examples and is uncalibrated here: with few examples a large shift passes, with many "
     "a small one fails, and gibberish can pass by luck. D is the effect size: read it together with utility and with "
@@ -88,6 +96,9 @@ def page(
         points=points,
         plots=plots,
         task_titles=TASK_TITLES,
+        intervals={
+            key: title for key, title in INTERVAL_TITLES.items() if any(key in row["intervals"] for row in rows)
+        },
         sections=answer_sections(logs, tasks, load),
     )
 

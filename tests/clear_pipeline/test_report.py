@@ -142,6 +142,9 @@ def test_json_has_every_number_of_every_model(tmp_path, data, entries):
         assert (row["seconds"], row["settings"]) == (entry.seconds, {"learning_rate": 4e-4})
         assert all(isinstance(row[key], float) for key in ("model_utility", "real", "retain", "forget"))
     assert (gold["forget_quality_statistic"], gold["forget_quality"], gold["forget_quality_log10"]) == (0, 1, 0)
+    assert gold["forget_quality_permutation"] == 1.0
+    low, high = npo["intervals"]["model_utility"]
+    assert low <= npo["model_utility"] <= high
     assert original["forget_quality_statistic"] > npo["forget_quality_statistic"] > 0
     assert original["forget_quality"] < 1e-9
     assert ascent["model_utility"] < npo["model_utility"]
@@ -175,6 +178,7 @@ def test_page_needs_nothing_from_elsewhere_and_shows_photos(tmp_path, data, entr
     for answer in ("A portrait of Person0 Name in clothes number 0.", "thing 4", "What is this, number 0?"):
         assert answer in page.text
     assert "uncalibrated" in page.text
+    assert "95 % intervals, by person" in page.text
 
 
 def test_what_models_say_is_text_and_never_markup(tmp_path, data):
