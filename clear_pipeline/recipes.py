@@ -19,7 +19,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import ModelConfig
 
 from clear_dataset import load_clear
-from clear_unlearning.evaluate import evaluate_model
+from clear_unlearning.evaluate import FinishedRows, evaluate_model
 from clear_unlearning.hub import write_model_card
 from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
 from clear_unlearning.models import LoadedModel, load_model
@@ -33,6 +33,7 @@ from .runs import Run, write_json
 
 Progress = Callable[[int, int], None]
 RETAIN_OF = {"forget01": "retain99", "forget05": "retain95", "forget10": "retain90"}
+FINISHED_ROWS = "finished_rows.jsonl"  # in the folder of an evaluation that goes on
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "numpy")
 
 
@@ -181,6 +182,7 @@ def evaluate(
         max_examples=max_examples,
         batch_size=batch_size,
         progress=progress,
+        finished=FinishedRows(part / FINISHED_ROWS),
     )
     meta = {
         "schema": 1,
@@ -195,6 +197,7 @@ def evaluate(
         "versions": {name: version(name) for name in LIBRARIES},
     }
     write_log(part, log, meta)
+    (part / FINISHED_ROWS).unlink(missing_ok=True)
     run.finish()
 
 

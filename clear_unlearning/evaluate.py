@@ -4,8 +4,12 @@ The log is TOFU's (arXiv 2401.06121) with CLEAR's task keys. Unlike the referenc
 every row is scored, and each row's question is the same for the answer, its paraphrase and the wrong answers.
 """
 
+import json
 import math
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
@@ -13,7 +17,7 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from .batches import Encoder
 from .models import LoadedModel
-from .scoring import Scored, score_examples
+from .scoring import Scored, Scorer, score_examples
 from .tasks import Example, Task, task_example
 
 Progress = Callable[[int, int], None]
@@ -30,6 +34,7 @@ def evaluate_model(
     batch_size: int = 16,
     max_new_tokens: int = 64,
     progress: Progress | None = None,
+    finished: "FinishedRows | None" = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Scores a model on tasks.
 
@@ -43,6 +48,7 @@ def evaluate_model(
         batch_size: Examples at a time.
         max_new_tokens: Limit of the model's own answers.
         progress: Called with the number of examples done and in all.
+        finished: Where the scores of finished rows are kept, and those of an interrupted evaluation are found.
 
     Returns:
         The log, TOFU's task keys and nothing else, and what belongs into its metadata: per task the config and the
@@ -54,30 +60,62 @@ def evaluate_model(
     pictures = [task.key for task in tasks if task.images]
     if pictures and not loaded.takes_images:
         raise ValueError(f"{loaded.source} takes no images; tasks {', '.join(pictures)} need a vision-language model")
-    encoder = Encoder(loaded.processor)
-    questions: dict[str, list[Example]] = {}
-    about: dict[str, Any] = {}
+    scorer = Scorer(loaded.model, Encoder(loaded.processor), max_new_tokens)  # type: ignore[arg-type]
+    configs = {task.key: load(task.config.format(forget=forget)) for task in tasks}
+    counts = {
+        key: len(rows) if max_examples is None else min(max_examples, len(rows)) for key, rows in configs.items()
+    }
+    done = sum(len(finished.of(task.key)) for task in tasks) if finished else 0
+    log, about = {}, {}
     for task in tasks:
-        config = task.config.format(forget=forget)
-        rows = load(config)
-        count = len(rows) if max_examples is None else min(max_examples, len(rows))
-        questions[task.key] = [task_example(task, rows[i], i, seed) for i in range(count)]
+        examples = [task_example(task, configs[task.key][i], i, seed) for i in range(counts[task.key])]
         about[task.key] = {
-            "config": config,
+            "config": task.config.format(forget=forget),
             "images": task.images,
-            "person": [example.person for example in questions[task.key]],
+            "person": [example.person for example in examples],
         }
-    total, done = sum(map(len, questions.values())), 0
-    log = {}
-    for key, examples in questions.items():
-        scored: list[Scored | None] = [None] * len(examples)
-        for index, result in score_examples(loaded.model, encoder, examples, batch_size, max_new_tokens):  # type: ignore[arg-type]
-            scored[index] = result
-            done += 1
+        scored = dict(finished.of(task.key)) if finished else {}
+        for batch in score_examples(scorer, examples, batch_size, done=set(scored)):
+            if finished:
+                finished.append(task.key, batch)
+            done += len(batch.keys() - scored.keys())
+            scored |= batch
             if progress:
-                progress(done, total)
-        log[key] = task_log(examples, [result for result in scored if result], normalised=REAL_SETS in key)
+                progress(done, sum(counts.values()))
+        rows = [scored[i] for i in range(len(examples))]
+        log[task.key] = task_log(examples, rows, normalised=REAL_SETS in task.key)
     return log, about
+
+
+class FinishedRows:
+    """What was scored before an interruption: a file to which every batch is appended, a JSON object a line.
+
+    A line that was being written when the process was killed is passed over and its batch scored again.
+
+    Args:
+        path: The file; made with the first batch.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._scored: dict[str, dict[int, Scored]] = {}
+        whole = path.read_bytes().rpartition(b"\n")[0] if path.is_file() else b""
+        for line in whole.splitlines():
+            content = json.loads(line)
+            scored = {int(i): Scored(**fields) for i, fields in content["scored"].items()}
+            self._scored.setdefault(content["task"], {}).update(scored)
+        if path.is_file():
+            os.truncate(path, len(whole) + bool(whole))
+
+    def of(self, task: str) -> Mapping[int, Scored]:
+        """What the rows of a task got, by their index."""
+        return self._scored.get(task, {})
+
+    def append(self, task: str, batch: Mapping[int, Scored]) -> None:
+        """Writes down a batch."""
+        line = json.dumps({"task": task, "scored": {str(i): asdict(scored) for i, scored in batch.items()}})
+        with self.path.open("a") as file:
+            file.write(line + "\n")
 
 
 def task_log(examples: Sequence[Example], scored: Sequence[Scored], normalised: bool) -> dict[str, Any]:

@@ -5,10 +5,11 @@ model itself, on the first examples of every run; where it does not, the plain p
 """
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from accelerate.utils.memory import should_reduce_batch_size
 from transformers import PreTrainedModel
 
 from .batches import Batch, Encoder
@@ -73,6 +74,7 @@ class Scorer:
         losses, counts, generated = score_shared(self.model, self.encoder, prompts, examples, self.max_new_tokens)
         return self._scored(examples, losses, counts, generated)
 
+    @torch.inference_mode()
     def __call__(self, examples: Sequence[Example]) -> list[Scored]:
         """Scores by the fast path if it holds for this model."""
         if self.shared is None:
@@ -83,6 +85,8 @@ class Scorer:
         try:
             fast = self.fast(examples)
         except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+            if isinstance(error, RuntimeError) and should_reduce_batch_size(error):
+                raise
             logger.warning("the shared prompt does not work for %s, scoring plainly: %s", self._name(), error)
             return False
         plain = self.plain(examples)
@@ -120,37 +124,50 @@ def candidates(example: Example) -> tuple[str, ...]:
     return (example.answer, example.paraphrase, *example.wrong)
 
 
-@torch.inference_mode()
 def score_examples(
-    model: PreTrainedModel,
-    encoder: Encoder,
-    examples: Sequence[Example],
-    batch_size: int = 16,
-    max_new_tokens: int = 64,
-) -> Iterator[tuple[int, Scored]]:
+    scorer: Scorer, examples: Sequence[Example], batch_size: int = 16, done: Container[int] = ()
+) -> Iterator[dict[int, Scored]]:
     """Scores examples in batches of similar length.
 
+    A batch for which the memory does not suffice is halved, and so are all that follow.
+
     Args:
-        model: In evaluation mode.
-        encoder: Of the same model.
+        scorer: Of the model.
         examples: Any mix of questions with and without images.
         batch_size: Examples at a time; each brings all its answers.
-        max_new_tokens: Limit of the model's own answer.
+        done: Indices of examples that were scored before. The batches are the same with and without them, so that
+            what is scored now does not depend on an interruption; those of which everything is done are left out.
 
     Yields:
-        Index of an example and what the model makes of it, in the order in which they are done.
+        What the model makes of the examples of a batch, by their index.
+
+    Raises:
+        RuntimeError: If the memory does not suffice for a single example.
     """
-    scorer = Scorer(model, encoder, max_new_tokens)
 
     def kind(i: int) -> tuple[bool, int]:
         return examples[i].image is None, len(examples[i].wrong)
 
     order = sorted(range(len(examples)), key=lambda i: (*kind(i), len(examples[i].question + examples[i].answer)))
-    start = 0
-    while start < len(order):
-        stop = start + 1
-        while stop < min(start + batch_size, len(order)) and kind(order[stop]) == kind(order[start]):
-            stop += 1
-        indices = order[start:stop]
-        yield from zip(indices, scorer([examples[i] for i in indices]), strict=True)
-        start = stop
+    waiting: list[list[int]] = []
+    for i in order:
+        if not waiting or len(waiting[-1]) == batch_size or kind(i) != kind(waiting[-1][0]):
+            waiting.append([])
+        waiting[-1].append(i)
+    waiting = [indices for indices in waiting if any(i not in done for i in indices)]
+    most = batch_size
+    while waiting:
+        indices = waiting.pop(0)
+        if len(indices) > most:
+            waiting[:0] = [indices[:most], indices[most:]]
+            continue
+        try:
+            scored = scorer([examples[i] for i in indices])
+        except RuntimeError as error:
+            if not should_reduce_batch_size(error) or len(indices) == 1:
+                raise
+            most = len(indices) // 2
+            logger.warning("out of memory with %d examples at a time: going on with %d", len(indices), most)
+            waiting.insert(0, indices)
+            continue
+        yield dict(zip(indices, scored, strict=True))

@@ -5,7 +5,7 @@ import pytest
 from datasets import Dataset, Image
 from scipy.stats import hmean
 
-from clear_unlearning.evaluate import evaluate_model
+from clear_unlearning.evaluate import FinishedRows, evaluate_model
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import IMAGE_TASKS, TEXT_TASKS, caption_question
 from evaluate_metrics.clear_scores.clear_scores import clear_scores
@@ -185,3 +185,34 @@ def test_a_model_that_gives_nan_is_refused_with_its_row(mini_llava, photos):
     broken.model.get_output_embeddings().weight.data.fill_(float("nan"))
     with pytest.raises(ValueError, match="example 0 .*NaN"):
         evaluate_model(broken, IMAGE_TASKS[:1], photos.__getitem__, "forget05", max_new_tokens=4)
+
+
+class Killed(Exception):
+    pass
+
+
+def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_log(llava, photos, tmp_path):
+    def stop_after(rows: int):
+        def progress(done: int, total: int) -> None:
+            if done >= rows:
+                raise Killed
+
+        return progress
+
+    whole = evaluate_model(llava, IMAGE_TASKS, photos.__getitem__, "forget05", batch_size=2, max_new_tokens=6)
+    path = tmp_path / "finished.jsonl"
+    for rows in (4, 9):
+        with pytest.raises(Killed):
+            evaluate_model(
+                llava, IMAGE_TASKS, photos.__getitem__, "forget05", batch_size=2, max_new_tokens=6,
+                progress=stop_after(rows), finished=FinishedRows(path),
+            )  # fmt: skip
+        with path.open("a") as file:
+            file.write('{"task": "eval_log.json", "sco')  # killed while it was writing
+    seen = []
+    again = evaluate_model(
+        llava, IMAGE_TASKS, photos.__getitem__, "forget05", batch_size=2, max_new_tokens=6,
+        progress=lambda done, total: seen.append((done, total)), finished=FinishedRows(path),
+    )  # fmt: skip
+    assert again == whole
+    assert seen[0][0] > 9 and seen[-1] == (16, 16)

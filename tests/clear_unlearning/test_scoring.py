@@ -6,7 +6,7 @@ import torch
 from clear_unlearning.batches import Encoder
 from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.models import load_model
-from clear_unlearning.scoring import score_examples
+from clear_unlearning.scoring import Scorer, score_examples
 
 
 @pytest.fixture(scope="module")
@@ -15,7 +15,8 @@ def loaded(mini_llava):
 
 
 def scores(loaded, examples, **options):
-    found = dict(score_examples(loaded.model, Encoder(loaded.processor), examples, max_new_tokens=8, **options))
+    scorer = Scorer(loaded.model, Encoder(loaded.processor), max_new_tokens=8)
+    found = {i: scored for batch in score_examples(scorer, examples, **options) for i, scored in batch.items()}
     return [found[i] for i in range(len(examples))]
 
 
@@ -50,3 +51,39 @@ def test_batch_size_and_order_change_no_score(loaded, examples, batch_size):
     for position, i in enumerate(order):
         assert other[position].losses == pytest.approx(base[i].losses, abs=1e-3)
         assert other[position].generated == base[i].generated
+
+
+def test_a_batch_that_does_not_fit_into_memory_is_halved_and_changes_no_score(loaded, examples, caplog):
+    class Narrow(Scorer):
+        """Has memory for two examples."""
+
+        def __call__(self, batch):
+            if len(batch) > 2:
+                raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+            return super().__call__(batch)
+
+    many = [examples[0], examples[1], examples[3]] * 3
+    scorer = Narrow(loaded.model, Encoder(loaded.processor), max_new_tokens=8)
+    batches = list(score_examples(scorer, many, batch_size=8))
+    assert "out of memory with 8 examples at a time: going on with 4" in caplog.text
+    assert max(map(len, batches)) == 2
+    found = {i: scored for batch in batches for i, scored in batch.items()}
+    for i, expected in enumerate(scores(loaded, many)):
+        assert found[i].losses == pytest.approx(expected.losses, abs=1e-3)
+
+
+def test_one_example_that_does_not_fit_is_an_error(loaded, examples):
+    class Full(Scorer):
+        def __call__(self, batch):
+            raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    scorer = Full(loaded.model, Encoder(loaded.processor))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        list(score_examples(scorer, examples))
+
+
+def test_batches_that_are_done_are_left_out_and_the_others_are_the_same(loaded, examples):
+    scorer = Scorer(loaded.model, Encoder(loaded.processor), max_new_tokens=8)
+    whole = list(score_examples(scorer, examples * 3, batch_size=2))
+    done = {i for batch in whole[:2] for i in batch}
+    assert list(score_examples(scorer, examples * 3, batch_size=2, done=done)) == whole[2:]
