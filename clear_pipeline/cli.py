@@ -33,6 +33,9 @@ class EvaluateArguments:
     max_examples: int | None = field(default=None, metadata={"help": "Score the first rows of each task alone."})
     batch_size: int = field(default=16, metadata={"help": "Examples at a time; each brings all its answers."})
     seed: int = field(default=0, metadata={"help": "Draws the caption question of each row."})
+    control: str = field(
+        default="none", metadata={"help": "What can be answered without looking: blank (grey images) or text (none)."}
+    )
 
 
 def demo(argv: Sequence[str]) -> None:
@@ -119,6 +122,7 @@ def evaluate(argv: Sequence[str]) -> None:
             seed=arguments.seed,
             max_examples=arguments.max_examples,
             batch_size=arguments.batch_size,
+            control=arguments.control,
             progress=progress,
         )
     print(f"log: {folder}")

@@ -157,6 +157,7 @@ def evaluate(
     seed: int = 0,
     max_examples: int | None = None,
     batch_size: int = 16,
+    control: str = "none",
     progress: Progress | None = None,
 ) -> None:
     """Scores a model on the tasks of its track and writes log and metadata."""
@@ -167,6 +168,7 @@ def evaluate(
         "data": data.fingerprint(),
         "seed": seed,
         "max_examples": max_examples,
+        "control": control,
     }
     run = Run(folder, settings)
     if run.finished:
@@ -181,6 +183,7 @@ def evaluate(
         seed=seed,
         max_examples=max_examples,
         batch_size=batch_size,
+        control=control,
         progress=progress,
         finished=FinishedRows(part / FINISHED_ROWS),
     )
@@ -193,6 +196,7 @@ def evaluate(
         "forget": data.forget,
         "seed": seed,
         "max_examples": max_examples,
+        "control": control,
         "dataset": {"source": data.dataset, "fingerprint": data.fingerprint()},
         "versions": {name: version(name) for name in LIBRARIES},
     }

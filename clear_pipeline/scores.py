@@ -54,11 +54,15 @@ def score_log(log: LogSource, gold: LogSource | None = None) -> dict[str, Any]:
 
 
 def _gold_task(tasks: Mapping[str, TaskLog], meta: Mapping[str, Any], gold: LogSource) -> TaskLog:
-    """The forget task of the gold log, if that is of the same forget set."""
-    golden = read_log(gold)
-    splits = [about.get("forget") for about in (meta, read_meta(gold))]
-    if None not in splits and splits[0] != splits[1]:
-        raise ValueError(f"the log is of {splits[0]}, the gold log of {splits[1]}: they cannot be compared")
+    """The forget task of the gold log, if that is of the same forget set, rows and control."""
+    golden, gold_meta = read_log(gold), read_meta(gold)
+    for name, value, other in (
+        ("forget set", meta.get("forget"), gold_meta.get("forget")),
+        ("control", meta.get("control"), gold_meta.get("control")),
+        ("dataset", meta.get("dataset", {}).get("fingerprint"), gold_meta.get("dataset", {}).get("fingerprint")),
+    ):
+        if None not in (value, other) and value != other:
+            raise ValueError(f"the log is of {name} {value}, the gold log of {other}: they cannot be compared")
     for name, content in (("log", tasks), ("gold log", golden)):
         if FORGET_TASK not in content:
             raise ValueError(f"the {name} has no task {FORGET_TASK}, which forget quality needs")

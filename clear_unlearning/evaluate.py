@@ -18,7 +18,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from .batches import Encoder
 from .models import LoadedModel
 from .scoring import Scored, Scorer, score_examples
-from .tasks import Example, Task, task_example
+from .tasks import CONTROLS, Example, Task, controlled, task_example
 
 Progress = Callable[[int, int], None]
 REAL_SETS = "real"  # part of the key of tasks whose log also holds the normalised loss
@@ -33,6 +33,7 @@ def evaluate_model(
     max_examples: int | None = None,
     batch_size: int = 16,
     max_new_tokens: int = 64,
+    control: str = "none",
     progress: Progress | None = None,
     finished: "FinishedRows | None" = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -47,6 +48,7 @@ def evaluate_model(
         max_examples: Score the first rows of a task alone, as the reference does with 300.
         batch_size: Examples at a time.
         max_new_tokens: Limit of the model's own answers.
+        control: What is done to the images, see `controlled`: `none`, `blank` or `text`.
         progress: Called with the number of examples done and in all.
         finished: Where the scores of finished rows are kept, and those of an interrupted evaluation are found.
 
@@ -55,8 +57,10 @@ def evaluate_model(
         person of each example.
 
     Raises:
-        ValueError: If a task shows images and the model takes none.
+        ValueError: If a task shows images and the model takes none, or the control is unknown.
     """
+    if control not in CONTROLS:
+        raise ValueError(f"unknown control {control!r}; choose from {', '.join(CONTROLS)}")
     pictures = [task.key for task in tasks if task.images]
     if pictures and not loaded.takes_images:
         raise ValueError(f"{loaded.source} takes no images; tasks {', '.join(pictures)} need a vision-language model")
@@ -68,7 +72,8 @@ def evaluate_model(
     done = sum(len(finished.of(task.key)) for task in tasks) if finished else 0
     log, about = {}, {}
     for task in tasks:
-        examples = [task_example(task, configs[task.key][i], i, seed) for i in range(counts[task.key])]
+        rows = configs[task.key]
+        examples = [controlled(task_example(task, rows[i], i, seed), control) for i in range(counts[task.key])]
         about[task.key] = {
             "config": task.config.format(forget=forget),
             "images": task.images,
@@ -82,8 +87,8 @@ def evaluate_model(
             scored |= batch
             if progress:
                 progress(done, sum(counts.values()))
-        rows = [scored[i] for i in range(len(examples))]
-        log[task.key] = task_log(examples, rows, normalised=REAL_SETS in task.key)
+        results = [scored[i] for i in range(len(examples))]
+        log[task.key] = task_log(examples, results, normalised=REAL_SETS in task.key)
     return log, about
 
 

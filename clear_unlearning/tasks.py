@@ -6,10 +6,10 @@ answer, its paraphrase and the wrong answers. Rows of training configs become ex
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from PIL.Image import Image
+from PIL import Image
 
 # Nine ways to ask for a caption. One is drawn per row from its index and a seed, so that two runs, and the gold and
 # the unlearned model, see the same question.
@@ -42,7 +42,7 @@ class Example:
 
     question: str
     answer: str
-    image: Image | None = None
+    image: Image.Image | None = None
     paraphrase: str = ""
     wrong: tuple[str, ...] = ()
     person: str | None = None
@@ -104,6 +104,22 @@ TEXT_TASKS = (
     Task(key="eval_real_world_wo_options.json", config="world_facts_perturbed", **{**_TEXT, "paraphrase": "answer"}),
 )
 TASKS = {"image": IMAGE_TASKS, "text": TEXT_TASKS}
+
+
+CONTROLS = ("none", "blank", "text")
+
+
+def controlled(example: Example, control: str) -> Example:
+    """What a model is asked when it shall be seen what can be answered without looking.
+
+    Args:
+        example: A question, with or without an image.
+        control: `none` leaves it; `blank` puts a grey picture of the same size in the place of the image; `text` drops
+            the image.
+    """
+    if example.image is None or control == "none":
+        return example
+    return replace(example, image=Image.new("RGB", example.image.size, "grey") if control == "blank" else None)
 
 
 def caption_question(index: int, seed: int) -> str:

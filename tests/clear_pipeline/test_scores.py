@@ -39,13 +39,21 @@ def test_row_order_changes_no_number():
     assert score_log(turned, LOG) == score_log(LOG, LOG)
 
 
-def test_a_gold_log_of_another_forget_set_is_refused(tmp_path):
-    for split in ("forget05", "forget10"):
-        (tmp_path / split).mkdir()
-        write_log(tmp_path / split, LOG, {"forget": split})
-    with pytest.raises(ValueError, match="the log is of forget05, the gold log of forget10"):
-        score_log(tmp_path / "forget05", tmp_path / "forget10")
-    assert score_log(tmp_path / "forget05", tmp_path / "forget05" / LOG_NAME)["forget_quality"] == 1
+@pytest.mark.parametrize(
+    ("one", "other", "message"),
+    [
+        ({"forget": "forget05"}, {"forget": "forget10"}, "of forget set forget05, the gold log of forget10"),
+        ({"control": "blank"}, {"control": "none"}, "of control blank, the gold log of none"),
+        ({"dataset": {"fingerprint": "aa"}}, {"dataset": {"fingerprint": "bb"}}, "of dataset aa, the gold log of bb"),
+    ],
+)
+def test_a_gold_log_of_something_else_is_refused(tmp_path, one, other, message):
+    for name, meta in (("one", one), ("other", other)):
+        (tmp_path / name).mkdir()
+        write_log(tmp_path / name, LOG, meta)
+    with pytest.raises(ValueError, match=message):
+        score_log(tmp_path / "one", tmp_path / "other")
+    assert score_log(tmp_path / "one", tmp_path / "one" / LOG_NAME)["forget_quality"] == 1
 
 
 def test_a_log_without_the_forget_task_is_named():

@@ -187,6 +187,24 @@ def test_a_model_that_gives_nan_is_refused_with_its_row(mini_llava, photos):
         evaluate_model(broken, IMAGE_TASKS[:1], photos.__getitem__, "forget05", max_new_tokens=4)
 
 
+def test_controls_ask_the_same_without_the_picture(llava, photos, image_log):
+    logs = {
+        control: evaluate_model(llava, IMAGE_TASKS[:1], photos.__getitem__, "forget05", 4, max_new_tokens=4,
+                                control=control)[0]["eval_log_forget.json"]
+        for control in ("none", "blank", "text")
+    }  # fmt: skip
+    losses = {control: list(log["avg_gt_loss"].values()) for control, log in logs.items()}
+    assert losses["none"] == pytest.approx(
+        list(image_log[0]["eval_log_forget.json"]["avg_gt_loss"].values()), abs=1e-4
+    )
+    assert all(abs(a - b) > 1e-5 for a, b in zip(losses["none"], losses["blank"], strict=True))
+    assert all(abs(a - b) > 1e-5 for a, b in zip(losses["blank"], losses["text"], strict=True))
+    asked = {control: [text[0] for text in log["generated_text"].values()] for control, log in logs.items()}
+    assert asked["none"] == asked["blank"] == asked["text"]
+    with pytest.raises(ValueError, match="unknown control 'dark'; choose from none, blank, text"):
+        evaluate_model(llava, IMAGE_TASKS[:1], photos.__getitem__, "forget05", control="dark")
+
+
 class Killed(Exception):
     pass
 

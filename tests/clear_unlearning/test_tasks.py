@@ -12,6 +12,7 @@ from clear_unlearning.tasks import (
     TASKS,
     TEXT_TASKS,
     caption_question,
+    controlled,
     task_example,
     training_example,
 )
@@ -70,6 +71,15 @@ def test_a_text_row_keeps_its_own_question():
 def test_an_empty_cell_is_named(column):
     with pytest.raises(ValueError, match=rf"forget\}}_perturbed, row 7: .*{column}"):
         task_example(IMAGE_TASKS[0], {**PHOTO, column: PHOTO[column][:0]}, 7, seed=0)
+
+
+def test_controls_change_the_image_alone():
+    example = task_example(IMAGE_TASKS[0], PHOTO, 0, seed=0)
+    blank, text = controlled(example, "blank"), controlled(example, "text")
+    assert controlled(example, "none") is example
+    assert blank.image.getcolors() == [(64, (128, 128, 128))]  # type: ignore[union-attr]
+    assert text.image is None
+    assert (blank.question, text.question, text.answer) == (example.question, example.question, example.answer)
 
 
 def test_training_rows_are_captions_or_questions():
