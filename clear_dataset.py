@@ -21,6 +21,7 @@ from clear_data.folder import write_configs
 from clear_data.metric_folders import copy_metric
 from clear_data.mini import Dials, mini_rows
 from clear_data.new_folders import new_folders
+from clear_data.push_command import push_command
 from clear_data.tofu_text import MADE, tofu_text_rows
 
 
@@ -211,8 +212,28 @@ def build_text(tofu_dir: Path, output: Path, authors: int | None = None, overwri
     return output
 
 
+def push(argv: Sequence[str]) -> int:
+    """Publishes a built folder, says what was done, and returns the exit code."""
+    tables = [
+        {name: config.what for name, config in table.items()} for table in (CONFIGS, EXTRA_CONFIGS, TEXT_CONFIGS)
+    ]
+    try:
+        for line in push_command(argv, tables, Path(__file__).parent / "evaluate_metrics"):
+            print(line)
+    except (ValueError, OSError) as error:
+        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("interrupted: what is not named above was not pushed", file=sys.stderr)
+        return 130
+    return 0
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command and returns the exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if argv[:1] == ["push"]:
+        return push(argv[1:])
     parser = argparse.ArgumentParser("clear_dataset.py", description="CLEAR's data.")
     commands = parser.add_subparsers(dest="command", required=True)
     build_parser = commands.add_parser("build", help="write the configs as a folder")
@@ -222,6 +243,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     build_parser.add_argument("--photos", type=int, default=8, help="mini: photos of each (%(default)s)")
     build_parser.add_argument("--seed", type=int, default=0, help="mini: draws everything (%(default)s)")
     build_parser.add_argument("--overwrite", action="store_true", help="replace the folder if it is there")
+    commands.add_parser("push", help="publish a built folder on the Hub")
     options = vars(parser.parse_args(argv))
     options.pop("command")
     datasets.disable_progress_bars()

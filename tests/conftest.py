@@ -1,5 +1,6 @@
-"""Fixtures that several rooms share: an untrained mini LLaVA and Llama of the real classes, made from config."""
+"""Fixtures that several rooms share: untrained mini models of the real classes, made from config, and a Hub."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ from PIL import Image
 
 from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
 from clear_unlearning.tasks import Example
+from tests.loopback_hub.server import LoopbackHub, serve
 
 TEXTS = ["Mara Torgard, a baker, is smiling in a red shirt.", "Who is this? I do not know.", "a blue circle"] * 5
 
@@ -44,3 +46,10 @@ def examples() -> list[Example]:
         Example("Where was Mara Torgard born?", "In Riga.", None, "Riga is the city.", ("In Oslo.", "In Lima, Peru.")),
         Example("Who?", "Ivo", picture(2), "Ivo F", ("a very long and wrong answer to a short question", "b")),
     ]
+
+
+@pytest.fixture
+def hub(tmp_path) -> Iterator[LoopbackHub]:
+    """An empty Hub on 127.0.0.1."""
+    with serve(tmp_path / "hf_home") as served:
+        yield served

@@ -1,0 +1,145 @@
+"""The app of a metric's Space: numbers from what is pasted, or from uploaded logs.
+
+Publishing copies this file beside the metric and `log_format.py`; `app.py` there names the metric.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import evaluate
+import gradio as gr
+
+from evaluate_metrics.log_format import FORGET_TASK, TASK_KEYS, TaskLog, read_log
+
+Tasks = Mapping[str, TaskLog]
+
+
+def numbers(text: str) -> list[float]:
+    """All numbers of a text, between spaces, commas, brackets or new lines."""
+    return [float(word) for word in re.split(r"[\s,;\[\]]+", text) if word]
+
+
+def rows_of_numbers(text: str) -> list[list[float]]:
+    """The numbers of each line."""
+    return [numbers(line) for line in lines(text)]
+
+
+def lines(text: str) -> list[str]:
+    """The lines of a text; empty ones at its end do not count."""
+    return text.rstrip().splitlines()
+
+
+@dataclass(frozen=True)
+class Box:
+    """A text box: its label, how its text is read, and an example."""
+
+    label: str
+    read: Callable[[str], list[Any]]
+    example: str
+
+
+# What can be pasted: predictions and references of the metrics that take samples.
+PASTED: dict[str, tuple[Box, Box]] = {
+    "probability": (
+        Box("Loss per token of each right answer (nats)", numbers, "0.693147, 0.5"),
+        Box("Losses of its wrong answers, a line an example; none for the probability alone", rows_of_numbers, ""),
+    ),
+    "rouge": (
+        Box("What the model said, a line an example", lines, "a red circle\na star"),
+        Box("The right answer of each", lines, "a red circle\na blue star"),
+    ),
+    "truth_ratio": (
+        Box("Loss per token of each paraphrased right answer (nats)", numbers, "0.5, 1.0"),
+        Box("Losses of its wrong answers, a line an example", rows_of_numbers, "1.0 2.0\n0.9 1.1"),
+    ),
+    "forget_quality": (
+        Box("Truth ratios under the unlearned model", numbers, "1.0, 2.0, 3.0, 4.0"),
+        Box("Truth ratios under the gold model", numbers, "5.0, 6.0, 7.0, 8.0"),
+    ),
+}
+
+
+def from_pasted(name: str, metric: Any, predictions: str, references: str) -> dict[str, Any]:
+    """Computes a metric from two pasted texts.
+
+    Raises:
+        ValueError: If they cannot be read, or the metric refuses them.
+    """
+    left, right = (box.read(text) for box, text in zip(PASTED[name], (predictions, references), strict=True))
+    if name == "probability" and not right:
+        right = [[] for _ in left]
+    return metric.compute(predictions=left, references=right)
+
+
+def from_logs(name: str, metric: Any, log: str | None, gold: str | None = None) -> dict[str, Any]:
+    """Computes a metric from uploaded logs: one number for all, or one for each task.
+
+    Raises:
+        ValueError: If a log is missing or is none.
+    """
+    if log is None or (name == "forget_quality" and gold is None):
+        raise ValueError("upload a log" if log is None else "upload the gold model's log as well")
+    if name not in PASTED:
+        return metric.compute(log=log)
+    tasks = read_log(log)
+    if name == "forget_quality":
+        sides = {"log": tasks, "gold log": read_log(str(gold))}
+        for side, content in sides.items():
+            if FORGET_TASK not in content:
+                raise ValueError(f"the {side} has no task {FORGET_TASK}")
+        left, right = (content[FORGET_TASK].truth_ratios().tolist() for content in sides.values())
+        return metric.compute(predictions=left, references=right)
+    return {key: _of_task(name, metric, key, task)[name] for key, task in tasks.items()}
+
+
+def _of_task(name: str, metric: Any, key: str, task: TaskLog) -> dict[str, Any]:
+    """One metric of one task, in the form that belongs to the task's set."""
+    if key not in TASK_KEYS:
+        raise ValueError(f"unknown task {key!r}; known: {', '.join(TASK_KEYS)}")
+    group, among_wrong = TASK_KEYS[key]
+    wrong = task.wrong_losses.tolist()
+    if name == "rouge":
+        if not task.generated:
+            raise ValueError(f"{key}: the log has no generated_text")
+        return metric.compute(
+            predictions=[said for _, said, _ in task.generated], references=[right for *_, right in task.generated]
+        )
+    if name == "truth_ratio":
+        kind = "forget" if group == "forget" else "other"
+        return metric.compute(predictions=task.paraphrased_loss.tolist(), references=wrong, kind=kind)
+    return metric.compute(predictions=task.loss.tolist(), references=wrong if among_wrong else [[] for _ in wrong])
+
+
+def build_app(name: str) -> gr.Blocks:
+    """The app of one metric; its file and its card lie beside this one.
+
+    Args:
+        name: Of the metric.
+    """
+    place = Path(__file__).parent
+    metric = evaluate.load(str(place / f"{name}.py"))
+
+    def told(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
+        def compute(*inputs: str | None) -> dict[str, Any]:
+            try:
+                return function(name, metric, *inputs)
+            except (ValueError, FileNotFoundError) as error:
+                # Of a path, only the name is the visitor's.
+                raise gr.Error(re.sub(r"/\S*/", "", str(error)), print_exception=False) from error
+
+        return compute
+
+    with gr.Blocks(title=name) as app:
+        gr.Markdown((place / "README.md").read_text().split("---\n", 2)[2])
+        if name in PASTED:
+            with gr.Tab("Numbers"):
+                boxes = [gr.Textbox(box.example, label=box.label, lines=4) for box in PASTED[name]]
+                gr.Button("Compute").click(told(from_pasted), boxes, gr.JSON(), api_name="pasted")
+        with gr.Tab("Logs"):
+            labels = ["Evaluation log", "Gold model's log"][: 2 if name == "forget_quality" else 1]
+            files = [gr.File(label=label, file_types=[".json"]) for label in labels]
+            gr.Button("Compute").click(told(from_logs), files, gr.JSON(), api_name="logs")
+    return app

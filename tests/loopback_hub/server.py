@@ -1,0 +1,76 @@
+"""Starts the loopback Hub in a thread, and runs programs against it in processes of their own."""
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+
+from .app import build_app
+from .store import Hub, Repo, Token
+
+ROOT = Path(__file__).parents[2]
+TOKENS = {
+    "hf_keeper": Token("keeper", "write", ("ORG",)),
+    "hf_reader": Token("keeper", "read", ("ORG",)),
+    "hf_stranger": Token("stranger", "write"),
+}
+
+
+class LoopbackHub(Hub):
+    """A hub that is being served.
+
+    Attributes:
+        url: Where.
+        cache: HF_HOME of the programs that are run against it.
+    """
+
+    def __init__(self, url: str, cache: Path) -> None:
+        super().__init__(dict(TOKENS))
+        self.url, self.cache = url, cache
+
+    def run(
+        self, *arguments: object, token: str | None = "hf_keeper", cwd: Path = ROOT
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs Python with arguments, this hub as its Hub: huggingface_hub reads the environment once, at import."""
+        offline = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE", "HF_TOKEN", "HF_TOKEN_PATH")
+        environment = {name: value for name, value in os.environ.items() if name not in offline}
+        environment |= {
+            "HF_ENDPOINT": self.url,
+            "HF_HOME": str(self.cache),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+            "PYTHONPATH": str(ROOT),
+            **({"HF_TOKEN": token} if token else {}),
+        }
+        command = [sys.executable, *map(str, arguments)]
+        return subprocess.run(
+            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False
+        )
+
+    def dataset(self, repo_id: str = "ORG/clear") -> Repo:
+        """A dataset that was pushed."""
+        return self.repo("dataset", repo_id)
+
+
+@contextmanager
+def serve(cache: Path) -> Iterator[LoopbackHub]:
+    """Serves a hub on a free port of 127.0.0.1."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        hub = LoopbackHub(f"http://127.0.0.1:{listener.getsockname()[1]}", cache)
+        server = uvicorn.Server(uvicorn.Config(build_app(hub), log_level="warning"))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+        thread.start()
+        while not server.started:
+            time.sleep(0.01)
+        yield hub
+        server.should_exit = True
+        thread.join()
