@@ -14,7 +14,15 @@ from pathlib import Path
 from rich.console import Console
 
 # What a user can mend. Anything else is a defect of ours and shows its traceback.
-USER_ERRORS = (ValueError, FileNotFoundError, FileExistsError, NotADirectoryError, PermissionError, FloatingPointError)
+USER_ERRORS = (
+    ValueError,
+    FileNotFoundError,
+    FileExistsError,
+    NotADirectoryError,
+    PermissionError,
+    ConnectionError,
+    FloatingPointError,
+)
 NO_SPACE = 28  # errno.ENOSPC
 
 
@@ -133,15 +141,23 @@ def score(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("clear-unlearning score", description=score.__doc__)
     parser.add_argument("log", type=Path, help="log file, or the folder that holds it")
     parser.add_argument("other", type=Path, nargs="?", help="log of another model, to be compared with")
-    parser.add_argument("--gold", type=Path, help="log of the gold model, for forget quality")
+    parser.add_argument("--gold", help="log of the gold model, for forget quality; `auto` finds it on the Hub")
+    parser.add_argument("--logs_repo", help="auto: dataset with the logs (clear-logs beside the log's own dataset)")
+    parser.add_argument("--base_model", help="auto: what the model was made from, if the log does not say it")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(argv)
     from .scores import compare_logs, comparison_table, score_log, scores_table
 
+    gold = options.gold
+    if gold == "auto":
+        from .hub_logs import find_gold
+
+        gold, place = find_gold(options.log, options.logs_repo, options.base_model)
+        print(f"gold: {place}", file=sys.stderr)
     if options.other is None:
-        numbers, table = score_log(options.log, options.gold), scores_table
+        numbers, table = score_log(options.log, gold), scores_table
     else:
-        numbers, table = compare_logs(options.log, options.other, options.gold), comparison_table
+        numbers, table = compare_logs(options.log, options.other, gold), comparison_table
     if options.json:
         print(json.dumps(numbers, indent=2, allow_nan=False))
     else:
@@ -160,6 +176,37 @@ def report(argv: Sequence[str]) -> None:
     print(f"report: {options.folder / 'report.html'}")
 
 
+def push_logs(argv: Sequence[str]) -> None:
+    """Publishes logs of original and gold models."""
+    parser = argparse.ArgumentParser("clear-unlearning push-logs", description=push_logs.__doc__)
+    parser.add_argument("logs", type=Path, nargs="+", help="folders that evaluate wrote")
+    parser.add_argument("--repo_id", required=True, help="dataset on the Hub, for example ORG/clear-logs")
+    parser.add_argument("--private", action="store_true", help="make a new repository private")
+    parser.add_argument("--role", choices=("original", "gold"), help="what the models are, if the logs do not say it")
+    parser.add_argument("--base_model", help="what the models were made from, if the logs do not say it")
+    options = parser.parse_args(argv)
+    from .hub_logs import push_logs as run
+
+    done = run(options.logs, options.repo_id, options.private, options.role, options.base_model)
+    print(f"{done.url}: " + (f"{len(done.changed)} files sent" if done.changed else "nothing changed, no commit"))
+
+
+def import_log(argv: Sequence[str]) -> None:
+    """Turns open-unlearning's TOFU_EVAL.json into a log."""
+    parser = argparse.ArgumentParser("clear-unlearning import-log", description=import_log.__doc__)
+    parser.add_argument("file", type=Path, help="TOFU_EVAL.json")
+    parser.add_argument("--output", type=Path, required=True, help="new folder of the log")
+    parser.add_argument("--forget", choices=("forget01", "forget05", "forget10"), help="forget set of the evaluation")
+    parser.add_argument("--model", help="model of the evaluation")
+    options = parser.parse_args(argv)
+    from .open_unlearning import import_log as run
+
+    missing = run(options.file, options.output, options.forget, options.model)
+    for task, tables in missing.items():
+        print(f"left out: {task} ({', '.join(tables)} missing)", file=sys.stderr)
+    print(f"log: {options.output}")
+
+
 COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "demo": demo,
     "finetune": finetune,
@@ -167,6 +214,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "evaluate": evaluate,
     "score": score,
     "report": report,
+    "push-logs": push_logs,
+    "import-log": import_log,
 }
 
 
@@ -196,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: clear-unlearning COMMAND [--help]\n")
         for name, command in COMMANDS.items():
-            print(f"  {name:<10} {command.__doc__}")
+            print(f"  {name:<11} {command.__doc__}")
         return 0 if argv else 2
     if argv[0] not in COMMANDS:
         print(f"error: unknown command {argv[0]!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)

@@ -29,6 +29,8 @@ from trainers import METHODS, UnlearningConfig, UnlearningTrainer
 from trainers.retain_finetune import RetainFinetuneTrainer
 from trainers.rows import Rows
 
+from .hub_logs import dataset_identity
+from .lineage import lineage
 from .runs import Run, write_json
 
 Progress = Callable[[int, int], None]
@@ -197,7 +199,8 @@ def evaluate(
         "seed": seed,
         "max_examples": max_examples,
         "control": control,
-        "dataset": {"source": data.dataset, "fingerprint": data.fingerprint()},
+        "dataset": dataset_identity(data.dataset),
+        "lineage": lineage(str(model.model_name_or_path)),
         "versions": {name: version(name) for name in LIBRARIES},
     }
     write_log(part, log, meta)

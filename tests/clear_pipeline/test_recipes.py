@@ -84,6 +84,9 @@ def test_from_models_to_numbers(place, unlearned, capsys):
     assert meta["dataset"]["fingerprint"] == built["fingerprint"]
     assert (meta["forget"], meta["max_examples"], meta["model"]) == ("forget10", 3, str(place / "npo"))
     assert len(meta["tasks"]["eval_log.json"]["person"]) == 3
+    of_gold = json.loads((gold / "eval_log_meta.json").read_text())["lineage"]
+    assert (meta["lineage"]["role"], of_gold["role"], of_gold["trained_on"]) == ("unlearned", "gold", "retain90+tofu")
+    assert meta["lineage"]["base_model"] == of_gold["base_model"]
     before = log.stat().st_mtime_ns
     assert main(["score", str(log), "--gold", str(log)]) == 0
     assert evaluate(place, "npo").stat().st_mtime_ns == before  # finished: not done again
