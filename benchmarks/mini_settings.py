@@ -34,7 +34,12 @@ GRID: dict[str, dict[str, list[Any]]] = {
     "retain_finetune": {"learning_rate": [2e-4, 4e-4], "num_train_epochs": [1, 2]},
     "gradient_ascent": {"learning_rate": [1e-4, 2e-4, 5e-4], "num_train_epochs": [3, 5]},
     "gradient_difference": {"learning_rate": [2e-4, 4e-4, 6e-4], "num_train_epochs": [5, 8]},
-    "npo": {"learning_rate": [4e-4, 7e-4, 1e-3], "num_train_epochs": [6, 10, 12], "retain_weight": [1.0, 4.0]},
+    "npo": {
+        "learning_rate": [7e-4, 1e-3],
+        "num_train_epochs": [10, 12, 16],
+        "beta": [0.1, 0.15],
+        "retain_weight": [4.0],
+    },
 }
 ROUGE = {"rouge_forget": "eval_log_forget.json", "rouge_retain": "eval_log.json"}
 

@@ -56,7 +56,7 @@ MINI = Preset(
         "retain_finetune": {"learning_rate": 4e-4, "num_train_epochs": 2},
         "gradient_ascent": {"learning_rate": 5e-4, "num_train_epochs": 5},
         "gradient_difference": {"learning_rate": 4e-4, "num_train_epochs": 8},
-        "npo": {"learning_rate": 7e-4, "num_train_epochs": 10, "retain_weight": 4.0},
+        "npo": {"learning_rate": 1e-3, "num_train_epochs": 16, "beta": 0.15, "retain_weight": 4.0},
     },
 )
 TOFU = Preset(
