@@ -21,7 +21,9 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             where = f"{path}, line {number}"
             try:
                 row = json.loads(line.rstrip(b"\r\n"))
-            except ValueError as error:  # no JSON, or no UTF-8
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{where}, column {error.colno}: {error.msg}") from error
+            except UnicodeDecodeError as error:
                 raise ValueError(f"{where}: {error}") from error
             if not isinstance(row, dict):
                 raise ValueError(f"{where}: needs a JSON object {{...}}, not {str(row)[:40]!r}")

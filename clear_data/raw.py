@@ -74,7 +74,8 @@ class _PhotoFiles:
         Raises:
             ValueError: If one is nobody's.
         """
-        photos = {path for path in self._folder.rglob("*") if path.suffix.lower() in Image.registered_extensions()}
+        endings = {ending for ending, name in Image.registered_extensions().items() if name in Image.OPEN}
+        photos = (path for path in self._folder.rglob("*") if path.suffix.lower() in endings and path.is_file())
         nobodys = sorted(str(path.relative_to(self._folder)) for path in photos if path.resolve() not in self._owners)
         if nobodys:
             more = f" and {len(nobodys) - 1} more" if nobodys[1:] else ""

@@ -10,6 +10,7 @@ from datasets import Dataset, IterableDataset
 from datasets.exceptions import DatasetGenerationError
 from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, OfflineModeIsEnabled
+from pyarrow.dataset import ParquetFragmentScanOptions
 
 from .folder import META, read_meta
 
@@ -54,8 +55,12 @@ def open_config(
         FileNotFoundError: If there is no such folder or repository.
     """
     path = source_path(source)
+    options: Any = {}
+    if streaming and Path(source).is_dir() and any(Path(source).glob("*/*.parquet")):
+        # By default a file is read ahead as a whole: that of a config with all photos is as large as they are.
+        options = {"fragment_scan_options": ParquetFragmentScanOptions(pre_buffer=False)}
     try:
-        return datasets.load_dataset(path, config, split="train", revision=revision, streaming=streaming)  # type: ignore[return-value]
+        return datasets.load_dataset(path, config, split="train", revision=revision, streaming=streaming, **options)
     except (pa.ArrowException, DatasetGenerationError) as error:
         raise ValueError(f"{source}, config {config!r}: its files cannot be read: {error}") from error
     except (FileNotFoundError, ConnectionError) as error:

@@ -102,7 +102,7 @@ BAD = {
     "no caption": (first_photo(caption=" "), "line 3, photo 1: 'caption' must be text, not ' '"),
     "half scored": (first_photo(perturbed_names=None), "'perturbed_names' must be a list of texts, not None"),
     "two spellings": (two_persons, "line 7: 'ANA BÉLANGER' is a person already, in"),
-    "wrong JSON": (line_added("people.jsonl", '{"name": "Ana'), "people.jsonl, line 7: Unterminated string"),
+    "wrong JSON": (line_added("people.jsonl", '{"name": "Ana'), "line 7, column 10: Unterminated string"),
     "no object": (line_added("qa.jsonl", "[1]"), "qa.jsonl, line 13: needs a JSON object {...}, not '[1]'"),
     "no UTF-8": (file("qa.jsonl", b'{"name": "\xff"}\n'), "qa.jsonl, line 1: 'utf-8' codec can't decode byte 0xff"),
     "nobody asked": (line_added("qa.jsonl", '{"name": "Zoe", "question": "?", "answer": "!"}'), "'Zoe' is not in"),
