@@ -1,4 +1,4 @@
-"""The front door of CLEAR's data (arXiv 2410.18057): the table of configs, `load_clear`, and the `build` command.
+"""The front door of CLEAR's data (arXiv 2410.18057): `load_clear`, and the commands `build`, `check` and `push`.
 
 `python clear_dataset.py build --corpus mini --output clear` writes a folder from whose parent
 `load_dataset("clear", "forget05")` works literally, as it does with the published dataset on the Hub.
@@ -7,77 +7,22 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import datasets
-from datasets import Dataset, Features, IterableDataset
 from rich.console import Console
 from rich.progress import Progress
 
-from clear_data import schema
-from clear_data.folder import write_configs
-from clear_data.metric_folders import copy_metric
-from clear_data.mini import Dials, mini_rows
-from clear_data.new_folders import new_folders
-from clear_data.push_command import push_command
-from clear_data.tofu_text import MADE, tofu_text_rows
+from clear_data.build import build_corpus
+from clear_data.checks import check_source, lines_of_findings, table_of_checks
+from clear_data.configs import CONFIGS, EXTRA_CONFIGS, TEXT_CONFIGS
+from clear_data.corpora import CORPORA, OPTIONS, SOURCE_OPTIONS, Settings
+from clear_data.folder import read_meta
+from clear_data.push_command import add_push, push
+from clear_data.source import open_config
 
-
-@dataclass(frozen=True)
-class Config:
-    """A row of the table: the columns of a config and what it holds."""
-
-    features: Features
-    what: str
-
-
-def _splits(kind: str) -> dict[str, Config]:
-    """forget01 ... retain90 with their text rows: the 12 configs that partition the people."""
-    table = {}
-    for percent in ("01", "05", "10"):
-        retain = f"retain{100 - int(percent)}"
-        table[f"forget{percent}"] = Config(schema.PHOTOS, f"photos of the {percent} % to forget")
-        table[retain] = Config(schema.PHOTOS, f"photos of everybody but forget{percent}")
-        table[f"forget{percent}+tofu"] = Config(schema.PHOTOS_AND_TEXT, f"forget{percent} with its text rows")
-        table[f"{retain}+tofu"] = Config(schema.PHOTOS_AND_TEXT, f"{retain} with its text rows")
-    return table
-
-
-CONFIGS: dict[str, Config] = {
-    "default": Config(schema.PHOTOS, "the same as full"),
-    "full": Config(schema.PHOTOS, "photos of all fictitious people"),
-    "full+tofu": Config(schema.PHOTOS_AND_TEXT, "photos and text rows of all fictitious people"),
-    **_splits("photos"),
-    "forget01_perturbed": Config(schema.PERTURBED, "forget01 with paraphrase, wrong captions and wrong names"),
-    "forget05_perturbed": Config(schema.PERTURBED, "forget05 with paraphrase, wrong captions and wrong names"),
-    "forget10_perturbed": Config(schema.PERTURBED, "forget10 with paraphrase, wrong captions and wrong names"),
-    "retain_perturbed": Config(schema.PERTURBED, "some of retain90 with paraphrase, wrong captions and wrong names"),
-    "real_faces": Config(schema.OPTIONS, "questions about celebrities"),
-    "real_world": Config(schema.OPTIONS, "questions about the world"),
-}
-EXTRA_CONFIGS: dict[str, Config] = {
-    "base": Config(schema.PHOTOS_AND_TEXT, "what the base model knows: other people, celebrities, world, refusals"),
-    "people": Config(schema.PERTURBED, "people that no model was trained on"),
-    "people_text": Config(schema.TEXT_PERTURBED, "text rows of these"),
-    "photos": Config(schema.PERTURBED, "photos of everybody that no model was trained on"),
-    "selection": Config(schema.PERTURBED, "further photos of everybody, for choosing settings"),
-    "retain_text": Config(schema.TEXT_PERTURBED, "text rows of retain90 with wrong answers"),
-    "forget01_text": Config(schema.TEXT_PERTURBED, "text rows of forget01 with wrong answers"),
-    "forget05_text": Config(schema.TEXT_PERTURBED, "text rows of forget05 with wrong answers"),
-    "forget10_text": Config(schema.TEXT_PERTURBED, "text rows of forget10 with wrong answers"),
-}
-TEXT_CONFIGS: dict[str, Config] = {
-    "full": Config(schema.TEXT_ROWS, "questions about all authors"),
-    **{f"forget{p}": Config(schema.TEXT_ROWS, f"authors of the {p} % to forget") for p in ("01", "05", "10")},
-    **{f"retain{p}": Config(schema.TEXT_ROWS, "everybody else") for p in ("99", "95", "90")},
-    **{f"forget{p}_perturbed": Config(schema.TEXT_PERTURBED, "with wrong answers") for p in ("01", "05", "10")},
-    "retain_perturbed": Config(schema.TEXT_PERTURBED, "some of retain90 with wrong answers"),
-    "real_authors_perturbed": Config(schema.TEXT_OPTIONS, "questions about real authors"),
-    "world_facts_perturbed": Config(schema.TEXT_OPTIONS, "questions about the world"),
-}
-CORPORA = ("mini",)
+METRICS = Path(__file__).parent / "evaluate_metrics"
 
 
 def load_clear(config: str, source: str | Path = "clear", revision: str | None = None, streaming: bool = False) -> Any:
@@ -104,50 +49,7 @@ def load_clear(config: str, source: str | Path = "clear", revision: str | None =
         available = sorted({path.parent.name for path in folder.glob("*/*.parquet")})
         if config not in available:
             raise ValueError(f"{folder} has no config {config!r}; it has {', '.join(available) or 'none'}")
-    elif folder.is_absolute() or str(source).count("/") != 1 or str(source).startswith("."):
-        raise FileNotFoundError(f"{source} is neither a folder with the data nor a Hub id; `build` writes one")
-    path = str(folder.resolve()) if folder.is_dir() else str(source)
-    try:
-        rows: Dataset | IterableDataset = datasets.load_dataset(
-            path, config, split="train", revision=revision, streaming=streaming
-        )  # type: ignore[assignment]
-    except (FileNotFoundError, ConnectionError) as error:
-        if folder.is_dir():
-            raise
-        raise FileNotFoundError(f"{source} is no folder here, nor does the Hub give it: {error}") from error
-    return rows
-
-
-def _write(
-    folder: Path,
-    table: dict[str, Config],
-    rows: dict[str, Any],
-    title: str,
-    meta: dict[str, Any],
-    written: Callable[[str], None],
-) -> None:
-    header = {
-        "pretty_name": title,
-        "license": "cc-by-nc-4.0" if meta["corpus"] == "published" else "apache-2.0",
-        "language": ["en"],
-        "tags": ["machine unlearning", "fictitious people"],
-    }
-    lines = [f"| `{name}` | {len(rows[name])} | {config.what} |" for name, config in table.items()]
-    card = "\n".join(
-        [
-            f"# {title}",
-            "",
-            "The people are fictitious. Made by `python clear_dataset.py build`; see `dataset_meta.json`.",
-            "",
-            "| config | rows | what |",
-            "|---|---|---|",
-            *lines,
-            "",
-        ]
-    )
-    folder.mkdir(parents=True)
-    configs = {name: (config.features, rows[name]) for name, config in table.items()}
-    write_configs(folder, configs, card, header, meta, written)
+    return open_config(source, config, revision, streaming)
 
 
 def _nothing(config: str) -> None:
@@ -162,106 +64,153 @@ def build(
     seed: int = 0,
     overwrite: bool = False,
     written: Callable[[str], None] = _nothing,
+    *,
+    raw: Path | None = None,
+    tofu: str | Path | None = None,
+    authors: int | None = None,
+    real: str | None = None,
+    forget_percent: tuple[float, ...] | None = None,
+    revision: str | None = None,
+    with_findings: bool = False,
 ) -> Path:
-    """Writes the 21 configs and the metrics to `output` and what belongs beside them to `<output>_extra`.
+    """Writes the configs of a corpus to `output`: the 21 with the metrics, and `<output>_extra`, or TOFU's own.
 
     Args:
-        corpus: One of CORPORA.
+        corpus: A key of CORPORA, or a folder or Hub id in the published schema.
         output: Folder to write; its parent is made if it is missing.
-        persons: Fictitious people in `full`.
-        photos: Training photos of each.
-        seed: Draws everything.
+        persons: mini: fictitious people in `full`.
+        photos: mini: training photos of each.
+        seed: mini: draws everything; raw: draws the forget sets.
         overwrite: Replace a dataset that was built before; nothing else is ever replaced.
         written: Told the name of each config once it is written.
+        raw: raw: the folder of photos; see `clear_data/raw.py`.
+        tofu: tofu and raw: TOFU's rows, a folder or Hub id; raw joins them to its people by name.
+        authors: tofu: keep so many forget authors and as many others, all by default.
+        real: raw: where real_faces and real_world come from if the folder has none.
+        forget_percent: raw: shares of the people in the three forget sets.
+        revision: Branch, tag or commit of a Hub id.
+        with_findings: Write what does not pass the checks, and record what was found in `dataset_meta.json`.
 
     Returns:
         The folder.
 
     Raises:
-        ValueError: If the corpus is unknown or a dial is out of range.
+        ValueError: If the corpus is unknown, a setting is out of range, or the rows do not pass the checks.
+        FileNotFoundError: If a source is missing.
         FileExistsError: If a folder is there already and `overwrite` is off, or it is no built dataset.
     """
-    if corpus not in CORPORA:
-        raise ValueError(f"unknown corpus {corpus!r}; choose from {', '.join(CORPORA)}")
-    dials = Dials(persons=persons, photos=photos, seed=seed)
-    place = Path(output)
-    meta = {"corpus": corpus, "settings": {"persons": persons, "photos": photos, "seed": seed}}
-    with new_folders([place, place.parent / f"{place.name}_extra"], overwrite) as (part, extra_part):
-        configs, extra = mini_rows(dials)
-        _write(part, CONFIGS, configs, "CLEAR mini", meta, written)
-        metrics = Path(__file__).parent / "evaluate_metrics"
-        for metric in sorted(path.parent for path in metrics.glob("*/README.md")):
-            copy_metric(metric.name, metrics, part / metric.name)
-        title = "CLEAR mini: what must not be trained on or scored by accident"
-        _write(extra_part, EXTRA_CONFIGS, extra, title, meta, written)
-    return place
+    settings = Settings(persons, photos, seed, raw, tofu, authors, real, forget_percent, revision)
+    return build_corpus(corpus, Path(output), settings, METRICS, overwrite, with_findings, written)
 
 
 def build_text(tofu_dir: Path, output: Path, authors: int | None = None, overwrite: bool = False) -> Path:
-    """Writes TOFU's configs from a folder of plain files; what had to be made up is said in `dataset_meta.json`.
+    """Writes TOFU's configs from TOFU's rows; what had to be made up is said in `dataset_meta.json`.
 
     Args:
-        tofu_dir: Holds qa.jsonl and the two *_perturbed.json files.
+        tofu_dir: Folder with the rows; see `clear_data/tofu_source.py`.
         output: Folder to write.
         authors: Keep so many forget authors and as many others; all by default.
         overwrite: Replace what is there.
     """
-    meta = {"corpus": "tofu", "settings": {"authors": authors}, "made": MADE}
-    with new_folders([output], overwrite) as (part,):
-        _write(part, TEXT_CONFIGS, tofu_text_rows(tofu_dir, authors), "TOFU text rows", meta, _nothing)
-    return output
+    return build("tofu", output, overwrite=overwrite, tofu=tofu_dir, authors=authors)
 
 
-def push(argv: Sequence[str]) -> int:
-    """Publishes a built folder, says what was done, and returns the exit code."""
-    tables = [
-        {name: config.what for name, config in table.items()} for table in (CONFIGS, EXTRA_CONFIGS, TEXT_CONFIGS)
-    ]
-    try:
-        for line in push_command(argv, tables, Path(__file__).parent / "evaluate_metrics"):
+def _shares(text: str) -> tuple[float, ...]:
+    """Reads 1,5,10."""
+    return tuple(float(share) for share in text.split(","))
+
+
+def _add_build(parser: argparse.ArgumentParser) -> None:
+    parser.argument_default = argparse.SUPPRESS  # what is not given is left to `build`
+    choices = ", ".join(CORPORA)
+    add = parser.add_argument
+    add("--corpus", default="mini", help=f"{choices}, or a folder or Hub id in the published schema (%(default)s)")
+    add("--output", type=Path, help="folder to write (clear; of text rows alone: tofu)")
+    add("--persons", type=int, help="mini: fictitious people (40)")
+    add("--photos", type=int, help="mini: photos of each (8)")
+    add("--seed", type=int, help="mini: draws everything; raw: draws the forget sets (0)")
+    add("--raw", type=Path, metavar="DIR", help="raw: photos with people.jsonl and qa.jsonl")
+    add("--tofu", metavar="SOURCE", help="tofu, raw: TOFU's rows, a folder or Hub id")
+    add("--real", metavar="SOURCE", help="raw: real_faces and real_world from there, if the folder has none")
+    add("--authors", type=int, help="tofu: keep so many forget authors and as many others (all)")
+    add("--forget_percent", type=_shares, metavar="1,5,10", help="raw: shares of people in the three forget sets")
+    add("--revision", help="of a Hub id: branch, tag or commit")
+    add("--with_findings", action="store_true", help="build what does not pass the checks, and record what was found")
+    add("--overwrite", action="store_true", help="replace a dataset that was built before")
+
+
+def _build(options: dict[str, Any]) -> int:
+    """Builds, and says where the result is and how to load it."""
+    corpus = options["corpus"]
+    kind = CORPORA.get(corpus)
+    heeded = SOURCE_OPTIONS if kind is None else kind.options
+    for option in OPTIONS:
+        if option in options and option not in heeded:
+            raise ValueError(f"--{option} says nothing to the corpus {corpus}; it heeds --{', --'.join(heeded)}")
+    folder = "clear" if kind is None else kind.folder
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("reading", total=None)
+        report = {"written": lambda config: progress.update(task, description=f"wrote {config}")}
+        place = build(**{"output": Path(folder), **options, **report})
+    meta = read_meta(place) or {}
+    for note in (*meta.get("notes", []), *meta.get("findings", [])):
+        print(f"note: {note}")
+    extra = place.parent / f"{place.name}_extra"
+    beside = f" and {extra}" if folder == "clear" and extra.exists() else ""
+    print(f"Built {place} ({len(meta['configs'])} configs){beside}. In {place.resolve().parent}:")
+    print("    from datasets import load_dataset")
+    print(f'    rows = load_dataset("{place.name}", "forget05", split="train")')
+    return 0
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="PATH-OR-HUB-ID", help="folder that build wrote, or dataset on the Hub")
+    parser.add_argument("--revision", help="branch, tag or commit on the Hub")
+
+
+def _check(options: dict[str, Any]) -> int:
+    """Checks, and shows what holds; 1 if something does not."""
+    reports = check_source(**options)
+    for source, found in reports.items():
+        Console().print(table_of_checks(found, source))
+        for line in lines_of_findings(found):
             print(line)
+    return int(any(findings for found in reports.values() for findings in found.values()))
+
+
+def _push(options: dict[str, Any]) -> int:
+    """Publishes, and says of each repository what was done."""
+    for line in push(**options, metrics_root=METRICS):
+        print(line)
+    return 0
+
+
+# name -> what it does, its arguments, and the function that runs it and returns the exit code
+COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[dict[str, Any]], int]]] = {
+    "build": ("write the configs as a folder", _add_build, _build),
+    "check": ("say what holds of a dataset and what does not", _add_check, _check),
+    "push": ("publish a built folder on the Hub", add_push, _push),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a command and returns the exit code: 0, 1 if a check fails, 2 on bad input."""
+    parser = argparse.ArgumentParser("clear_dataset.py", description="CLEAR's data.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, (what, add_arguments, _) in COMMANDS.items():
+        add_arguments(commands.add_parser(name, help=what))
+    options = vars(parser.parse_args(argv))
+    run = COMMANDS[options.pop("command")][2]
+    datasets.disable_progress_bars()
+    try:
+        return run(options)
     except (ValueError, OSError) as error:
         print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("interrupted: what is not named above was not pushed", file=sys.stderr)
+        print("interrupted: what is not named above was not done", file=sys.stderr)
         return 130
-    return 0
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command and returns the exit code."""
-    argv = list(sys.argv[1:] if argv is None else argv)
-    if argv[:1] == ["push"]:
-        return push(argv[1:])
-    parser = argparse.ArgumentParser("clear_dataset.py", description="CLEAR's data.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    build_parser = commands.add_parser("build", help="write the configs as a folder")
-    build_parser.add_argument("--corpus", default="mini", help=f"one of: {', '.join(CORPORA)} (%(default)s)")
-    build_parser.add_argument("--output", type=Path, default=Path("clear"), help="folder to write (%(default)s)")
-    build_parser.add_argument("--persons", type=int, default=40, help="mini: fictitious people (%(default)s)")
-    build_parser.add_argument("--photos", type=int, default=8, help="mini: photos of each (%(default)s)")
-    build_parser.add_argument("--seed", type=int, default=0, help="mini: draws everything (%(default)s)")
-    build_parser.add_argument("--overwrite", action="store_true", help="replace the folder if it is there")
-    commands.add_parser("push", help="publish a built folder on the Hub")
-    options = vars(parser.parse_args(argv))
-    options.pop("command")
-    datasets.disable_progress_bars()
-    try:
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("drawing and writing", total=len(CONFIGS) + len(EXTRA_CONFIGS))
-            place = build(**options, written=lambda config: progress.advance(task))
-    except (ValueError, FileExistsError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("interrupted: nothing was written", file=sys.stderr)
-        return 130
-    print(f"Built {place} (the 21 configs) and {place}_extra. In {place.resolve().parent}:")
-    print("    from datasets import load_dataset")
-    print(f'    rows = load_dataset("{place.name}", "forget05", split="train")')
-    return 0
 
 
 if __name__ == "__main__":

@@ -8,20 +8,35 @@ from typing import Any
 from PIL import Image
 
 
-def _plain(value: Any) -> Any:
+def plain_cell(value: Any) -> Any:
     """A cell as JSON; an image as mode, size and digest of its pixels."""
     if isinstance(value, Image.Image):
         return {"mode": value.mode, "size": value.size, "pixels": hashlib.sha256(value.tobytes()).hexdigest()}
     return value
 
 
+class RowDigest:
+    """SHA-256 over rows in their order, one at a time; columns in alphabetical order."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Takes in a row; an image may be a PIL image or already plain."""
+        cells = {column: plain_cell(value) for column, value in row.items()}
+        self._digest.update(json.dumps(cells, sort_keys=True, ensure_ascii=False).encode())
+
+    def fingerprint(self) -> str:
+        """Of the rows so far."""
+        return self._digest.hexdigest()
+
+
 def fingerprint_rows(rows: Iterable[Mapping[str, Any]]) -> str:
     """SHA-256 over rows in their order; columns in alphabetical order."""
-    digest = hashlib.sha256()
+    digest = RowDigest()
     for row in rows:
-        cells = {column: _plain(value) for column, value in row.items()}
-        digest.update(json.dumps(cells, sort_keys=True, ensure_ascii=False).encode())
-    return digest.hexdigest()
+        digest.add(row)
+    return digest.fingerprint()
 
 
 def fingerprint_configs(configs: Mapping[str, str]) -> str:

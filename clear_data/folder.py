@@ -2,23 +2,29 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import yaml
-from datasets import Dataset, Features
+from datasets import Features
 
-from .fingerprint import fingerprint_configs, fingerprint_rows
+from .fingerprint import RowDigest, fingerprint_configs
+from .pictures import Pictures, picture_bytes
 
 META = "dataset_meta.json"
+GROUP = 100  # rows held in memory at a time; 100 photos of 512 pixels are some 15 MB
 
 
 def write_configs(
     folder: Path,
     configs: Mapping[str, tuple[Features, Iterable[Mapping[str, Any]]]],
-    card: str,
+    card: Callable[[Mapping[str, Any]], str],
     header: Mapping[str, Any],
     meta: Mapping[str, Any],
+    pictures: Pictures,
     written: Callable[[str], None],
 ) -> None:
     """Writes each config as Parquet with embedded images, the card, and what the data are.
@@ -26,17 +32,21 @@ def write_configs(
     Args:
         folder: New or empty.
         configs: Features and rows by name; columns that the features lack are left out. The first is the default.
-        card: Text of README.md below its header.
+        card: Text of README.md below its header, given rows and fingerprint of each config.
         header: YAML header of the card, without `configs`.
         meta: What goes into `dataset_meta.json` beside fingerprints and row counts.
+        pictures: What is known of them already.
         written: Told the name of each config once it is written.
+
+    Raises:
+        ValueError: If a picture does not decode; config and row are named.
     """
     about = {}
     for name, (features, rows) in configs.items():
-        cells = [{column: row.get(column) for column in features} for row in rows]
         (folder / name).mkdir(parents=True)
-        about[name] = {"rows": len(cells), "fingerprint": fingerprint_rows(cells)}
-        Dataset.from_list(cells, features=features).to_parquet(folder / _file(name, about[name]["fingerprint"]))
+        part = folder / name / "part"
+        about[name] = _write_rows(part, name, features, rows, pictures)
+        part.rename(folder / _file(name, about[name]["fingerprint"]))
         written(name)
     entries = [
         {
@@ -47,10 +57,36 @@ def write_configs(
         for number, name in enumerate(configs)
     ]
     front = yaml.safe_dump({**header, "configs": entries}, sort_keys=False, allow_unicode=True)
-    (folder / "README.md").write_text(f"---\n{front}---\n\n{card}")
+    (folder / "README.md").write_text(f"---\n{front}---\n\n{card(about)}")
     fingerprint = fingerprint_configs({name: entry["fingerprint"] for name, entry in about.items()})
     content = {"schema": 1, **meta, "configs": about, "fingerprint": fingerprint}
     (folder / META).write_text(json.dumps(content, indent=2) + "\n")
+
+
+def _write_rows(
+    path: Path, config: str, features: Features, rows: Iterable[Mapping[str, Any]], pictures: Pictures
+) -> dict[str, Any]:
+    """Writes the rows group by group, and tells their number and fingerprint."""
+    digest, count, remaining = RowDigest(), 0, iter(rows)
+    # Cut by content, as `datasets` does it, so that the Hub stores a photo of several configs once.
+    with pq.ParquetWriter(path, features.arrow_schema, use_content_defined_chunking=True) as writer:
+        while group := list(islice(remaining, GROUP)):
+            cells = []
+            for row in group:
+                cell = {column: row.get(column) for column in features}
+                plain = dict(cell)
+                if cell.get("image") is not None:
+                    file = picture_bytes(cell["image"])
+                    try:
+                        plain["image"] = pictures.pixels(cell["image"], file)
+                    except ValueError as error:
+                        raise ValueError(f"{config}, row {count}, image: {error}") from error
+                    cell["image"] = {"bytes": file, "path": None}
+                digest.add(plain)
+                cells.append(cell)
+                count += 1
+            writer.write_table(pa.Table.from_pylist(cells, schema=features.arrow_schema))
+    return {"rows": count, "fingerprint": digest.fingerprint()}
 
 
 def _file(config: str, fingerprint: str) -> str:
@@ -63,6 +99,19 @@ def _file(config: str, fingerprint: str) -> str:
 
 
 def read_meta(folder: Path) -> dict[str, Any] | None:
-    """What `dataset_meta.json` of a built folder says, None if there is none."""
+    """What `dataset_meta.json` of a built folder says, None if there is none.
+
+    Raises:
+        ValueError: If it is no such JSON.
+    """
     path = folder / META
-    return json.loads(path.read_text()) if path.is_file() else None
+    if not path.is_file():
+        return None
+    try:
+        meta = json.loads(path.read_text())
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from error
+    configs = meta.get("configs") if isinstance(meta, dict) else None
+    if not isinstance(configs, dict) or not all(isinstance(entry, dict) for entry in configs.values()):
+        raise ValueError(f"{path} must hold a JSON object with 'configs', and an object for each of them")
+    return meta

@@ -14,6 +14,7 @@ from PIL import Image
 
 from .faces import Face, distinct_faces, draw_photo, looks
 from .people import FACTS, REFUSALS, Person, caption_columns, invent_names, invent_person, text_rows
+from .splits import photo_configs, text_tracks
 from .world import world_row
 
 Row = dict[str, Any]
@@ -121,6 +122,11 @@ class Corpus:
                     )
         return rows
 
+    def forgotten(self) -> dict[str, set[str]]:
+        """Whom each forget set holds: the last of the people, as in TOFU."""
+        order = [person.name for person in self.groups["full"]]
+        return {split: set(order[len(order) - size :]) for split, size in self.dials.forget_sizes().items()}
+
     def texts(self, group: str) -> list[Row]:
         """Questions about a group's people."""
         return [
@@ -138,25 +144,13 @@ def mini_rows(dials: Dials) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]
         a config has.
     """
     corpus = Corpus(dials)
-    sizes = dials.forget_sizes()
     batches = corpus.photo_rows(
         "full", {"train": dials.photos, "photos": HELD_OUT_PHOTOS, "selection": SELECTION_PHOTOS}
     )
     photos, texts = batches["train"], corpus.texts("full")
-    order = [person.name for person in corpus.groups["full"]]
-    forgotten = {split: set(order[len(order) - size :]) for split, size in sizes.items()}
-
-    def of(rows: list[Row], people: set[str], inside: bool) -> list[Row]:
-        return [row for row in rows if (row["name"] in people) == inside]
-
-    configs: dict[str, list[Row]] = {"default": photos, "full": photos, "full+tofu": photos + texts}
-    for split, people in forgotten.items():
-        retain = f"retain{100 - int(split[-2:])}"
-        configs[split] = configs[f"{split}_perturbed"] = of(photos, people, inside=True)
-        configs[f"{split}+tofu"] = of(photos, people, inside=True) + of(texts, people, inside=True)
-        configs[retain] = of(photos, people, inside=False)
-        configs[f"{retain}+tofu"] = of(photos, people, inside=False) + of(texts, people, inside=False)
-    kept = of(photos, forgotten["forget10"], inside=False)
+    forgotten = corpus.forgotten()
+    configs = photo_configs(photos, texts, forgotten)
+    kept = configs["retain90"]
     scored = corpus.dice("retain_perturbed").sample(range(len(kept)), min(RETAIN_SCORED, len(kept)))
     configs["retain_perturbed"] = [kept[i] for i in sorted(scored)]
     celebrities = corpus.photo_rows("celebrities", {"train": CELEBRITY_PHOTOS, "scored": CELEBRITY_SCORED})
@@ -170,8 +164,7 @@ def mini_rows(dials: Dials) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]
         "people_text": corpus.texts("people"),
         "photos": batches["photos"],
         "selection": batches["selection"],
-        "retain_text": of(texts, forgotten["forget10"], inside=False),
-        **{f"{split}_text": of(texts, people, inside=True) for split, people in forgotten.items()},
+        **text_tracks(texts, forgotten),
     }
     return configs, extra
 

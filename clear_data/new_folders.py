@@ -15,7 +15,8 @@ def new_folders(places: Sequence[Path], overwrite: bool) -> Iterator[list[Path]]
     A failure or Ctrl-C, in the block or while moving, leaves the places as they were.
 
     Args:
-        places: Folders that there shall be; all in one parent, which is made if it is missing.
+        places: Folders that there shall be; all in one parent, which is made if it is missing. Where nothing was
+            written for a place, there is nothing at it in the end.
         overwrite: Replace what is there, if it is a built dataset; nothing else is ever removed.
 
     Raises:

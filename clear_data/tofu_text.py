@@ -6,18 +6,19 @@ without wrong answers and paraphrases: wrong answers are made here, from other a
 questions, and the answer itself stands for its paraphrase. `MADE` says so in metadata and report.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from .configs import RETAIN_OF
+from .json_lines import json_lines
+from .splits import SCORED_RETAIN
+
 ROWS_PER_AUTHOR = 20
 WRONG_ANSWERS = 5
 FORGET_ROWS = {"forget01": 40, "forget05": 200, "forget10": 400}  # the last rows of the forget authors, as in TOFU
-RETAIN_OF = {"forget01": "retain99", "forget05": "retain95", "forget10": "retain90"}
-SCORED_RETAIN = 300
 MADE = (
     "Forget and retain rows: the wrong answers are made (other authors' answers to the most similar questions by "
     "TF-IDF), and the right answer stands for its paraphrase, since the source has neither."
@@ -31,17 +32,11 @@ def read_lines(path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
         FileNotFoundError: If there is no such file.
         ValueError: If a line is no JSON object or lacks a column; the line is named.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; a TOFU folder holds qa.jsonl and the two *_perturbed.json files")
     rows = []
-    for number, line in enumerate(path.read_text().splitlines(), start=1):
-        try:
-            row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise ValueError(f"{path}, line {number}: {error}") from error
-        missing = [column for column in columns if not isinstance(row, dict) or not row.get(column)]
+    for where, row in json_lines(path):
+        missing = [column for column in columns if not row.get(column)]
         if missing:
-            raise ValueError(f"{path}, line {number}: needs {', '.join(columns)}; missing or empty: {missing}")
+            raise ValueError(f"{where}: needs {', '.join(columns)}; missing or empty: {missing}")
         rows.append(row)
     return rows
 
