@@ -23,7 +23,7 @@ class ForgetRequest:
     modality: str = field(default="both", metadata={"help": "Rows to forget: text, image or both."})
     retain_modality: str = field(default="both", metadata={"help": "Rows to retain: text, image or both."})
     forget_people: str | None = field(default=None, metadata={"help": "Forget these people: names with commas."})
-    forget_dataset: str | None = field(default=None, metadata={"help": "Forget these rows: a file, folder or Hub id."})
+    forget_dataset: str | None = field(default=None, metadata={"help": "Forget these rows: a file or folder."})
     held_out: str | None = field(
         default=None, metadata={"help": "scrub: folder with `people` that no model has seen."}
     )
@@ -93,12 +93,19 @@ class ForgetRequest:
 
 
 def load_rows(source: str) -> Dataset:
-    """Loads rows from a file, or from a folder or Hub id with one config."""
+    """Loads rows from a file, or from a folder with one config.
+
+    Raises:
+        FileNotFoundError: If there is neither.
+        ValueError: If the file is of another kind.
+    """
     path = Path(source)
     if path.is_file():
         if path.suffix not in FILES:
             raise ValueError(f"{source} is none of {', '.join(FILES)}")
         return load_dataset(FILES[path.suffix], data_files=source, split="train")  # type: ignore[return-value]
+    if not path.is_dir():
+        raise FileNotFoundError(f"forget_dataset: {source} is neither a file nor a folder")
     return load_dataset(source, split="train")  # type: ignore[return-value]
 
 

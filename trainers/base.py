@@ -28,7 +28,7 @@ from .reference import ReferenceCache
 from .regularisers import SalientWeights, l1_distance, trainable
 from .rows import Draw, Drawn, Rows, SideCollator, partner_rows, rows_themselves
 
-REFERENCE_FOLDER = "reference"
+REFERENCE_FOLDER = "checkpoint-reference"  # goes when the checkpoints go
 
 
 @dataclass(frozen=True)

@@ -82,10 +82,12 @@ def test_any_rows_and_the_complement(tmp_path):
         ({"forget_people": "Ivo Fenbek,Nobody"}, "no row is about 'Nobody'"),
         ({"forget_people": "Ivo Fenbek,,"}, "no row is about ''"),
         ({"forget_people": ",".join(PEOPLE)}, "no rows to retain"),
+        ({"forget_dataset": "nowhere"}, "nowhere is neither a file nor a folder"),
+        ({"forget_dataset": __file__}, "none of .parquet, .json"),
     ],
 )
 def test_what_cannot_be_is_named(request_, message):
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
         sides(**request_)
 
 

@@ -37,6 +37,7 @@ def trainer_of(method, folder, model_folder, lora=False, sides=None, **settings)
         "save_strategy": "no",
         "logging_steps": 1,
         "disable_tqdm": True,
+        **({"random_answers": 2} if method in ("llmu", "sku") else {}),
         **settings,
     }
     loaded = load_model(str(model_folder), device="cpu")
@@ -60,7 +61,7 @@ def original(tmp_path_factory, mini_llava) -> Path:
     everything = Rows([*rows(0).datasets, *rows(10, 6).datasets], seed=0)
     trainer = trainer_of(
         "retain_finetune", folder, mini_llava, sides={"retain": everything}, per_device_train_batch_size=10,
-        num_train_epochs=40, muon=True, learning_rate=8e-3, lr_scheduler_type="linear",
+        num_train_epochs=30, muon=True, learning_rate=8e-3, lr_scheduler_type="linear",
     )  # fmt: skip
     trainer.train()
     trainer.save_model(str(folder / "model"))

@@ -8,7 +8,7 @@ from tests.trainers.conftest import trainer_of, weights
 
 @pytest.mark.parametrize("lora", [False, True])
 def test_the_task_vector_is_negated(lora, tmp_path, mini_llava):
-    trainer = trainer_of("sku", tmp_path, mini_llava, lora, task_vector=0.5, random_answers=2)
+    trainer = trainer_of("sku", tmp_path, mini_llava, lora, task_vector=0.5)
     negate = trainer.after_training
 
     def merged():

@@ -70,7 +70,7 @@ def test_forget_answers_become_less_likely(method, tmp_path, original):
     longer = {"learning_rate": 1e-2, "num_train_epochs": 12, "layer": 1} if method == "rmu" else {}
     trainer = trainer_of(method, tmp_path, original, **{"num_train_epochs": 4, **longer})
     before = forget_likelihood(trainer.model, trainer.processing_class)
-    assert before > -1.0
+    assert before > -3.0
     trainer.train()
     assert forget_likelihood(trainer.model.eval(), trainer.processing_class) < before - 5.0
 
@@ -140,7 +140,7 @@ def test_saved_and_loaded_models_say_the_same(lora, tmp_path, mini_llava):
 @pytest.mark.parametrize(("method", "muon"), [("npo", False), ("npo", True), ("scrub", False), ("sku", False)])
 def test_an_interrupted_run_ends_with_the_same_weights(method, muon, tmp_path, mini_llava):
     settings = {"num_train_epochs": 3, "per_device_train_batch_size": 2, "save_strategy": "steps", "save_steps": 3,
-                "muon": muon, **({"random_answers": 1} if method == "sku" else {})}  # fmt: skip
+                "muon": muon}  # fmt: skip
     whole = trainer_of(method, tmp_path / "a", mini_llava, **settings)
     whole.train()
     first = trainer_of(method, tmp_path / "b", mini_llava, **settings)
