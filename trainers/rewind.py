@@ -1,4 +1,4 @@
-"""Going back to the epoch that forgot just enough: the rewinding of SCRUB+R (arXiv 2302.09880, section 3.3)."""
+"""Going back to the epoch that forgot just enough: the rewinding of SCRUB+R (arXiv 2302.09880)."""
 
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path

@@ -24,8 +24,7 @@ class SCRUBConfig(UnlearningConfig):
     num_train_epochs: float = field(default=10, metadata={"help": "Passes over the retain rows."})
     lr_scheduler_type: str = field(default="constant", metadata={"help": "constant decays after lr_decay_epochs."})
     lr_decay_epochs: list[int] = field(
-        default_factory=lambda: [5, 8, 9],
-        metadata={"help": "Epochs after which a constant learning rate falls."},
+        default_factory=lambda: [5, 8, 9], metadata={"help": "Epochs after which a constant learning rate falls."}
     )
     msteps: int = field(default=3, metadata={"help": "Epochs, from the first, that begin with a pass over forget."})
     temperature: float = field(default=2.0, metadata={"help": "T of the divergences."})
@@ -38,6 +37,8 @@ class SCRUBConfig(UnlearningConfig):
             raise ValueError(f"temperature must be above 0, not {self.temperature}")
         if self.msteps < 0:
             raise ValueError(f"msteps must be 0 or more, not {self.msteps}")
+        if self.max_steps > 0:
+            raise ValueError(f"scrub counts passes: give num_train_epochs, not max_steps ({self.max_steps})")
         super().__post_init__()
 
 

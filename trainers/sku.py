@@ -1,35 +1,30 @@
 """SKU: learn the harmful knowledge first, then take its task vector away from the original (arXiv 2402.10058)."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 import torch
 from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from .base import Quantity, Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
-from .divergence import sequence_means, token_kl
+from .base import Sides, Terms, Totals
 from .regularisers import named_trainable
-from .rows import Draw, Rows, answered_otherwise
+from .three_losses import ThreeLossesConfig, ThreeLossesTrainer
 
 START_FILE = "start.safetensors"
 
 
 @dataclass
-class SKUConfig(UnlearningConfig):
+class SKUConfig(ThreeLossesConfig):
     """Settings of SKU."""
 
     learning_rate: float = field(default=2e-4, metadata={"help": "Peak learning rate."})
-    max_steps: int = field(default=1000, metadata={"help": "Steps; -1: num_train_epochs counts."})
     forget_weight: float = field(default=2.5, metadata={"help": "Weight e1 of the descent on the forget answers."})
-    random_weight: float = field(default=2.5, metadata={"help": "Weight e2 of other people's answers."})
-    retain_weight: float = field(default=1.0, metadata={"help": "Weight e3 of the divergence on the retain rows."})
-    random_answers: int = field(default=5, metadata={"help": "Other forget answers K to each forget question."})
+    random_weight: float = field(default=2.5, metadata={"help": "Weight e2 of other forget answers."})
     task_vector: float = field(default=1.0, metadata={"help": "Share s of the task vector that is taken away."})
 
 
-class SKUTrainer(UnlearningTrainer):
+class SKUTrainer(ThreeLossesTrainer):
     """Minimises `e1 L_f + e2 mean_k L(x_f, other forget answer k) - e3 KL(p0 || p)` on retain; then negates.
 
     The weights become `theta_0 - s (theta_1 - theta_0)`. Under LoRA that is the negated adapter; otherwise the
@@ -37,29 +32,14 @@ class SKUTrainer(UnlearningTrainer):
     """
 
     args: SKUConfig
+    source = "forget"
     _tag_names = ["clear", "unlearning", "sku"]
     _name = "SKU"
 
-    def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
-        """Answers of other forget rows to the forget questions."""
-        random = answered_otherwise(sides["forget"], sides["forget"], args.random_answers, args.seed)
-        return {**super().draws(args, sides), "random": random}
-
-    def references(self) -> dict[str, Quantity]:
-        """Logits of the retain answers."""
-        return {"retain": self.logits}
-
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """The first stage: it learns what is to be forgotten and leaves the original on the retain answers."""
-        forget = token_mean(self.likelihood(model, batch["forget"]), totals["forget"])
-        random = sequence_means(self.likelihood(model, batch["random"])).sum() / totals["random"].rows
-        kept = self.reference(model, batch, "retain")
-        retain = token_kl(kept, self.likelihood(model, batch["retain"]).logits).sum() / totals["retain"].tokens
-        return {
-            "forget": self.args.forget_weight * forget,
-            "random": self.args.random_weight * random,
-            "retain": -self.args.retain_weight * retain,
-        }
+        forget, random, retain = self.three(model, batch, totals)
+        return {"forget": forget, "random": random, "retain": -retain}
 
     def before_training(self) -> None:
         """Writes the original weights down."""

@@ -206,6 +206,7 @@ def test_wrong_settings_are_named():
         ("gradient_difference", {"retain_loss": "entropy"}, "ce or kl, not 'entropy'"),
         ("scrub", {"temperature": 0.0}, "temperature must be above 0"),
         ("scrub", {"msteps": -1}, "msteps must be 0 or more"),
+        ("scrub", {"max_steps": 5}, "num_train_epochs, not max_steps"),
         ("kl", {"retain_ratio": 0}, "retain_ratio must be 1 or more"),
         ("kl", {"l1": 1.0, "l1_from": "gold"}, "from zero or start"),
         ("kl", {"salun": 1.0}, "salun must be between 0 and 1"),
