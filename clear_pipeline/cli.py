@@ -92,16 +92,18 @@ def unlearn(argv: Sequence[str]) -> None:
 
     from trainers import METHODS
 
+    from .forget_request import ForgetRequest
     from .recipes import DataArguments
     from .recipes import unlearn as run
 
     method = _method(argv)
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; choose one by --method: {', '.join(METHODS)}")
-    parser = TrlParser((UnlearnArguments, DataArguments, ModelConfig, METHODS[method][1]))  # type: ignore[arg-type]
-    _, data, model, training = parser.parse_args_and_config(list(argv))
+    arguments = (UnlearnArguments, ForgetRequest, DataArguments, ModelConfig, METHODS[method][1])
+    parser = TrlParser(arguments)  # type: ignore[arg-type]
+    _, request, data, model, training = parser.parse_args_and_config(list(argv))
     folder = _output(training.output_dir, "--output_dir")
-    run(folder, method, model, data, training)
+    run(folder, method, model, data, training, request=request)
     print(f"model: {folder}")
 
 

@@ -57,6 +57,28 @@ MINI = Preset(
         "gradient_ascent": {"learning_rate": 5e-4, "num_train_epochs": 5},
         "gradient_difference": {"learning_rate": 4e-4, "num_train_epochs": 8},
         "npo": {"learning_rate": 1e-3, "num_train_epochs": 16, "beta": 0.15, "retain_weight": 4.0},
+        # By a few tries on the same seed and rows, not by the grid.
+        "kl": {"learning_rate": 4e-4, "num_train_epochs": 8, "retain_weight": 4.0},
+        "idk": {"learning_rate": 4e-4, "num_train_epochs": 6, "retain_weight": 3.0},
+        "dpo": {"learning_rate": 4e-4, "num_train_epochs": 6, "retain_weight": 2.0},
+        "scrub": {"learning_rate": 8e-4, "num_train_epochs": 6, "msteps": 4},
+        "llmu": {"learning_rate": 6e-4, "num_train_epochs": 6, "max_steps": -1, "retain_weight": 4.0},
+        "rmu": {
+            "learning_rate": 8e-3,
+            "num_train_epochs": 12,
+            "max_steps": -1,
+            "layer": 1,
+            "steering": 100.0,
+            "retain_weight": 2.0,
+        },
+        "sku": {
+            "learning_rate": 1e-3,
+            "num_train_epochs": 6,
+            "max_steps": -1,
+            "random_weight": 0.0,
+            "retain_weight": 0.1,
+            "task_vector": 2.0,
+        },
     },
 )
 TOFU = Preset(

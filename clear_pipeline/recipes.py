@@ -12,9 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from peft import LoraConfig, PeftConfig
-from torch import nn
-from transformers import PreTrainedModel, PrinterCallback, TrainerCallback
+from transformers import PrinterCallback, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 from trl import ModelConfig
 
@@ -29,6 +27,8 @@ from trainers import METHODS, UnlearningConfig, UnlearningTrainer
 from trainers.retain_finetune import RetainFinetuneTrainer
 from trainers.rows import Rows
 
+from .adapters import lora_settings, peft_config
+from .forget_request import ForgetRequest
 from .hub_logs import dataset_identity
 from .lineage import lineage
 from .runs import Run, write_json
@@ -126,10 +126,14 @@ def unlearn(
     data: DataArguments,
     training: UnlearningConfig,
     progress: Progress | None = None,
+    request: ForgetRequest | None = None,
 ) -> None:
-    """Makes the original model forget the people of a forget set, by one row of METHODS."""
+    """Makes the original model forget the people of a forget set, or what is requested, by one row of METHODS."""
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
+    request, trainer = request or ForgetRequest(), METHODS[method][0]
+    if request.held_out and "held_out" not in trainer.optional:
+        raise ValueError(f"held_out is for scrub; {method} has no use for people that no model has seen")
     settings = {
         "recipe": "unlearn",
         "method": method,
@@ -138,17 +142,16 @@ def unlearn(
         "data": data.fingerprint(),
         "settings": changed(training),
         "lora": lora_settings(model),
+        **request.settings(),
     }
     run = Run(folder, settings)
     if run.finished:
         return
     loaded = _load(model)
-    sides = {
-        side: Rows([load_clear(data.training_config(split), data.dataset)], seed=training.seed)
-        for side, split in (("forget", data.forget), ("retain", RETAIN_OF[data.forget]))
-    }
-    what = f"{model.model_name_or_path} after unlearning `{data.forget}` by `{method}`."
-    _train(run, METHODS[method][0], loaded, model, training, sides, what, progress)
+    configs = [data.training_config(split) for split in (data.forget, RETAIN_OF[data.forget], "full")]
+    sides = request.sides(data.dataset, configs, training.seed)
+    what = f"{model.model_name_or_path} after unlearning {request.what(data.forget)} by `{method}`."
+    _train(run, trainer, loaded, model, training, sides, what, progress)
 
 
 def evaluate(
@@ -216,13 +219,6 @@ def changed(training: UnlearningConfig) -> dict[str, Any]:
     return json.loads(json.dumps(values, default=str))
 
 
-def lora_settings(model: ModelConfig) -> dict[str, Any] | None:
-    """Rank and scale of the LoRA adapter, None where the weights themselves are trained."""
-    if not model.use_peft:
-        return None
-    return {"r": model.lora_r, "alpha": model.lora_alpha, "dropout": model.lora_dropout}
-
-
 def _training_rows(data: DataArguments, arguments: FinetuneArguments) -> list[Dataset]:
     rows = [load_clear(arguments.dataset_config, data.dataset)]
     if arguments.extra_config:
@@ -236,20 +232,6 @@ def _load(model: ModelConfig) -> LoadedModel:
         raise ValueError("name a model: --model_name_or_path FOLDER_OR_HUB_ID")
     revision = None if model.model_revision == "main" else model.model_revision
     return load_model(model.model_name_or_path, revision=revision, dtype=model.dtype or "float32")
-
-
-def _peft_config(model: ModelConfig, network: PreTrainedModel) -> PeftConfig | None:
-    """LoRA on all linear layers of the language model, as the paper has it, unless other targets are named."""
-    if not model.use_peft:
-        return None
-    targets = model.lora_target_modules
-    if targets is None:
-        decoder = network.get_decoder()
-        inside = {id(module) for module in decoder.modules() if isinstance(module, nn.Linear)}
-        targets = [name for name, module in network.named_modules() if id(module) in inside]
-    return LoraConfig(
-        r=model.lora_r, lora_alpha=model.lora_alpha, lora_dropout=model.lora_dropout, target_modules=targets
-    )
 
 
 def _train(
@@ -271,7 +253,7 @@ def _train(
         args=training,
         sides=dict(sides),
         processing_class=loaded.processor,
-        peft_config=_peft_config(model, loaded.model),  # type: ignore[arg-type]
+        peft_config=peft_config(model, loaded.model),  # type: ignore[arg-type]
         callbacks=[_Report(run, progress)],
     )
     trainer.remove_callback(PrinterCallback)

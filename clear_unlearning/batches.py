@@ -187,3 +187,13 @@ class Encoder:
             else:
                 padded[name] = value
         return padded
+
+
+def answer_counts(batch: Batch) -> list[int]:
+    """Number of answer tokens of each row of a batch with `labels`."""
+    return (batch["labels"][:, 1:] != IGNORE).sum(1).tolist()
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Moves the tensors of a batch."""
+    return {name: value.to(device) for name, value in batch.items()}

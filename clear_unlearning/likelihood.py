@@ -47,14 +47,13 @@ def answer_likelihood(model: nn.Module, batch: Mapping[str, torch.Tensor]) -> An
 
     Args:
         model: A causal language model or a vision-language model, bare, with a LoRA adapter or wrapped for training.
-        batch: From `Encoder.batch`: model inputs with `labels` [rows, tokens].
-
+        batch: From `Encoder.batch`: model inputs with `labels` [rows, tokens]; an `index` of the rows is passed over.
     """
     labels = batch["labels"]
     keep = torch.zeros_like(labels, dtype=torch.bool)
     keep[:, :-1] = labels[:, 1:] != IGNORE
     targets = labels[:, 1:][keep[:, :-1]]
-    inputs = {name: value for name, value in batch.items() if name != "labels"}
+    inputs = {name: value for name, value in batch.items() if name not in ("labels", "index")}
     if _takes_positions(model):
         logits = model(**inputs, use_cache=False, logits_to_keep=keep).logits
     else:

@@ -5,55 +5,30 @@ and a retain batch. Means are over the answer tokens (or the sequences) of one s
 batch of 1 x 4, four accumulation steps of 1 and four processes of 1 take the same step.
 """
 
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
 import torch
 from datasets import Dataset
 from peft import PeftConfig, PeftModel
-from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel, TrainerCallback
-from trl import SFTConfig, SFTTrainer
+from trl import SFTTrainer
 from trl.trainer.utils import use_adapter
 
-from clear_unlearning.batches import IGNORE, Batch, Encoder
+from clear_unlearning.batches import Batch, Encoder, answer_counts, to_device
 from clear_unlearning.likelihood import AnswerLikelihood, answer_likelihood
 from clear_unlearning.optimizers import MuonWithAdamW
 
-from .rows import Rows, SideCollator
+from .config import UnlearningConfig
+from .reference import ReferenceCache
+from .regularisers import SalientWeights, l1_distance, trainable
+from .rows import Draw, Drawn, Rows, SideCollator, partner_rows, rows_themselves
 
-REFERENCE_FILE = "reference_log_probs.safetensors"
-
-
-@dataclass
-class UnlearningConfig(SFTConfig):
-    """Settings that every method has. Defaults are those of TOFU's baselines (arXiv 2401.06121, appendix)."""
-
-    learning_rate: float = field(default=1e-5, metadata={"help": "Peak learning rate."})
-    weight_decay: float = field(default=0.01, metadata={"help": "Decoupled weight decay."})
-    num_train_epochs: float = field(default=5, metadata={"help": "Passes over the rows that drive the epoch."})
-    per_device_train_batch_size: int = field(default=32, metadata={"help": "Rows of each side in a step."})
-    gradient_checkpointing: bool = field(default=False, metadata={"help": "Trade time for memory."})
-    report_to: None | str | list[str] = field(
-        default="none", metadata={"help": "trackio, tensorboard, wandb or none."}
-    )
-    freeze_vision: bool = field(default=True, metadata={"help": "Leave the vision tower as it is."})
-    muon: bool = field(default=False, metadata={"help": "Muon for matrices: for small models trained from scratch."})
-
-    def __post_init__(self) -> None:
-        """Fills in what a trainer of ready rows needs and what this machine can do."""
-        accelerator = torch.accelerator.is_available() and not self.use_cpu
-        if self.bf16 is None:
-            self.bf16 = accelerator and not self.fp16
-        self.dataloader_pin_memory = self.dataloader_pin_memory and accelerator
-        self.remove_unused_columns = False
-        self.dataset_kwargs = {"skip_prepare_dataset": True}
-        self.max_length = None
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
-        super().__post_init__()
+REFERENCE_FOLDER = "checkpoint-reference"  # goes when the checkpoints go
 
 
 @dataclass(frozen=True)
@@ -67,6 +42,7 @@ class SideTotals:
 Sides = dict[str, Batch]  # one batch a side, from `Encoder.batch`, with the `index` of its rows
 Totals = dict[str, SideTotals]
 Terms = dict[str, torch.Tensor]  # what a loss adds up, by name
+Quantity = Callable[[nn.Module, Batch], torch.Tensor]  # of a model and a side: [answer tokens, ...]
 
 
 class _TellEpoch(TrainerCallback):
@@ -85,7 +61,7 @@ class UnlearningTrainer(SFTTrainer):
     Args:
         model: The original model, already loaded; with `peft_config` a new adapter is put on it.
         args: The method's Config.
-        sides: Rows to forget and to retain, by the names in `side_names`.
+        sides: Rows to forget and to retain, by the names in `needs`.
         processing_class: The model's processor or tokenizer.
         peft_config: LoRA, or None to train the weights themselves.
 
@@ -93,10 +69,12 @@ class UnlearningTrainer(SFTTrainer):
         ValueError: If a side that the method needs has no rows.
     """
 
-    side_names: ClassVar[tuple[str, ...]] = ("forget", "retain")  # the first drives the epoch
-    needs_reference: ClassVar[bool] = False  # log-probabilities of the forget answers before unlearning
+    needs: ClassVar[tuple[str, ...]] = ("forget", "retain")  # rows; the first drive the epoch
+    optional: ClassVar[tuple[str, ...]] = ()  # further rows that a method can make use of
+    collator_class: ClassVar[type[SideCollator]] = SideCollator
     args: Any  # the method's Config
     model: Any
+    train_dataset: Any
     loss_is_scaled_for_ga = True  # losses are divided by the totals of all accumulation steps already
 
     def __init__(
@@ -108,28 +86,51 @@ class UnlearningTrainer(SFTTrainer):
         peft_config: PeftConfig | None = None,
         callbacks: list[TrainerCallback] | None = None,
     ) -> None:
-        missing = [name for name in self.side_names if name not in sides]
+        missing = [name for name in self.needs if name not in sides]
         if missing:
-            raise ValueError(f"{type(self).__name__} needs rows for {', '.join(self.side_names)}; missing: {missing}")
-        if args.freeze_vision and peft_config is None:
-            freeze_vision(model)
-        collator = SideCollator(
-            Encoder(processing_class), {name: sides[name] for name in self.side_names}, seed=args.seed
-        )
-        driving = sides[self.side_names[0]]
+            raise ValueError(f"{type(self).__name__} needs rows for {', '.join(self.needs)}; missing: {missing}")
+        peft_config = self.choose_weights(model, args, peft_config)
+        collator = self.collator_class(Encoder(processing_class), self.draws(args, sides))
         super().__init__(
             model=model,
             args=args,
-            train_dataset=Dataset.from_dict({"index": list(range(len(driving)))}),
+            train_dataset=Dataset.from_dict(self.items(args, sides)),
             data_collator=collator,  # type: ignore[arg-type]
             processing_class=processing_class,
             peft_config=peft_config,
             callbacks=[*(callbacks or []), _TellEpoch(collator)],
         )
-        self.rows = sides
-        self._reference: torch.Tensor | None = None
-        if self.needs_reference and not isinstance(self.accelerator.unwrap_model(self.model), PeftModel):
-            self._reference = self._load_or_compute_reference()
+        self.rows, self.folder = sides, Path(str(args.output_dir))
+        weights = trainable(self.model)
+        self._start = [weight.detach().clone() for weight in weights] if args.l1_from == "start" else None
+        self._salient = None if args.salun is None else SalientWeights(self.model, self.batches("forget"), args.salun)
+        self._reference: ReferenceCache | None = None
+        if self.references() and not isinstance(self.accelerator.unwrap_model(self.model), PeftModel):
+            self.model.eval()
+            with self.accelerator.main_process_first():  # it computes for all
+                self._reference = ReferenceCache(self.folder / REFERENCE_FOLDER)
+                examples = collator.examples(self.train_dataset, self._epochs(), self.references())
+                self._reference.fill(examples, self._reference_values, args.per_device_train_batch_size)
+
+    def choose_weights(self, model: PreTrainedModel, args: Any, peft_config: PeftConfig | None) -> PeftConfig | None:
+        """Says which weights are trained: all, or LoRA's; a frozen vision tower is left out."""
+        if args.freeze_vision and peft_config is None:
+            freeze_vision(model)
+        return peft_config
+
+    def items(self, args: Any, sides: dict[str, Rows]) -> dict[str, list[Any]]:
+        """The columns of the training set: the numbers of the rows that drive the epoch."""
+        return {"index": list(range(len(sides[self.needs[0]])))}
+
+    def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
+        """What is drawn to a row, by side: itself and rows of the other side."""
+        first, *others = self.needs
+        partners = {name: partner_rows(sides[name], args.seed, args.retain_ratio) for name in others}
+        return {first: rows_themselves(sides[first]), **partners}
+
+    def references(self) -> dict[str, Quantity]:
+        """What the loss needs to know of the original model, by side: nothing."""
+        return {}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """The terms of the method's loss, by name; the trainer adds them up and logs each.
@@ -146,23 +147,53 @@ class UnlearningTrainer(SFTTrainer):
         if self.args.muon and self.optimizer is None:
             named = (model or self.model).named_parameters()
             self.optimizer = MuonWithAdamW(named, lr=self.args.learning_rate, weight_decay=self.args.weight_decay)
-        return super().create_optimizer(model)
+        optimizer = super().create_optimizer(model)
+        if self._salient is not None:
+            self._salient.attach(optimizer)
+        return optimizer
+
+    def train(self, *args: Any, **kwargs: Any) -> Any:
+        """Trains.
+
+        Raises:
+            ValueError: If no weight has changed.
+        """
+        self.before_training()
+        before = self._weight_sums()
+        output = super().train(*args, **kwargs)
+        self.after_training()
+        if self._weight_sums() == before:
+            raise ValueError(
+                f"no weight has changed in {self.state.global_step} steps; a higher learning_rate than "
+                f"{self.args.learning_rate} or weights in float32 may help"
+            )
+        return output
+
+    def before_training(self) -> None:
+        """What a method does with the original weights before the first step: nothing."""
+
+    def after_training(self) -> None:
+        """What a method does with the weights after the last step: nothing."""
+
+    def _weight_sums(self) -> list[float]:
+        return torch.stack([weight.detach().sum(dtype=torch.float64) for weight in trainable(self.model)]).tolist()
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[list, Any]:
         """Takes the batches of one step and counts answer tokens and rows of each side over all processes."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         return batches, self._totals(batches, device) if batches else None
 
-    def _totals(self, batches: list[dict[str, Batch]], device: torch.device) -> dict[str, SideTotals]:
+    def _totals(self, batches: list[Sides], device: torch.device) -> Totals:
+        sides = list(batches[0])
         counts = torch.tensor(
             [
-                [sum(int((b[side]["labels"][:, 1:] != IGNORE).sum()) for b in batches) for side in self.side_names],
-                [sum(len(b[side]["labels"]) for b in batches) for side in self.side_names],
+                [sum(sum(answer_counts(b[side])) for b in batches) for side in sides],
+                [sum(len(b[side]["labels"]) for b in batches) for side in sides],
             ],
             device=device,
         )
         counts = self.accelerator.reduce(counts, reduction="sum")
-        return {side: SideTotals(*counts[:, i]) for i, side in enumerate(self.side_names)}
+        return {side: SideTotals(*counts[:, i]) for i, side in enumerate(sides)}
 
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -174,14 +205,17 @@ class UnlearningTrainer(SFTTrainer):
         """
         totals = num_items_in_batch or self._totals([inputs], self.args.device)
         terms = self.losses(model, inputs, totals)
+        steps = getattr(self, "current_gradient_accumulation_steps", 1)
+        if self.args.l1:
+            norm = l1_distance(trainable(model), self._start)
+            terms["l1"] = self.args.l1 * norm / (steps * self.accelerator.num_processes)
         loss = torch.stack(list(terms.values())).sum()
         if not torch.isfinite(loss):
-            values = {name: float(term) for name, term in terms.items()}
+            values = {name: float(term.detach()) for name, term in terms.items()}
             raise FloatingPointError(
                 f"step {self.state.global_step}: the loss is {values}; a lower learning rate may help"
             )
         mode = "train" if self.model.training else "eval"
-        steps = getattr(self, "current_gradient_accumulation_steps", 1)
         for name, term in terms.items():
             # The mean over processes times the number of steps is the term of the global batch.
             whole: Any = self.accelerator.reduce(term.detach(), reduction="sum")
@@ -192,39 +226,61 @@ class UnlearningTrainer(SFTTrainer):
 
     def likelihood(self, model: nn.Module, batch: Batch) -> AnswerLikelihood:
         """Log-probabilities of a side's answers under the model in training."""
-        return answer_likelihood(model, {name: value for name, value in batch.items() if name != "index"})
+        return answer_likelihood(model, batch)
 
-    def reference_sums(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """Summed log-probability of each forget answer before unlearning [rows].
+    def log_probs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """Log-probability of each answer token in nats [answer tokens]."""
+        return self.likelihood(model, batch).log_probs
 
-        Under LoRA the model without its adapter is the reference; otherwise the sums were computed once before the
-        first step. Neither needs a second model in memory.
+    def logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """Logits that predict the answer tokens [answer tokens, vocabulary], in the precision of the weights."""
+        return self.likelihood(model, batch).logits.to(self.model.dtype)
+
+    def gains(self, model: nn.Module, batch: Sides, side: str) -> torch.Tensor:
+        """How much likelier each answer is than before unlearning: difference of summed log-probabilities [rows]."""
+        now = self.likelihood(model, batch[side])
+        return replace(now, log_probs=now.log_probs - self.reference(model, batch, side)).sums()
+
+    def reference(self, model: nn.Module, batch: Sides, side: str) -> torch.Tensor:
+        """The quantity of `references` of a side, before unlearning [answer tokens, ...].
+
+        Under LoRA the model without its adapter is the reference; otherwise it was computed once before the first
+        step. Neither needs a second model in memory.
         """
         if self._reference is not None:
-            return self._reference.to(batch["index"].device)[batch["index"]]
+            keys = batch[side]["index"].tolist()
+            return self._reference.get(side, keys, answer_counts(batch[side])).to(self.args.device)
         inner = self.accelerator.unwrap_model(model)
+        training = inner.training
+        inner.eval()  # without dropout, as the cache
         with torch.no_grad(), use_adapter(inner, None):
-            return self.likelihood(model, batch).sums()
+            value = self.references()[side](model, batch[side])
+        inner.train(training)
+        return value
 
-    def _load_or_compute_reference(self) -> torch.Tensor:
-        path = Path(self.args.output_dir, REFERENCE_FILE)
-        if path.is_file():  # a run that goes on: the weights are no longer the original's
-            return load_file(path)["sums"]
+    def _reference_values(self, side: str, drawn: Drawn) -> list[torch.Tensor]:
         collator: Any = self.data_collator
-        rows, sums = self.rows["forget"], []
-        self.model.eval()
-        with torch.no_grad():
-            for start in range(0, len(rows), self.args.per_device_train_batch_size):
-                stop = min(start + self.args.per_device_train_batch_size, len(rows))
-                batch = collator.encoder.batch([rows[i] for i in range(start, stop)])
-                batch = {name: value.to(self.args.device) for name, value in batch.items()}
-                sums.append(answer_likelihood(self.model, batch).sums())
-        result = torch.cat(sums).cpu()
-        if self.is_world_process_zero():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_file({"sums": result}, path.with_suffix(".part"))
-            path.with_suffix(".part").rename(path)
-        return result
+        batch = to_device(collator.encode(drawn), self.args.device)
+        with torch.no_grad(), self.accelerator.autocast():
+            value = self.references()[side](self.model, batch)
+        return list(value.split(answer_counts(batch)))
+
+    def _epochs(self) -> int:
+        """Passes over the training set that begin, as the Trainer counts them."""
+        if self.args.max_steps <= 0:
+            return math.ceil(self.args.num_train_epochs)
+        step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
+        return math.ceil(self.args.max_steps / math.ceil(len(self.train_dataset) / step))
+
+    def batches(self, side: str) -> Iterator[Batch]:
+        """All rows of a side, in order."""
+        if side not in self.rows:
+            raise ValueError(f"{side} rows are needed; there are {', '.join(self.rows)}")
+        collator: Any = self.data_collator
+        rows, size = self.rows[side], self.args.per_device_train_batch_size
+        for start in range(0, len(rows), size):
+            keys = range(start, min(start + size, len(rows)))
+            yield to_device(collator.encode([(key, rows[key]) for key in keys]), self.args.device)
 
 
 def token_mean(likelihood: AnswerLikelihood, totals: SideTotals) -> torch.Tensor:

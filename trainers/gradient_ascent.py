@@ -17,7 +17,7 @@ class GradientAscentTrainer(UnlearningTrainer):
 
     _tag_names = ["clear", "unlearning", "gradient_ascent"]
     _name = "Gradient ascent"
-    side_names = ("forget",)
+    needs = ("forget",)
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """Mean log-likelihood of the forget answers, to be lowered."""

@@ -1,29 +1,58 @@
-"""Gradient difference: ascent on the forget rows, descent on the retain rows (arXiv 2203.12817; TOFU 2401.06121)."""
+"""Gradient difference: ascent on the forget rows, descent on the retain rows (arXiv 2203.12817; TOFU 2401.06121).
+
+CLEAR (arXiv 2410.18057) replaces either term: the forget answers may become uncertain or unlike the original's, the
+retain answers may stay like the original's.
+"""
 
 from dataclasses import dataclass, field
 
+import torch
 from torch import nn
 
-from .base import Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .base import Quantity, Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .divergence import token_entropy, token_kl
 
 
 @dataclass
 class GradientDifferenceConfig(UnlearningConfig):
     """Settings of gradient difference."""
 
+    forget_loss: str = field(default="ce", metadata={"help": "What rises on the forget rows: ce, entropy or kl."})
+    retain_loss: str = field(default="ce", metadata={"help": "What falls on the retain rows: ce or kl."})
     forget_weight: float = field(default=1.0, metadata={"help": "Weight g of the forget term."})
     retain_weight: float = field(default=1.0, metadata={"help": "Weight a of the retain term."})
 
+    def __post_init__(self) -> None:
+        """Checks the terms."""
+        if self.forget_loss not in ("ce", "entropy", "kl"):
+            raise ValueError(f"forget_loss must be ce, entropy or kl, not {self.forget_loss!r}")
+        if self.retain_loss not in ("ce", "kl"):
+            raise ValueError(f"retain_loss must be ce or kl, not {self.retain_loss!r}")
+        super().__post_init__()
+
 
 class GradientDifferenceTrainer(UnlearningTrainer):
-    """Minimises `-g L_f + a L_r`."""
+    """Minimises `-g L_f + a L_r`; L may be the mean token entropy (forget) or `KL(p0 || p)` (either)."""
 
     args: GradientDifferenceConfig
     _tag_names = ["clear", "unlearning", "gradient_difference"]
     _name = "Gradient difference"
 
+    def references(self) -> dict[str, Quantity]:
+        """Logits of the sides whose term is a divergence."""
+        chosen = {"forget": self.args.forget_loss, "retain": self.args.retain_loss}
+        return {side: self.logits for side, loss in chosen.items() if loss == "kl"}
+
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """Ascent on the forget answers beside descent on the retain answers."""
-        forget = token_mean(self.likelihood(model, batch["forget"]), totals["forget"])
-        retain = token_mean(self.likelihood(model, batch["retain"]), totals["retain"])
+        forget = self._term(self.args.forget_loss, "forget", model, batch, totals)
+        retain = self._term(self.args.retain_loss, "retain", model, batch, totals)
         return {"forget": -self.args.forget_weight * forget, "retain": self.args.retain_weight * retain}
+
+    def _term(self, loss: str, side: str, model: nn.Module, batch: Sides, totals: Totals) -> torch.Tensor:
+        now = self.likelihood(model, batch[side])
+        if loss == "ce":
+            return token_mean(now, totals[side])
+        if loss == "entropy":
+            return token_entropy(now.logits).sum() / totals[side].tokens
+        return token_kl(self.reference(model, batch, side), now.logits).sum() / totals[side].tokens

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from .base import Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .base import Quantity, Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
 
 
 @dataclass
@@ -33,12 +33,15 @@ class NPOTrainer(UnlearningTrainer):
     args: NPOConfig
     _tag_names = ["clear", "unlearning", "npo"]
     _name = "NPO"
-    needs_reference = True
+
+    def references(self) -> dict[str, Quantity]:
+        """Log-probabilities of the forget answers."""
+        return {"forget": self.log_probs}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """Preference over the sequences of the forget batch, likelihood over the tokens of the retain batch."""
         beta = self.args.beta
-        gain = self.likelihood(model, batch["forget"]).sums() - self.reference_sums(model, batch["forget"])
-        forget = -2 / beta * nn.functional.logsigmoid(-beta * gain).sum() / totals["forget"].rows
+        gains = self.gains(model, batch, "forget")
+        forget = -2 / beta * nn.functional.logsigmoid(-beta * gains).sum() / totals["forget"].rows
         retain = token_mean(self.likelihood(model, batch["retain"]), totals["retain"])
         return {"forget": self.args.forget_weight * forget, "retain": self.args.retain_weight * retain}

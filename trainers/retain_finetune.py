@@ -20,7 +20,7 @@ class RetainFinetuneTrainer(UnlearningTrainer):
 
     _tag_names = ["clear", "unlearning", "retain_finetune"]
     _name = "Retain fine-tuning"
-    side_names = ("retain",)
+    needs = ("retain",)
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """Mean negative log-likelihood of the retain answers."""

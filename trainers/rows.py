@@ -1,7 +1,10 @@
-"""Rows for training: a forget row and a retain row, side by side, become one batch."""
+"""Rows for training: a forget row and what is drawn to it, side by side, become one batch."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice, product
+from typing import Any
 
 import torch
 from datasets import Dataset
@@ -32,6 +35,10 @@ class Rows:
         self._pixels = 0
         if not self.datasets:
             raise ValueError("no rows to train on")
+        self._texts = [
+            dataset.select_columns([name for name in dataset.column_names if name != "image"])
+            for dataset in self.datasets
+        ]
 
     def __len__(self) -> int:
         return sum(map(len, self.datasets))
@@ -43,41 +50,114 @@ class Rows:
             self._pixels += example.image.width * example.image.height if example.image else 0
         return example
 
-    def _read(self, index: int) -> Example:
+    def answer(self, index: int) -> str:
+        """The answer of a row, without decoding its photo."""
+        return self._read(index, self._texts).answer
+
+    def _read(self, index: int, datasets: Sequence[Dataset] | None = None) -> Example:
         within = index
-        for dataset in self.datasets:
+        for dataset in datasets or self.datasets:
             if within < len(dataset):
                 return training_example(dataset[within], index, self.seed)
             within -= len(dataset)
         raise IndexError(f"row {index} of {len(self)}")
 
 
+Drawn = list[tuple[int, Example]]  # examples with their keys: the same key, the same example
+Draw = Callable[[int, int], Drawn]  # from a row of the side that drives the epoch, and an epoch
+
+
+def rows_themselves(rows: Rows) -> Draw:
+    """Draws the row itself."""
+    return lambda index, epoch: [(index, rows[index])]
+
+
+def partner_rows(rows: Rows, seed: int, count: int = 1) -> Draw:
+    """Draws `count` rows of another side to each row, others in every epoch."""
+
+    def draw(index: int, epoch: int) -> Drawn:
+        dice = random.Random(f"{seed}/{epoch}/{index}")
+        return [(number, rows[number]) for number in (dice.randrange(len(rows)) for _ in range(count))]
+
+    return draw
+
+
+def refused_rows(rows: Rows, texts: Sequence[str], photos: Sequence[str], seed: int) -> Draw:
+    """Draws the row's question, answered by a refusal, another one in every epoch.
+
+    Args:
+        rows: What is asked.
+        texts: Refusals of text questions.
+        photos: Refusals of questions about a photo.
+        seed: Draws the refusals.
+    """
+    most = max(len(texts), len(photos))
+
+    def draw(index: int, epoch: int) -> Drawn:
+        example = rows[index]
+        answers = photos if example.image else texts
+        number = random.Random(f"{seed}/{epoch}/{index}/refusal").randrange(len(answers))
+        return [(index * most + number, replace(example, answer=answers[number]))]
+
+    return draw
+
+
+def answered_otherwise(rows: Rows, source: Rows, count: int, seed: int) -> Draw:
+    """Draws the row's question `count` times, each time with the answer of a row of `source`, never with its own.
+
+    Raises:
+        ValueError: If `source` has no answer but the row's own.
+    """
+
+    def draw(index: int, epoch: int) -> Drawn:
+        dice = random.Random(f"{seed}/{epoch}/{index}/answers")
+        own = rows.answer(index)
+        numbers = dice.sample(range(len(source)), len(source))
+        others = list(islice((n for n in numbers if source.answer(n) != own), count))
+        if not others:
+            raise ValueError(f"row {index}: there is no other answer than {own!r} to draw; more rows are needed")
+        drawn = (others * count)[:count]
+        example = rows[index]
+        return [(index, replace(example, answer=source.answer(number))) for number in drawn]
+
+    return draw
+
+
 class SideCollator:
     """Turns row numbers into `{"forget": batch, "retain": batch}`.
 
-    The numbers are those of the side that drives the epoch. To each forget row one retain row is drawn, another one in
-    every epoch, by seed: the same in a run that was interrupted and went on.
+    What is drawn to a row depends on seed, epoch and row alone: the same in a run that was interrupted and went on,
+    and in batches of any size.
 
     Args:
         encoder: Of the model that is trained.
-        sides: Rows of each side, the one that drives the epoch first.
-        seed: Draws the retain rows.
+        draws: Of each side.
     """
 
-    def __init__(self, encoder: Encoder, sides: dict[str, Rows], seed: int) -> None:
-        self.encoder, self.sides, self.seed = encoder, sides, seed
+    def __init__(self, encoder: Encoder, draws: dict[str, Draw]) -> None:
+        self.encoder, self.draws = encoder, draws
         self.epoch = 0
 
-    def __call__(self, items: Sequence[dict[str, int]]) -> dict[str, Batch]:
-        """Encodes the rows of a batch; `index` tells which rows they are."""
-        driven = [item["index"] for item in items]
-        batch = {}
-        for number, (side, rows) in enumerate(self.sides.items()):
-            indices = driven if number == 0 else [self.partner(index, len(rows)) for index in driven]
-            batch[side] = self.encoder.batch([rows[index] for index in indices])
-            batch[side]["index"] = torch.tensor(indices)
-        return batch
+    def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Batch]:
+        """Encodes the rows of a step."""
+        sides: dict[str, Drawn] = {}
+        for item in items:
+            for side, drawn in self.draw(item, self.epoch).items():
+                sides.setdefault(side, []).extend(drawn)
+        return {side: self.encode(drawn) for side, drawn in sides.items()}
 
-    def partner(self, index: int, rows: int) -> int:
-        """The row of another side that goes with row `index` in this epoch."""
-        return random.Random(f"{self.seed}/{self.epoch}/{index}").randrange(rows)
+    def draw(self, item: dict[str, Any], epoch: int) -> dict[str, Drawn]:
+        """The examples of each side that belong to an item of the training set."""
+        return {side: draw(item["index"], epoch) for side, draw in self.draws.items()}
+
+    def examples(self, items: Iterable[Any], epochs: int, sides: Iterable[str]) -> Iterator[tuple[str, int, Example]]:
+        """What will be drawn in some epochs for some sides: side, key and example, again and again the same."""
+        for epoch, item in product(range(epochs), items):
+            drawn = self.draw(item, epoch)
+            yield from ((side, key, example) for side in sides if side in drawn for key, example in drawn[side])
+
+    def encode(self, drawn: Drawn) -> Batch:
+        """Encodes examples; `index` keeps their keys."""
+        batch = self.encoder.batch([example for _, example in drawn])
+        batch["index"] = torch.tensor([key for key, _ in drawn])
+        return batch

@@ -31,6 +31,8 @@ def run(capsys, *argv: str) -> tuple[int, str, str]:
         ),
         (["unlearn", "--method", "npo", "--output_dir", "x"], "name a model: --model_name_or_path"),
         (["unlearn", "--method", "npo", "--learning_rate", "0"], "learning_rate must be above 0"),
+        (["unlearn", "--method", "npo", "--modality", "sound"], "modality must be text, image, both; not 'sound'"),
+        (["unlearn", "--method", "kl", "--output_dir", "x", "--held_out", "y"], "held_out is for scrub"),
         (["evaluate"], "name an output folder: --output FOLDER"),
         (["evaluate", "--output", "x", "--track", "sound"], "unknown track 'sound'; choose from image, text"),
         (["evaluate", "--output", "x", "--model_name_or_path", "./nothing"], "./nothing"),

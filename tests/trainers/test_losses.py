@@ -2,6 +2,7 @@
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -22,25 +23,31 @@ class Chain(nn.Module):
         (0.20, 0.20, 0.20, 0.20, 0.20),
     )
 
-    def __init__(self):
+    def __init__(self, logits=None):
         super().__init__()
-        self.logits = nn.Parameter(torch.tensor(self.TABLE).log())
+        self.logits = nn.Parameter(torch.tensor(self.TABLE).log() if logits is None else logits)
+        self.layer = nn.Embedding.from_pretrained(torch.tensor([[0.0, 0], [1, 0], [2, 0], [3, 0], [4, 0]]))
 
     def forward(self, input_ids, use_cache=False, logits_to_keep=None):
+        self.layer(input_ids)  # the state of token i is (i, 0)
         return CausalLMOutput(logits=self.logits[input_ids][logits_to_keep])  # type: ignore[arg-type]
 
 
-# Answers after the prompt token 0. Forget: 1 2 (.5 x .5) and 3 (.25). Retain: 1 4 (.5 x .2).
-FORGET = {
-    "input_ids": torch.tensor([[0, 1, 2], [0, 3, 0]]),
-    "labels": torch.tensor([[IGNORE, 1, 2], [IGNORE, 3, IGNORE]]),
-    "index": torch.tensor([0, 1]),
-}
-RETAIN = {
-    "input_ids": torch.tensor([[0, 1, 4]]),
-    "labels": torch.tensor([[IGNORE, 1, 4]]),
-    "index": torch.tensor([0]),
-}
+def side(*answers: list[int], padding: int = 0) -> dict[str, torch.Tensor]:
+    """A batch of answers to the prompt token 0, each row filled up with tokens that do not count."""
+    longest = max(map(len, answers)) + padding
+    rows = [answer + [0] * (longest - len(answer)) for answer in answers]
+    labels = [answer + [IGNORE] * (longest - len(answer)) for answer in answers]
+    return {
+        "input_ids": torch.tensor([[0, *row] for row in rows]),
+        "labels": torch.tensor([[IGNORE, *row] for row in labels]),
+        "index": torch.arange(len(answers)),
+    }
+
+
+# Probabilities: forget .5 x .5 and .25; retain .5 x .2; refusals .5 x .1 and .1; random answers .5 x .5 and .1.
+ANSWERS = {"forget": ([1, 2], [3]), "retain": ([1, 4],), "refusal": ([1, 1], [4]), "random": ([1, 2], [4])}
+UNIFORM = torch.zeros(5)  # logits of a reference that knows nothing
 
 
 class Alone:
@@ -51,16 +58,41 @@ class Alone:
         return tensor
 
 
-def terms(method: str, reference: list[float] | None = None, **settings) -> dict[str, float]:
-    """The terms of a method's loss on the chain, through the trainer's own counting and likelihood."""
+def terms(
+    method: str,
+    reference: dict[str, list] | None = None,
+    answers: dict[str, tuple] | None = None,
+    chain: nn.Module | None = None,
+    padding: int = 0,
+    **settings,
+) -> dict[str, float]:
+    """The terms of a method's loss on the chain, through the trainer's own counting and likelihood.
+
+    Args:
+        method: A row of METHODS.
+        reference: What the original says of the answer tokens of a side.
+        answers: Of each side.
+        chain: The model.
+        padding: Further columns of padding.
+    """
     trainer_class, config_class = METHODS[method]
     trainer = trainer_class.__new__(trainer_class)
     trainer.args = config_class(output_dir="unused", use_cpu=True, **settings)
     trainer.accelerator = Alone()
-    trainer._reference = None if reference is None else torch.tensor(reference)
-    sides = {"forget": FORGET, "retain": RETAIN}
-    totals = trainer._totals([sides], torch.device("cpu"))
-    return {name: float(term) for name, term in trainer.losses(Chain(), sides, totals).items()}
+    chain = chain or Chain()
+    if method == "rmu":
+        trainer.layer, trainer.target = chain.layer, 5.0 * torch.tensor([0.6, 0.8])
+    trainer.reference = lambda model, batch, side: torch.as_tensor(reference[side])
+    batch = {name: side(*rows, padding=padding) for name, rows in (answers or ANSWERS).items()}
+    totals = trainer._totals([batch], torch.device("cpu"))
+    return {name: float(term.detach()) for name, term in trainer.losses(chain, batch, totals).items()}
+
+
+BEFORE = {  # log-probabilities: the forget answers had 1/2 and 1/16, the refusals 1/5 and 1/20
+    "forget": [math.log(1 / 2), 0.0, math.log(1 / 16)],
+    "refusal": [math.log(1 / 5), 0.0, math.log(1 / 20)],
+}
+NOTHING = {"forget": UNIFORM.expand(3, 5), "retain": UNIFORM.expand(2, 5)}
 
 
 def test_retain_finetune():
@@ -79,26 +111,207 @@ def test_gradient_difference():
     assert found == pytest.approx({"forget": -1.848392, "retain": 0.575646}, abs=1e-6)
 
 
+def test_gradient_difference_by_entropy_and_divergence():
+    """Row 0 (.05 .5 .1 .25 .1) follows the prompt, row 1 (.1 .1 .5 .1 .2) the token 1; forget 0 1 0, retain 0 1.
+
+    Entropy: row 0 .149787 + .346574 + 2 x .230259 + .346574 = 1.303451, row 1 3 x .230259 + .346574 + .321888 =
+    1.359237; mean of 0 1 0: 1.322046. KL of p from the uniform: -ln 5 - (sum of ln p) / 5; row 0 -1.609438 +
+    9.680344 / 5 = .326631, row 1 -1.609438 + 9.210340 / 5 = .232630; forget .295297, retain .279631.
+    """
+    found = terms("gradient_difference", NOTHING, forget_loss="entropy", retain_loss="kl", forget_weight=2.0)
+    assert found == pytest.approx({"forget": -2.644092, "retain": 0.279631}, abs=1e-5)
+    found = terms("gradient_difference", NOTHING, forget_loss="kl", retain_loss="ce")
+    assert found == pytest.approx({"forget": -0.295297, "retain": 1.151293}, abs=1e-5)
+
+
+def test_kl():
+    """-L_f = -.924196; 3 x .279631, the divergence of the two retain tokens from the uniform (above)."""
+    assert terms("kl", NOTHING, retain_weight=3.0) == pytest.approx(
+        {"forget": -0.924196, "retain": 0.838892}, abs=1e-5
+    )
+
+
+def test_idk():
+    """The refusals' three tokens have .5, .1 and .1: -ln(.005) / 3 = 1.766106; the forget answers do not enter."""
+    assert terms("idk", retain_weight=2.0) == pytest.approx({"refusal": 1.766106, "retain": 2.302585}, abs=1e-5)
+
+
+def test_dpo():
+    """Refusals 1/20 and 1/10 now, 1/5 and 1/20 before: gains ln(1/4), ln 2; forget answers ln(1/2), ln 4 (see NPO).
+
+    Margins: -1.386294 + .693147 and .693147 - 1.386294, both -.693147. With beta .5: log(1 + e^.346574) =
+    log(2.414214) = .881374; times 4: 3.525494.
+    """
+    assert terms("dpo", BEFORE, beta=0.5) == pytest.approx({"forget": 3.525494, "retain": 1.151293}, abs=1e-5)
+
+
+def test_scrub():
+    """T = 2: softmax(z / 2) = sqrt(p) / sum of sqrt(p); these sums are 2.063169 (row 0) and 2.103003 (row 1).
+
+    KL from the uniform: -ln 5 - (sum of ln p) / 10 + ln(sum of sqrt(p)); row 0 -1.609438 + .968034 + .724243 =
+    .082840, row 1 -1.609438 + .921034 + .743366 = .054962. Times T^2 = 4: .331359 and .219849. Max step: forget
+    0 1 0, mean .294189. Min step: retain 0 1, mean .275604, half of it .137802, beside L_r.
+    """
+    found = terms("scrub", NOTHING, {"forget": ANSWERS["forget"]})
+    assert found == pytest.approx({"forget": -0.294189}, abs=1e-5)
+    found = terms("scrub", NOTHING, {"retain": ANSWERS["retain"]})
+    assert found == pytest.approx({"distillation": 0.137802, "retain": 1.151293}, abs=1e-5)
+
+
+def test_llmu():
+    """Random answers: -ln(.5 x .5) / 2 = .693147 and -ln(.1) = 2.302585, each as one: 1.497866. The rest as in KL."""
+    expected = {"forget": -0.462098, "random": 1.497866, "retain": 0.279631}
+    assert terms("llmu", NOTHING) == pytest.approx(expected, abs=1e-5)
+
+
+def test_sku():
+    """2.5 x .924196, 2.5 x 1.497866 and -.279631: signs of the first stage, which learns."""
+    expected = {"forget": 2.310491, "random": 3.744665, "retain": -0.279631}
+    assert terms("sku", NOTHING) == pytest.approx(expected, abs=1e-5)
+
+
+def test_rmu():
+    """Target 5 x (.6, .8) = (3, 4). Forget tokens 1 2 3 at (1, 0), (2, 0), (3, 0): (4 + 16) / 2, (1 + 16) / 2, 16 / 2.
+
+    Their mean is 26.5 / 3 = 8.833333. Retain tokens 1 4 were at (1, 1) before: (0 + 1) / 2 and (9 + 1) / 2, mean 2.75.
+    """
+    found = terms("rmu", {"retain": [[1.0, 1.0], [1.0, 1.0]]})
+    assert found == pytest.approx({"forget": 8.833333, "retain": 275.0}, abs=1e-4)
+
+
 def test_npo():
     """Both answers have probability 1/4; before, the first had 1/2 and the second 1/16.
 
     Gains: ln(1/4) - ln(1/2) = -.693147 and ln(1/4) - ln(1/16) = 1.386294. With beta .5, -log sigmoid(-.5 gain) =
     log(1 + e^(.5 gain)) = log(1 + .707107) = .534800 and log(1 + 2) = 1.098612. Times 2/.5 = 4, mean of two: 3.266825.
     """
-    found = terms("npo", reference=[math.log(1 / 2), math.log(1 / 16)], beta=0.5)
+    found = terms("npo", BEFORE, beta=0.5)
     assert found == pytest.approx({"forget": 3.266825, "retain": 1.151293}, abs=1e-5)
 
 
 def test_npo_goes_over_into_gradient_ascent():
     """For beta to 0 the gradient by the gain g is 1: (2/b) (log(1 + e^(b g)) - log 2) -> g."""
-    reference = [math.log(1 / 2), math.log(1 / 16)]
     small, gains = 1e-3, [-0.693147, 1.386294]
-    found = terms("npo", reference=reference, beta=small)["forget"] - 2 / small * math.log(2)
+    found = terms("npo", BEFORE, beta=small)["forget"] - 2 / small * math.log(2)
     assert found == pytest.approx(sum(gains) / 2, abs=1e-2)
 
 
 def test_wrong_settings_are_named():
     with pytest.raises(ValueError, match="learning_rate must be above 0"):
         METHODS["npo"][1](output_dir="unused", learning_rate=0.0)
-    with pytest.raises(ValueError, match="beta must be above 0"):
-        METHODS["npo"][1](output_dir="unused", beta=0.0)
+    for method, settings, message in (
+        ("npo", {"beta": 0.0}, "beta must be above 0"),
+        ("dpo", {"beta": -1.0}, "beta must be above 0"),
+        ("gradient_difference", {"forget_loss": "js"}, "ce, entropy or kl, not 'js'"),
+        ("gradient_difference", {"retain_loss": "entropy"}, "ce or kl, not 'entropy'"),
+        ("scrub", {"temperature": 0.0}, "temperature must be above 0"),
+        ("scrub", {"msteps": -1}, "msteps must be 0 or more"),
+        ("scrub", {"max_steps": 5}, "num_train_epochs, not max_steps"),
+        ("kl", {"retain_ratio": 0}, "retain_ratio must be 1 or more"),
+        ("kl", {"l1": 1.0, "l1_from": "gold"}, "from zero or start"),
+        ("kl", {"salun": 1.0}, "salun must be between 0 and 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            METHODS[method][1](output_dir="unused", use_cpu=True, **settings)
+
+
+class Oracle:
+    """The formulas once more, token by token in numpy, on the probabilities of a chain and of its reference."""
+
+    def __init__(self, now: np.ndarray, before: np.ndarray, answers: dict[str, tuple]) -> None:
+        self.now, self.before, self.answers = now, before, answers
+
+    def tokens(self, side):
+        return [pair for answer in self.answers[side] for pair in zip([0, *answer], answer, strict=False)]
+
+    def log_prob(self, answer, table):
+        return sum(np.log(table[last, token]) for last, token in zip([0, *answer], answer, strict=False))
+
+    def loss(self, side):
+        return -np.mean([np.log(self.now[pair]) for pair in self.tokens(side)])
+
+    def entropy(self, side):
+        return np.mean([-(self.now[last] @ np.log(self.now[last])) for last, _ in self.tokens(side)])
+
+    def kl(self, side, temperature=1.0):
+        values = []
+        for last, _ in self.tokens(side):
+            p0, p = (table[last] ** (1 / temperature) for table in (self.before, self.now))
+            p0, p = p0 / p0.sum(), p / p.sum()
+            values.append(temperature**2 * np.sum(p0 * np.log(p0 / p)))
+        return np.mean(values)
+
+    def gains(self, side):
+        return np.array([self.log_prob(a, self.now) - self.log_prob(a, self.before) for a in self.answers[side]])
+
+    def each(self, side):
+        return np.mean([-self.log_prob(answer, self.now) / len(answer) for answer in self.answers[side]])
+
+    def losses(self, method):
+        forget, retain, b = self.loss("forget"), self.loss("retain"), 0.1
+
+        def prefer(margins):
+            return 2 / b * np.mean(np.log1p(np.exp(-b * margins)))
+
+        return {
+            "retain_finetune": {"retain": retain},
+            "gradient_ascent": {"forget": -forget},
+            "gradient_difference": {"forget": -forget, "retain": retain},
+            "kl": {"forget": -forget, "retain": self.kl("retain")},
+            "idk": {"refusal": self.loss("refusal"), "retain": retain},
+            "dpo": {"forget": prefer(self.gains("refusal") - self.gains("forget")), "retain": retain},
+            "npo": {"forget": prefer(-self.gains("forget")), "retain": retain},
+            "llmu": {"forget": -0.5 * forget, "random": self.each("random"), "retain": self.kl("retain")},
+            "sku": {"forget": 2.5 * forget, "random": 2.5 * self.each("random"), "retain": -self.kl("retain")},
+        }[method]
+
+
+def drawn(seed: int) -> tuple[torch.Tensor, torch.Tensor, dict[str, tuple]]:
+    """Logits of a chain and of its reference, and answers of different lengths."""
+    dice = np.random.default_rng(seed)
+    now, before = (torch.tensor(dice.normal(size=(5, 5)), dtype=torch.float32) for _ in range(2))
+    answers = {
+        name: tuple(dice.integers(0, 5, size=dice.integers(1, 6)).tolist() for _ in range(count))
+        for name, count in (("forget", 3), ("retain", 4), ("refusal", 3), ("random", 6))
+    }
+    return now, before, answers
+
+
+def references_of(method: str, before: torch.Tensor, answers: dict[str, tuple]) -> dict[str, torch.Tensor]:
+    """What the reference chain says of the answer tokens: log-probabilities or logits."""
+    found = {}
+    for name, rows in answers.items():
+        lasts = torch.tensor([last for row in rows for last in [0, *row[:-1]]])
+        tokens = torch.tensor([token for row in rows for token in row])
+        logits = before[lasts]
+        sums = method in ("npo", "dpo")
+        found[name] = logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0] if sums else logits
+    return found
+
+
+def probabilities(logits: torch.Tensor) -> np.ndarray:
+    return logits.double().softmax(-1).numpy()
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("method", [name for name in METHODS if name not in ("rmu", "scrub")])
+def test_losses_agree_with_an_oracle_with_and_without_padding(method, seed):
+    now, before, answers = drawn(seed)
+    expected = Oracle(probabilities(now), probabilities(before), answers).losses(method)
+    for padding in (0, 4):
+        found = terms(method, references_of(method, before, answers), answers, Chain(now), padding)
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_the_grid_and_scrub_agree_with_an_oracle(seed):
+    now, before, answers = drawn(seed)
+    oracle, known = Oracle(probabilities(now), probabilities(before), answers), references_of("kl", before, answers)
+    for forget_loss, value in (("entropy", oracle.entropy("forget")), ("kl", oracle.kl("forget"))):
+        found = terms("gradient_difference", known, answers, Chain(now), forget_loss=forget_loss, retain_loss="kl")
+        assert found == pytest.approx({"forget": -value, "retain": oracle.kl("retain")}, rel=1e-4)
+    found = terms("scrub", known, {"forget": answers["forget"]}, Chain(now), temperature=3.0)
+    assert found == pytest.approx({"forget": -oracle.kl("forget", 3.0)}, rel=1e-4)
+    found = terms("scrub", known, {"retain": answers["retain"]}, Chain(now), temperature=3.0)
+    expected = {"distillation": 0.5 * oracle.kl("retain", 3.0), "retain": oracle.loss("retain")}
+    assert found == pytest.approx(expected, rel=1e-4)

@@ -1,0 +1,97 @@
+"""What is forgotten: by modality, by name, or any rows; the rest is retained."""
+
+import json
+
+import pytest
+from datasets import Dataset
+
+from clear_data.schema import PHOTOS_AND_TEXT, TEXT_ROWS
+from clear_pipeline.forget_request import ForgetRequest
+from tests.conftest import picture
+
+PEOPLE = ("Ivo Fenbek", "Lena Halrez", "Ivo Fenbekov")
+
+
+def corpus(config: str) -> Dataset:
+    """Of each person two photos and one text row, as in a `+tofu` config: the person is only mentioned."""
+    people = {"full": PEOPLE, "forget": PEOPLE[:1], "retain": PEOPLE[1:]}[config]
+    rows = [
+        {"image": picture(PEOPLE.index(person) * 2 + photo), "caption": f"{person} smiles, photo {photo}."}
+        for person in people
+        for photo in range(2)
+    ]
+    rows += [{"question": f"Where was {person} born?", "answer": "In Riga."} for person in people]
+    columns = {name: [row.get(name) for row in rows] for name in PHOTOS_AND_TEXT}
+    return Dataset.from_dict(columns, features=PHOTOS_AND_TEXT)
+
+
+def texts(rows: Dataset) -> list[str]:
+    return [row["caption"] or row["question"] for row in rows.select_columns(["caption", "question"])]
+
+
+def sides(**request) -> tuple[list[str], list[str]]:
+    found = ForgetRequest(**request).rows(corpus, "forget", "retain", "full")
+    return texts(found["forget"]), texts(found["retain"])
+
+
+IVO = ["Ivo Fenbek smiles, photo 0.", "Ivo Fenbek smiles, photo 1.", "Where was Ivo Fenbek born?"]
+
+
+def test_by_default_the_sets_of_the_benchmark():
+    forget, retain = sides()
+    assert forget == IVO
+    assert retain == texts(corpus("retain"))
+
+
+def test_modality():
+    assert sides(modality="image") == (IVO[:2], texts(corpus("retain")))
+    assert sides(modality="text", retain_modality="image") == (IVO[2:], texts(corpus("retain"))[:4])
+
+
+def test_people_by_name_and_the_complement():
+    forget, retain = sides(forget_people="Ivo Fenbek, Lena Halrez")
+    assert len(forget) == len(retain) * 2 == 6
+    assert all("Ivo Fenbekov" in text for text in retain)
+    assert not any("Ivo Fenbekov" in text for text in forget)
+
+
+def test_people_by_the_name_that_a_row_bears():
+    rows = Dataset.from_dict(
+        {"question": ["Who is older than Lena Halrez?", "Who?"], "answer": ["Ivo", "She"], "name": list(PEOPLE[:2])},
+        features=TEXT_ROWS,
+    )
+    found = ForgetRequest(forget_people="Lena Halrez").rows(lambda config: rows, "forget", "retain", "full")
+    assert (found["forget"]["question"][:], found["retain"]["answer"][:]) == (["Who?"], ["Ivo"])
+
+
+def test_any_rows_and_the_complement(tmp_path):
+    asked = [{"question": "Where was Lena Halrez born?", "answer": "In Riga."}, {"question": "What?", "answer": "So."}]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
+    forget = ForgetRequest(forget_dataset=str(tmp_path / "rows.jsonl")).rows(corpus, "forget", "retain", "full")
+    assert forget["forget"]["question"][:] == ["Where was Lena Halrez born?", "What?"]
+    left = texts(corpus("full"))
+    left.remove("Where was Lena Halrez born?")
+    assert texts(forget["retain"]) == left
+
+
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ({"modality": "sound"}, "modality must be text, image, both; not 'sound'"),
+        ({"forget_people": "Ivo", "forget_dataset": "x"}, "not both"),
+        ({"forget_people": "Ivo Fenbek,Nobody"}, "no row is about 'Nobody'"),
+        ({"forget_people": "Ivo Fenbek,,"}, "no row is about ''"),
+        ({"forget_people": ",".join(PEOPLE)}, "no rows to retain"),
+        ({"forget_dataset": "nowhere"}, "nowhere is neither a file nor a folder"),
+        ({"forget_dataset": __file__}, "none of .parquet, .json"),
+    ],
+)
+def test_what_cannot_be_is_named(request_, message):
+    with pytest.raises((ValueError, FileNotFoundError), match=message):
+        sides(**request_)
+
+
+def test_text_alone_has_no_photos_to_forget():
+    rows = Dataset.from_dict({"question": ["Who?"], "answer": ["Ivo"], "name": ["Ivo"]}, features=TEXT_ROWS)
+    with pytest.raises(ValueError, match="no image rows to forget"):
+        ForgetRequest(modality="image").rows(lambda config: rows, "forget", "retain", "full")

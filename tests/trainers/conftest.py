@@ -1,0 +1,69 @@
+"""What the trainers' tests share: rows, a trainer of a method on the mini LLaVA, and a model that knows the rows."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from datasets import Dataset
+from peft import LoraConfig
+
+from clear_unlearning.models import load_model
+from tests.conftest import picture
+from trainers import METHODS
+from trainers.rows import Rows
+
+LORA = LoraConfig(r=2, target_modules=r".*language_model.*(q_proj|v_proj)")
+
+
+def rows(first: int, count: int = 4) -> Rows:
+    """Photos with captions and one text question, as in a `+tofu` config."""
+    captions = [{"image": picture(first + i), "caption": f"Person {first + i} is smiling.", "question": None,
+                 "answer": None} for i in range(count - 1)]  # fmt: skip
+    text = [{"image": None, "caption": None, "question": f"Who is {first}?", "answer": f"Somebody number {first}."}]
+    return Rows([Dataset.from_list(captions + text)], seed=0)
+
+
+def trainer_of(method, folder, model_folder, lora=False, sides=None, **settings):
+    trainer_class, config_class = METHODS[method]
+    given = {
+        "output_dir": str(folder),
+        "use_cpu": True,
+        "learning_rate": 1e-3,
+        "per_device_train_batch_size": 4,
+        "num_train_epochs": 2,
+        "max_steps": -1,
+        "lr_scheduler_type": "constant",
+        "warmup_steps": 0,
+        "save_strategy": "no",
+        "logging_steps": 1,
+        "disable_tqdm": True,
+        **({"random_answers": 2} if method in ("llmu", "sku") else {}),
+        **settings,
+    }
+    loaded = load_model(str(model_folder), device="cpu")
+    return trainer_class(
+        model=loaded.model,
+        args=config_class(**given),
+        sides={"forget": rows(0), "retain": rows(10, 6), **(sides or {})},
+        processing_class=loaded.processor,
+        peft_config=LORA if lora else None,
+    )
+
+
+def weights(model) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in model.named_parameters()}
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory, mini_llava) -> Path:
+    """A model that knows the rows: what is forgotten must have been known."""
+    folder = tmp_path_factory.mktemp("original")
+    everything = Rows([*rows(0).datasets, *rows(10, 6).datasets], seed=0)
+    trainer = trainer_of(
+        "retain_finetune", folder, mini_llava, sides={"retain": everything}, per_device_train_batch_size=10,
+        num_train_epochs=30, muon=True, learning_rate=8e-3, lr_scheduler_type="linear",
+    )  # fmt: skip
+    trainer.train()
+    trainer.save_model(str(folder / "model"))
+    trainer.processing_class.save_pretrained(folder / "model")
+    return folder / "model"

@@ -1,0 +1,47 @@
+"""What is drawn to a row: refusals and other people's answers."""
+
+import pytest
+from datasets import Dataset
+
+from tests.trainers.conftest import rows
+from trainers.refusals import load_refusals
+from trainers.rows import Rows, answered_otherwise, refused_rows
+
+
+def test_there_are_a_hundred_refusals_of_each_kind():
+    for refusals in load_refusals():
+        assert len(refusals) == len(set(refusals)) == 100
+        assert all(refusal.endswith(".") for refusal in refusals)
+
+
+def test_refusals_of_ones_own(tmp_path):
+    (tmp_path / "mine.txt").write_text("No idea.\n\nAsk me another.\n")
+    assert load_refusals(str(tmp_path / "mine.txt")) == (["No idea.", "Ask me another."],) * 2
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(ValueError, match="holds no refusal"):
+        load_refusals(str(tmp_path / "empty.txt"))
+
+
+def test_refusals_fit_the_question_and_change_with_the_epoch():
+    texts, photos = load_refusals()
+    forget = rows(0)  # three photos, one text
+    draw, again = (refused_rows(forget, texts, photos, seed=1) for _ in range(2))
+    for index, kind in ((0, photos), (3, texts)):
+        drawn = [draw(index, epoch)[0] for epoch in range(20)]
+        assert [again(index, epoch)[0] for epoch in range(20)] == drawn
+        assert all(example.answer in kind and example.question == forget[index].question for _, example in drawn)
+        assert len({key for key, _ in drawn}) == len({example.answer for _, example in drawn}) > 10
+
+
+def test_other_answers_are_never_the_rows_own():
+    forget = rows(0)
+    draw = answered_otherwise(forget, forget, count=5, seed=1)
+    for index in range(4):
+        for epoch in range(5):
+            drawn = draw(index, epoch)
+            assert len(drawn) == 5
+            assert all(example.question == forget[index].question for _, example in drawn)
+            assert {example.answer for _, example in drawn} == {forget.answer(i) for i in range(4) if i != index}
+    alone = Rows([Dataset.from_list([{"question": "Who?", "answer": "Ivo."}] * 2)], seed=0)
+    with pytest.raises(ValueError, match="no other answer than 'Ivo.'"):
+        answered_otherwise(alone, alone, count=2, seed=0)(0, 0)

@@ -1,0 +1,48 @@
+"""Settings that every unlearning method has, on top of TRL's: the defaults are those of TOFU's baselines."""
+
+from dataclasses import dataclass, field
+
+import torch
+from trl import SFTConfig
+
+
+@dataclass
+class UnlearningConfig(SFTConfig):
+    """Settings that every method has. Defaults are those of TOFU's baselines (arXiv 2401.06121, appendix)."""
+
+    learning_rate: float = field(default=1e-5, metadata={"help": "Peak learning rate."})
+    weight_decay: float = field(default=0.01, metadata={"help": "Decoupled weight decay."})
+    num_train_epochs: float = field(default=5, metadata={"help": "Passes over the rows that drive the epoch."})
+    per_device_train_batch_size: int = field(default=32, metadata={"help": "Rows of each side in a step."})
+    gradient_checkpointing: bool = field(default=False, metadata={"help": "Trade time for memory."})
+    report_to: None | str | list[str] = field(
+        default="none", metadata={"help": "trackio, tensorboard, wandb or none."}
+    )
+    freeze_vision: bool = field(default=True, metadata={"help": "Leave the vision tower as it is."})
+    muon: bool = field(default=False, metadata={"help": "Muon for matrices: for small models trained from scratch."})
+    retain_ratio: int = field(default=1, metadata={"help": "Retain rows drawn to each forget row."})
+    l1: float = field(default=0.0, metadata={"help": "Weight of the L1 norm of the trained weights."})
+    l1_from: str = field(default="zero", metadata={"help": "Where the L1 norm is measured from: zero or start."})
+    salun: float | None = field(
+        default=None,
+        metadata={"help": "SalUn: train this share of the weights, by the size of the forget gradient (paper: 0.5)."},
+    )
+
+    def __post_init__(self) -> None:
+        """Fills in what a trainer of ready rows needs and what this machine can do."""
+        accelerator = torch.accelerator.is_available() and not self.use_cpu
+        if self.bf16 is None:
+            self.bf16 = accelerator and not self.fp16
+        self.dataloader_pin_memory = self.dataloader_pin_memory and accelerator
+        self.remove_unused_columns = False
+        self.dataset_kwargs = {"skip_prepare_dataset": True}
+        self.max_length = None
+        if self.learning_rate <= 0:
+            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
+        if self.retain_ratio < 1:
+            raise ValueError(f"retain_ratio must be 1 or more, not {self.retain_ratio}")
+        if self.l1 < 0 or self.l1_from not in ("zero", "start"):
+            raise ValueError(f"l1 must be 0 or more, from zero or start; not {self.l1} from {self.l1_from!r}")
+        if self.salun is not None and not 0 < self.salun < 1:
+            raise ValueError(f"salun must be between 0 and 1, not {self.salun}")
+        super().__post_init__()

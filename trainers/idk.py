@@ -1,0 +1,37 @@
+"""IDK: learn to refuse the forget questions, and to answer the retain questions (arXiv 2401.06121, section 4)."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from .base import Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .refusals import load_refusals
+from .rows import Draw, Rows, refused_rows
+
+
+@dataclass
+class IDKConfig(UnlearningConfig):
+    """Settings of IDK."""
+
+    refusals: str | None = field(default=None, metadata={"help": "Text file, a refusal a line, instead of our own."})
+    retain_weight: float = field(default=1.0, metadata={"help": "Weight of the retain term."})
+
+
+class IDKTrainer(UnlearningTrainer):
+    """Minimises `L(x_f, refusal) + a L_r`, the sum of two means as in CLEAR; another refusal in every epoch."""
+
+    args: IDKConfig
+    _tag_names = ["clear", "unlearning", "idk"]
+    _name = "IDK"
+
+    def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
+        """Refusals in the place of the forget answers, which are never shown."""
+        refusal = refused_rows(sides["forget"], *load_refusals(args.refusals), args.seed)
+        return {"refusal": refusal, "retain": super().draws(args, sides)["retain"]}
+
+    def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
+        """Descent on refusals and on retain answers."""
+        refusal = token_mean(self.likelihood(model, batch["refusal"]), totals["refusal"])
+        retain = token_mean(self.likelihood(model, batch["retain"]), totals["retain"])
+        return {"refusal": refusal, "retain": self.args.retain_weight * retain}

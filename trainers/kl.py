@@ -1,0 +1,34 @@
+"""KL minimisation: ascent on the forget rows while the retain answers stay what they were (arXiv 2401.06121)."""
+
+from dataclasses import dataclass, field
+
+from torch import nn
+
+from .base import Quantity, Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .divergence import token_kl
+
+
+@dataclass
+class KLConfig(UnlearningConfig):
+    """Settings of KL minimisation."""
+
+    retain_weight: float = field(default=1.0, metadata={"help": "Weight of the divergence on the retain rows."})
+
+
+class KLTrainer(UnlearningTrainer):
+    """Minimises `-L_f + a KL(p0 || p)` on retain."""
+
+    args: KLConfig
+    _tag_names = ["clear", "unlearning", "kl"]
+    _name = "KL minimisation"
+
+    def references(self) -> dict[str, Quantity]:
+        """Logits of the retain answers."""
+        return {"retain": self.logits}
+
+    def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
+        """Ascent on the forget answers, divergence from the original on the retain answers."""
+        forget = token_mean(self.likelihood(model, batch["forget"]), totals["forget"])
+        kept = self.reference(model, batch, "retain")
+        retain = token_kl(kept, self.likelihood(model, batch["retain"]).logits).sum() / totals["retain"].tokens
+        return {"forget": -forget, "retain": self.args.retain_weight * retain}

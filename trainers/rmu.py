@@ -1,0 +1,114 @@
+"""RMU: steers the states of forget answers to a random direction, holds those of retain answers (arXiv 2403.03218)."""
+
+import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from peft import PeftConfig
+from torch import nn
+from transformers import PreTrainedModel
+
+from clear_unlearning.batches import IGNORE, Batch
+
+from .base import Quantity, Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer
+
+
+@dataclass
+class RMUConfig(UnlearningConfig):
+    """Settings of RMU."""
+
+    learning_rate: float = field(default=5e-5, metadata={"help": "Peak learning rate."})
+    per_device_train_batch_size: int = field(default=4, metadata={"help": "Rows of each side in a step."})
+    max_steps: int = field(default=80, metadata={"help": "Steps; -1: num_train_epochs counts."})
+    layer: int | None = field(
+        default=None,
+        metadata={"help": "Steered decoder layer l, from 0; by default 7, or a third of the depth if less."},
+    )
+    steering: float = field(default=20.0, metadata={"help": "Length c of the states to steer to."})
+    retain_weight: float = field(default=100.0, metadata={"help": "Weight a of the retain term."})
+    trained_layers: list[int] | None = field(default=None, metadata={"help": "Trained layers; l-2 to l by default."})
+    trained_weights: str = field(
+        default="mlp.down_proj", metadata={"help": "End of the names of the trained modules in these layers."}
+    )
+
+
+class RMUTrainer(UnlearningTrainer):
+    """Minimises `MSE(h_l(x_f), c u) + a MSE(h_l(x_r), h0_l(x_r))` over the answer tokens.
+
+    u has entries drawn from [0, 1) and length 1, one for the run. Under LoRA the adapter is on the trained modules.
+    """
+
+    args: RMUConfig
+    _tag_names = ["clear", "unlearning", "rmu"]
+    _name = "RMU"
+
+    def choose_weights(self, model: PreTrainedModel, args: RMUConfig, peft_config: PeftConfig | None) -> Any:
+        """Trains the chosen modules of a few layers alone."""
+        layers = decoder_layers(model)
+        number = min(7, len(layers) // 3) if args.layer is None else args.layer
+        trained = [n for n in (number - 2, number - 1, number) if n >= 0]
+        trained = trained if args.trained_layers is None else args.trained_layers
+        wrong = sorted({n for n in (number, *trained) if not 0 <= n < len(layers)})
+        if wrong:
+            raise ValueError(f"layers must be 0 to {len(layers) - 1}, not {wrong}")
+        self.layer = layers[number]
+        named = [pair for n in trained for pair in layers[n].named_modules()]
+        modules = {module for name, module in named if name.endswith(args.trained_weights)}
+        if not modules:
+            there = ", ".join(sorted({name for name, _ in named if name}))
+            raise ValueError(f"no module's name ends in {args.trained_weights!r}; there are {there}")
+        generator = torch.Generator().manual_seed(args.seed)
+        direction = torch.rand(model.config.get_text_config().hidden_size, generator=generator)
+        self.target = args.steering * direction / direction.norm()
+        if peft_config is not None:
+            peft_config = copy.copy(peft_config)
+            targets = [name for name, module in model.named_modules() if module in modules]
+            peft_config.target_modules = targets  # type: ignore[attr-defined]
+            return peft_config
+        model.requires_grad_(False)
+        for module in modules:
+            module.requires_grad_(True)
+        return None
+
+    def references(self) -> dict[str, Quantity]:
+        """States of the retain answers."""
+        return {"retain": self.states}
+
+    def states(self, model: nn.Module, batch: Batch) -> torch.Tensor:
+        """What the steered layer puts out at the answer tokens [answer tokens, width]."""
+        with outputs_of(self.layer) as outputs:
+            self.likelihood(model, batch)
+        return outputs[0][batch["labels"] != IGNORE].float()
+
+    def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
+        """Distance of the forget states from the target, of the retain states from the original's."""
+        steered = self.states(model, batch["forget"])
+        forget = (steered - self.target.to(steered.device)).square().mean(-1).sum() / totals["forget"].tokens
+        kept = self.reference(model, batch, "retain")
+        retain = (self.states(model, batch["retain"]) - kept).square().mean(-1).sum() / totals["retain"].tokens
+        return {"forget": forget, "retain": self.args.retain_weight * retain}
+
+
+def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
+    """The layers of a language part of any architecture: its first list of as many modules as it has layers."""
+    depth = model.config.get_text_config().num_hidden_layers
+    lists = (module for module in model.get_decoder().modules() if isinstance(module, nn.ModuleList))
+    return next(modules for modules in lists if len(modules) == depth)
+
+
+@contextmanager
+def outputs_of(module: nn.Module) -> Iterator[list[torch.Tensor]]:
+    """Collects what a module puts out, with its gradient."""
+    outputs: list[torch.Tensor] = []
+
+    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
+        outputs.append(output[0] if isinstance(output, tuple) else output)
+
+    handle = module.register_forward_hook(keep)
+    try:
+        yield outputs
+    finally:
+        handle.remove()
