@@ -1,4 +1,4 @@
-"""The front door of CLEAR's data (arXiv 2410.18057): `load_clear`, and the commands `build`, `check` and `push`.
+"""The front door of CLEAR's data (arXiv 2410.18057): `load_clear`, and the commands `build`, `check`, `show`, `push`.
 
 `python clear_dataset.py build --corpus mini --output clear` writes a folder from whose parent
 `load_dataset("clear", "forget05")` works literally, as it does with the published dataset on the Hub.
@@ -20,6 +20,7 @@ from clear_data.configs import CONFIGS, EXTRA_CONFIGS, TEXT_CONFIGS
 from clear_data.corpora import CORPORA, OPTIONS, SOURCE_OPTIONS, Settings
 from clear_data.folder import read_meta
 from clear_data.push_command import add_push, push
+from clear_data.sheet import ROWS, draw_sheet
 from clear_data.source import open_config
 
 METRICS = Path(__file__).parent / "evaluate_metrics"
@@ -179,6 +180,20 @@ def _check(options: dict[str, Any]) -> int:
     return int(any(findings for found in reports.values() for findings in found.values()))
 
 
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", metavar="PATH-OR-HUB-ID", help="folder that build wrote, or dataset on the Hub")
+    parser.add_argument("--output", type=Path, default=Path("configs.png"), help="picture to write (%(default)s)")
+    parser.add_argument("--revision", help="branch, tag or commit on the Hub")
+    parser.add_argument("--rows", type=int, default=ROWS, help="rows of each config (%(default)s)")
+
+
+def _show(options: dict[str, Any]) -> int:
+    """Draws, and says where the picture is."""
+    shown = draw_sheet(**options)
+    print(f"{options['output']}: some rows of {len(shown)} configs")
+    return 0
+
+
 def _push(options: dict[str, Any]) -> int:
     """Publishes, and says of each repository what was done."""
     for line in push(**options, metrics_root=METRICS):
@@ -190,6 +205,7 @@ def _push(options: dict[str, Any]) -> int:
 COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callable[[dict[str, Any]], int]]] = {
     "build": ("write the configs as a folder", _add_build, _build),
     "check": ("say what holds of a dataset and what does not", _add_check, _check),
+    "show": ("draw some rows of each config as one picture", _add_show, _show),
     "push": ("publish a built folder on the Hub", add_push, _push),
 }
 

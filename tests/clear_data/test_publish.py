@@ -79,6 +79,20 @@ def test_a_user_loads_and_streams_the_same_rows(published, tmp_path):
     assert cached
 
 
+def test_check_and_build_read_it_from_the_hub(published, tmp_path):
+    hub, folder, _ = published
+    done = hub.run("clear_dataset.py", "check", "ORG/clear", "--revision", "v1", token=None)
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = hub.run("clear_dataset.py", "build", "--corpus", "ORG/clear", "--output", tmp_path / "copy", token=None)
+    assert done.returncode == 0, done.stderr
+    metas = [json.loads((place / "dataset_meta.json").read_text()) for place in (folder, tmp_path / "copy")]
+    assert metas[0]["configs"] == metas[1]["configs"]
+    assert metas[0]["fingerprint"] == metas[1]["fingerprint"]
+    done = hub.run("clear_dataset.py", "check", "ORG/nothing", token=None)
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ORG/nothing is no folder here, nor does the Hub give it")
+
+
 def test_the_card_says_what_the_data_are(published):
     hub, folder, _ = published
     _, header, text = hub.dataset().at("v1").files["README.md"].decode().split("---\n", 2)
