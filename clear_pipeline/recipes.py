@@ -17,7 +17,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import ModelConfig
 
 from clear_dataset import load_clear
-from clear_unlearning.evaluate import FinishedRows, evaluate_model
+from clear_unlearning.evaluate import FinishedRows, check_evaluation, evaluate_model
 from clear_unlearning.hub import write_model_card
 from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
 from clear_unlearning.models import LoadedModel, load_model
@@ -178,12 +178,16 @@ def evaluate(
     run = Run(folder, settings)
     if run.finished:
         return
+    tasks = TASKS[data.track]
+    configs = {task.config.format(forget=data.forget) for task in tasks}
+    rows = {config: load_clear(config, data.dataset) for config in configs}
     loaded = _load(model)
-    part = run.start()
+    check_evaluation(loaded, tasks, control)
+    part = run.start()  # nothing is left behind by what the user can mend
     log, about = evaluate_model(
         loaded,
-        TASKS[data.track],
-        lambda config: load_clear(config, data.dataset),
+        tasks,
+        rows.__getitem__,
         data.forget,
         seed=seed,
         max_examples=max_examples,

@@ -24,6 +24,19 @@ Progress = Callable[[int, int], None]
 REAL_SETS = "real"  # part of the key of tasks whose log also holds the normalised loss
 
 
+def check_evaluation(loaded: LoadedModel, tasks: Sequence[Task], control: str) -> None:
+    """Makes sure that a model can be asked.
+
+    Raises:
+        ValueError: If a task shows images and the model takes none, or the control is unknown.
+    """
+    if control not in CONTROLS:
+        raise ValueError(f"unknown control {control!r}; choose from {', '.join(CONTROLS)}")
+    pictures = [task.key for task in tasks if task.images]
+    if pictures and not loaded.takes_images:
+        raise ValueError(f"{loaded.source} takes no images; tasks {', '.join(pictures)} need a vision-language model")
+
+
 def evaluate_model(
     loaded: LoadedModel,
     tasks: Sequence[Task],
@@ -59,11 +72,7 @@ def evaluate_model(
     Raises:
         ValueError: If a task shows images and the model takes none, or the control is unknown.
     """
-    if control not in CONTROLS:
-        raise ValueError(f"unknown control {control!r}; choose from {', '.join(CONTROLS)}")
-    pictures = [task.key for task in tasks if task.images]
-    if pictures and not loaded.takes_images:
-        raise ValueError(f"{loaded.source} takes no images; tasks {', '.join(pictures)} need a vision-language model")
+    check_evaluation(loaded, tasks, control)
     scorer = Scorer(loaded.model, Encoder(loaded.processor), max_new_tokens)  # type: ignore[arg-type]
     configs = {task.key: load(task.config.format(forget=forget)) for task in tasks}
     counts = {

@@ -34,6 +34,8 @@ class UnlearningConfig(SFTConfig):
         if self.bf16 is None:
             self.bf16 = accelerator and not self.fp16
         self.dataloader_pin_memory = self.dataloader_pin_memory and accelerator
+        if self.activation_checkpointing is None:  # the new name of transformers 5.23, which TRL does not know yet
+            self.activation_checkpointing = self.gradient_checkpointing
         self.remove_unused_columns = False
         self.dataset_kwargs = {"skip_prepare_dataset": True}
         self.max_length = None

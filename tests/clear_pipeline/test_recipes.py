@@ -128,6 +128,22 @@ def test_wrong_input_is_one_line_and_leaves_nothing(place, capsys, tmp_path, cha
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"--control": "dark"}, "unknown control 'dark'; choose from none, blank, text"),
+        ({"--dataset": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
+        ({"--track": "text"}, "has no config 'real_authors_perturbed'"),
+    ],
+)
+def test_an_evaluation_that_cannot_be_leaves_nothing(place, capsys, tmp_path, changed, message):
+    given = {"--model_name_or_path": str(place / "original"), "--dataset": str(place / "clear"), **changed}
+    arguments = [word for pair in given.items() for word in pair]
+    assert main(["evaluate", *arguments, "--output", str(tmp_path / "log")]) == 2
+    assert message in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_dataset_without_the_config_is_named(place, capsys, tmp_path):
     (tmp_path / "data/other").mkdir(parents=True)
     Dataset.from_dict({"x": [1]}).to_parquet(tmp_path / "data/other/train.parquet")
