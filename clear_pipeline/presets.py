@@ -88,7 +88,7 @@ TOFU = Preset(
     extra_suffix="",
     finetune={
         **SMALL,
-        "num_train_epochs": 30,
+        "num_train_epochs": 20,
         "learning_rate": 4e-3,
         "per_device_train_batch_size": 32,
         "muon": True,

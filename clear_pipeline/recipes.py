@@ -179,10 +179,10 @@ def evaluate(
     if run.finished:
         return
     tasks = TASKS[data.track]
-    configs = {task.config.format(forget=data.forget) for task in tasks}
-    rows = {config: load_clear(config, data.dataset) for config in configs}
     loaded = _load(model)
     check_evaluation(loaded, tasks, control)
+    configs = dict.fromkeys(task.config.format(forget=data.forget) for task in tasks)
+    rows = {config: load_clear(config, data.dataset) for config in configs}
     part = run.start()  # nothing is left behind by what the user can mend
     log, about = evaluate_model(
         loaded,

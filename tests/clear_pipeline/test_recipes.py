@@ -133,7 +133,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(place, capsys, tmp_path, cha
     [
         ({"--control": "dark"}, "unknown control 'dark'; choose from none, blank, text"),
         ({"--dataset": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
-        ({"--track": "text"}, "has no config 'real_authors_perturbed'"),
+        ({"--track": "text"}, "has no config 'real_authors_perturbed'; it has default, forget01"),
     ],
 )
 def test_an_evaluation_that_cannot_be_leaves_nothing(place, capsys, tmp_path, changed, message):
