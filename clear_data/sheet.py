@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow.compute as compute
 from PIL import Image, ImageDraw, ImageFont
 
 from .source import config_names, open_config
@@ -60,7 +59,7 @@ def draw_sheet(source: str | Path, output: Path, revision: str | None = None, ro
 def _rows(source: str | Path, name: str, revision: str | None, rows: int) -> Iterator[dict[str, Any]]:
     """Some rows, evenly from all; of photos and text together some of either."""
     data: Any = open_config(source, name, revision)
-    pictured = compute.is_valid(data.data.column("image")).to_pylist() if "image" in data.column_names else []
+    pictured = data.data.column("image").is_valid().to_pylist() if "image" in data.column_names else []
     photos = [i for i, here in enumerate(pictured) if here]
     texts = [i for i, here in enumerate(pictured) if not here] if pictured else list(range(len(data)))
     of_photos = rows if not texts else -(-rows // 2) if photos else 0
