@@ -9,6 +9,7 @@ from typing import Any
 from rich.console import Console
 from trl import ModelConfig
 
+from clear_data.configs import RETAIN_OF
 from clear_data.folder import read_meta
 from clear_data.mini import Dials
 from clear_dataset import CONFIGS, EXTRA_CONFIGS, build, build_text, load_clear
@@ -17,7 +18,7 @@ from trainers.retain_finetune import RetainFinetuneConfig
 
 from . import recipes
 from .presets import PRESETS, Preset
-from .recipes import RETAIN_OF, DataArguments, FinetuneArguments, Progress
+from .recipes import DataArguments, FinetuneArguments, Progress
 from .report import Entry, write_report
 from .runs import Run, read_run, write_json
 from .steps import Step, run_steps

@@ -16,6 +16,7 @@ from transformers import PrinterCallback, TrainerCallback
 from transformers.trainer_utils import get_last_checkpoint
 from trl import ModelConfig
 
+from clear_data.configs import RETAIN_OF
 from clear_dataset import load_clear
 from clear_unlearning.evaluate import FinishedRows, check_evaluation, evaluate_model
 from clear_unlearning.hub import write_model_card
@@ -34,7 +35,6 @@ from .lineage import lineage
 from .runs import Run, write_json
 
 Progress = Callable[[int, int], None]
-RETAIN_OF = {"forget01": "retain99", "forget05": "retain95", "forget10": "retain90"}
 FINISHED_ROWS = "finished_rows.jsonl"  # in the folder of an evaluation that goes on
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "numpy")
 
