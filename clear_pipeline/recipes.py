@@ -17,6 +17,7 @@ from transformers.trainer_utils import get_last_checkpoint
 from trl import ModelConfig
 
 from clear_data.configs import RETAIN_OF
+from clear_data.folder import read_meta
 from clear_dataset import load_clear
 from clear_unlearning.evaluate import FinishedRows, check_evaluation, evaluate_model
 from clear_unlearning.hub import write_model_card
@@ -60,8 +61,7 @@ class DataArguments:
 
     def fingerprint(self) -> str | None:
         """Fingerprint of a built folder, None for data on the Hub, whose commit is recorded instead."""
-        path = Path(self.dataset, "dataset_meta.json")
-        return json.loads(path.read_text())["fingerprint"] if path.is_file() else None
+        return (read_meta(Path(self.dataset)) or {}).get("fingerprint")
 
 
 @dataclass

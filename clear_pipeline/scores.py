@@ -7,10 +7,10 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from evaluate_metrics.clear_scores.clear_scores import clear_scores, task_scores
+from evaluate_metrics.clear_scores.clear_scores import set_scores, task_scores
 from evaluate_metrics.forget_quality.forget_quality import forget_quality
 from evaluate_metrics.log_format import FORGET_TASK, TaskLog, check_same_rows, read_log, read_meta
-from evaluate_metrics.model_utility.model_utility import model_utility
+from evaluate_metrics.model_utility.model_utility import utility_of
 
 from .error_bars import error_bars, paired_intervals
 
@@ -34,7 +34,7 @@ def score_log(log: LogSource, gold: LogSource | None = None) -> dict[str, Any]:
         ValueError: If a log is not valid, or the gold log is of another forget set.
     """
     tasks, meta = read_log(log), read_meta(log)
-    scores: dict[str, Any] = {"model_utility": model_utility(log), **clear_scores(log)}
+    scores: dict[str, Any] = {"model_utility": utility_of(tasks), **set_scores(tasks)}
     quality: dict[str, Any] = dict.fromkeys(("forget_quality", "statistic", "log10", "wasserstein"))
     golden = _gold_task(tasks, meta, gold) if gold is not None else None
     if golden is not None:

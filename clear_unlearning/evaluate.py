@@ -24,6 +24,37 @@ Progress = Callable[[int, int], None]
 REAL_SETS = "real"  # part of the key of tasks whose log also holds the normalised loss
 
 
+class FinishedRows:
+    """What was scored before an interruption: a file to which every batch is appended, a JSON object a line.
+
+    A line that was being written when the process was killed is passed over and its batch scored again.
+
+    Args:
+        path: The file; made with the first batch.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._scored: dict[str, dict[int, Scored]] = {}
+        whole = path.read_bytes().rpartition(b"\n")[0] if path.is_file() else b""
+        for line in whole.splitlines():
+            content = json.loads(line)
+            scored = {int(i): Scored(**fields) for i, fields in content["scored"].items()}
+            self._scored.setdefault(content["task"], {}).update(scored)
+        if path.is_file():
+            os.truncate(path, len(whole) + bool(whole))
+
+    def of(self, task: str) -> Mapping[int, Scored]:
+        """What the rows of a task got, by their index."""
+        return self._scored.get(task, {})
+
+    def append(self, task: str, batch: Mapping[int, Scored]) -> None:
+        """Writes down a batch."""
+        line = json.dumps({"task": task, "scored": {str(i): asdict(scored) for i, scored in batch.items()}})
+        with self.path.open("a") as file:
+            file.write(line + "\n")
+
+
 def check_evaluation(loaded: LoadedModel, tasks: Sequence[Task], control: str) -> None:
     """Makes sure that a model can be asked.
 
@@ -48,7 +79,7 @@ def evaluate_model(
     max_new_tokens: int = 64,
     control: str = "none",
     progress: Progress | None = None,
-    finished: "FinishedRows | None" = None,
+    finished: FinishedRows | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Scores a model on tasks.
 
@@ -99,37 +130,6 @@ def evaluate_model(
         results = [scored[i] for i in range(len(examples))]
         log[task.key] = task_log(examples, results, normalised=REAL_SETS in task.key)
     return log, about
-
-
-class FinishedRows:
-    """What was scored before an interruption: a file to which every batch is appended, a JSON object a line.
-
-    A line that was being written when the process was killed is passed over and its batch scored again.
-
-    Args:
-        path: The file; made with the first batch.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._scored: dict[str, dict[int, Scored]] = {}
-        whole = path.read_bytes().rpartition(b"\n")[0] if path.is_file() else b""
-        for line in whole.splitlines():
-            content = json.loads(line)
-            scored = {int(i): Scored(**fields) for i, fields in content["scored"].items()}
-            self._scored.setdefault(content["task"], {}).update(scored)
-        if path.is_file():
-            os.truncate(path, len(whole) + bool(whole))
-
-    def of(self, task: str) -> Mapping[int, Scored]:
-        """What the rows of a task got, by their index."""
-        return self._scored.get(task, {})
-
-    def append(self, task: str, batch: Mapping[int, Scored]) -> None:
-        """Writes down a batch."""
-        line = json.dumps({"task": task, "scored": {str(i): asdict(scored) for i, scored in batch.items()}})
-        with self.path.open("a") as file:
-            file.write(line + "\n")
 
 
 def task_log(examples: Sequence[Example], scored: Sequence[Scored], normalised: bool) -> dict[str, Any]:

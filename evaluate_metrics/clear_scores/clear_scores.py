@@ -58,8 +58,13 @@ def clear_scores(log: str | Path | Mapping[str, Any]) -> dict[str, float | None]
     Raises:
         ValueError: If it is no valid log.
     """
+    return set_scores(read_log(log))
+
+
+def set_scores(tasks: Mapping[str, TaskLog]) -> dict[str, float | None]:
+    """Real, Retain and Forget of a log that has been read, see `clear_scores`."""
     terms: dict[str, list[float]] = {"real": [], "retain": [], "forget": []}
-    for task, task_log in read_log(log).items():
+    for task, task_log in tasks.items():
         scores = task_scores(task, task_log)
         terms[TASK_KEYS[task][0]] += [scores["probability"], scores["truth_ratio"]]
     return {group: harmonic_mean(values) if values else None for group, values in terms.items()}

@@ -9,6 +9,7 @@ import evaluate
 
 from evaluate_metrics.clear_scores.clear_scores import task_scores
 from evaluate_metrics.log_format import TASK_KEYS
+from evaluate_metrics.log_format import TaskLog
 from evaluate_metrics.log_format import harmonic_mean
 from evaluate_metrics.log_format import read_log
 
@@ -33,15 +34,20 @@ def model_utility(log: str | Path | Mapping[str, Any]) -> float:
     Raises:
         ValueError: If it is no valid log, or has no retain or no real task.
     """
+    return utility_of(read_log(log))
+
+
+def utility_of(tasks: Mapping[str, TaskLog]) -> float:
+    """Model utility of a log that has been read, see `model_utility`."""
     values: dict[str, list[float]] = {"retain": [], "real": []}
-    for task, task_log in read_log(log).items():
+    for task, task_log in tasks.items():
         scores = task_scores(task, task_log)
         if TASK_KEYS[task][0] != "forget":
             values[TASK_KEYS[task][0]] += scores.values()
     for group, terms in values.items():
         if not terms:
-            tasks = [task for task, (its_group, _) in TASK_KEYS.items() if its_group == group]
-            raise ValueError(f"the log has no {group} task; model utility needs one of {', '.join(tasks)}")
+            known = [task for task, (its_group, _) in TASK_KEYS.items() if its_group == group]
+            raise ValueError(f"the log has no {group} task; model utility needs one of {', '.join(known)}")
     return harmonic_mean([*values["retain"], *values["real"]])
 
 
