@@ -1,0 +1,37 @@
+"""`clear-unlearning score`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+
+def score(argv: Sequence[str]) -> None:
+    """Prints the numbers of a log, or whether two models differ."""
+    parser = argparse.ArgumentParser("clear-unlearning score", description=score.__doc__)
+    parser.add_argument("log", type=Path, help="log file, or the folder that holds it")
+    parser.add_argument("other", type=Path, nargs="?", help="log of another model, to be compared with")
+    parser.add_argument("--gold", help="log of the gold model, for forget quality; `auto` finds it on the Hub")
+    parser.add_argument("--logs_repo", help="auto: dataset with the logs (clear-logs beside the log's own dataset)")
+    parser.add_argument("--base_model", help="auto: what the model was made from, if the log does not say it")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    options = parser.parse_args(argv)
+    from clear_pipeline.scores import compare_logs, comparison_table, score_log, scores_table
+
+    gold = options.gold
+    if gold == "auto":
+        from clear_pipeline.hub_logs import find_gold
+
+        gold, place = find_gold(options.log, options.logs_repo, options.base_model)
+        print(f"gold: {place}", file=sys.stderr)
+    if options.other is None:
+        numbers, table = score_log(options.log, gold), scores_table
+    else:
+        numbers, table = compare_logs(options.log, options.other, gold), comparison_table
+    if options.json:
+        print(json.dumps(numbers, indent=2, allow_nan=False))
+    else:
+        Console().print(table(numbers))
