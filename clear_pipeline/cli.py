@@ -9,6 +9,8 @@ import sys
 import warnings
 from collections.abc import Callable, Sequence
 
+from .commands.calibrate import calibrate
+from .commands.corrections import corrections
 from .commands.demo import demo
 from .commands.evaluate import evaluate
 from .commands.finetune import finetune
@@ -37,6 +39,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "evaluate": evaluate,
     "score": score,
     "report": report,
+    "calibrate": calibrate,
+    "corrections": corrections,
     "push-logs": push_logs,
     "import-log": import_log,
 }

@@ -133,12 +133,17 @@ def unlearn_step(
 
 
 def evaluate_step(
-    folder: Path, model: Path, data: DataArguments, method: str, batch_size: int, progress: Progress
+    folder: Path,
+    model: Path,
+    data: DataArguments,
+    method: str,
+    batch_size: int,
+    progress: Progress,
+    control: str = "none",
 ) -> None:
     """Scores one model."""
-    recipes.evaluate(
-        folder, ModelConfig(model_name_or_path=str(model)), data, method, batch_size=batch_size, progress=progress
-    )
+    loaded = ModelConfig(model_name_or_path=str(model))
+    recipes.evaluate(folder, loaded, data, method, batch_size=batch_size, control=control, progress=progress)
 
 
 def demo_steps(arguments: DemoArguments) -> list[Step]:

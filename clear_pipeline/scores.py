@@ -15,39 +15,53 @@ from evaluate_metrics.model_utility.model_utility import utility_of
 from .error_bars import error_bars, paired_intervals
 
 LogSource = str | Path | Mapping[str, Any]
+NO_BARS: dict[str, Any] = {
+    "intervals": {},
+    "forget_quality_permutation": None,
+    "notes": [
+        "the numbers of CLEAR's scripts, to be set beside old tables only; their ROUGE is that of --control text"
+    ],
+}
 
 
-def score_log(log: LogSource, gold: LogSource | None = None) -> dict[str, Any]:
+def score_log(
+    log: LogSource, gold: LogSource | None = None, more_golds: Sequence[LogSource] = (), paper: str | None = None
+) -> dict[str, Any]:
     """Computes every number of a log.
 
     Args:
         log: Log file, folder that holds it, or its content.
         gold: The gold model's, for forget quality; without it these numbers are None.
+        more_golds: Logs of gold models of other seeds, which calibrate forget quality.
+        paper: `clear`: forget quality, truth ratios and utility as CLEAR's scripts compute them, without intervals.
 
     Returns:
         `model_utility`, `real`, `retain`, `forget`, `forget_quality` (p), `forget_quality_statistic` (D),
-        `forget_quality_log10`, `forget_quality_permutation` (p by person), `wasserstein` (of the truth ratios),
-        `tasks` with `probability`, `rouge` and `truth_ratio` each, the `intervals` of what is resampled by person, and
-        `notes` on what could not be had.
+        `forget_quality_calibrated`, `forget_quality_log10`, `forget_quality_permutation` (p by person), `wasserstein`
+        (of the truth ratios), `tasks` with `probability`, `rouge` and `truth_ratio` each, the `intervals` of what is
+        resampled by person, and `notes` on what could not be had.
 
     Raises:
         ValueError: If a log is not valid, or the gold log is of another forget set.
     """
     tasks, meta = read_log(log), read_meta(log)
-    scores: dict[str, Any] = {"model_utility": utility_of(tasks), **set_scores(tasks)}
-    quality: dict[str, Any] = dict.fromkeys(("forget_quality", "statistic", "log10", "wasserstein"))
-    golden = _gold_task(tasks, meta, gold) if gold is not None else None
+    scores: dict[str, Any] = {"model_utility": utility_of(tasks, paper), **set_scores(tasks, paper)}
+    quality: dict[str, Any] = dict.fromkeys(("forget_quality", "statistic", "log10", "wasserstein", "calibrated"))
+    golds = [_gold_task(tasks, meta, source) for source in (gold, *more_golds) if source is not None]
+    golden = golds[0] if golds else None
     if golden is not None:
-        quality = dict(forget_quality(tasks[FORGET_TASK].truth_ratios().tolist(), golden.truth_ratios().tolist()))
-    bars = error_bars(tasks, meta, golden)
+        ratios = [task.truth_ratios(paper).tolist() for task in (tasks[FORGET_TASK], *golds)]
+        quality = dict(forget_quality(ratios[0], ratios[1], ratios[2:], paper=paper))
+    bars = error_bars(tasks, meta, golden) if paper is None else NO_BARS
     return {
         **scores,
         "forget_quality": quality["forget_quality"],
+        "forget_quality_calibrated": quality["calibrated"],
         "forget_quality_permutation": bars["forget_quality_permutation"],
         "forget_quality_statistic": quality["statistic"],
         "forget_quality_log10": quality["log10"],
         "wasserstein": quality["wasserstein"],
-        "tasks": {task: task_scores(task, task_log) for task, task_log in tasks.items()},
+        "tasks": {task: task_scores(task, task_log, paper) for task, task_log in tasks.items()},
         "intervals": bars["intervals"],
         "notes": [*quality.get("warnings", []), *bars["notes"]],
     }

@@ -49,9 +49,14 @@ class TaskLog:
     rouge: np.ndarray
     generated: list[list[str]]
 
-    def truth_ratios(self) -> np.ndarray:
-        """R = exp(mean wrong loss - paraphrased loss) of each example: above 1, the truth is the more likely."""
-        return np.exp(np.clip(self.wrong_losses.mean(1) - self.paraphrased_loss, -LARGEST, LARGEST))
+    def truth_ratios(self, paper: str | None = None) -> np.ndarray:
+        """R = exp(mean wrong loss - paraphrased loss) of each example: above 1, the truth is the more likely.
+
+        Args:
+            paper: `clear`: the mean wrong loss is that of all examples together, as in CLEAR's scripts.
+        """
+        mean_wrong = self.wrong_losses.mean() if paper == "clear" else self.wrong_losses.mean(1)
+        return np.exp(np.clip(mean_wrong - self.paraphrased_loss, -LARGEST, LARGEST))
 
 
 def read_log(source: str | Path | Mapping[str, Any]) -> dict[str, TaskLog]:

@@ -14,21 +14,28 @@ def score(argv: Sequence[str]) -> None:
     parser = argparse.ArgumentParser("clear-unlearning score", description=score.__doc__)
     parser.add_argument("log", type=Path, help="log file, or the folder that holds it")
     parser.add_argument("other", type=Path, nargs="?", help="log of another model, to be compared with")
-    parser.add_argument("--gold", help="log of the gold model, for forget quality; `auto` finds it on the Hub")
+    parser.add_argument(
+        "--gold", action="append", default=[],
+        help="log of the gold model, for forget quality; `auto` finds it on the Hub; given again with golds of other "
+        "seeds, it is calibrated",
+    )  # fmt: skip
+    parser.add_argument("--paper", choices=("clear",), help="the numbers of the paper's own scripts, for old tables")
     parser.add_argument("--logs_repo", help="auto: dataset with the logs (clear-logs beside the log's own dataset)")
     parser.add_argument("--base_model", help="auto: what the model was made from, if the log does not say it")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(argv)
     from clear_pipeline.scores import compare_logs, comparison_table, score_log, scores_table
 
-    gold = options.gold
+    gold, *more_golds = options.gold or [None]
     if gold == "auto":
         from clear_pipeline.hub_logs import find_gold
 
         gold, place = find_gold(options.log, options.logs_repo, options.base_model)
         print(f"gold: {place}", file=sys.stderr)
     if options.other is None:
-        numbers, table = score_log(options.log, gold), scores_table
+        numbers, table = score_log(options.log, gold, more_golds, options.paper), scores_table
+    elif more_golds or options.paper:
+        raise ValueError("two models are compared against one gold log and without --paper")
     else:
         numbers, table = compare_logs(options.log, options.other, gold), comparison_table
     if options.json:

@@ -20,14 +20,20 @@ _CITATION = "@inproceedings{dontsov2025clear, title={CLEAR: Character Unlearning
 _INPUTS = """
 Args:
     log: An evaluation log: file, folder or content.
+    paper: "clear" for the truth ratios of CLEAR's own scripts.
 """
 
 
-def task_rows(task: str, log: TaskLog) -> dict[str, np.ndarray]:
+def task_rows(task: str, log: TaskLog, paper: str | None = None) -> dict[str, np.ndarray]:
     """Probability, ROUGE and truth ratio of each row of a task, each in the form that belongs to its set.
 
+    Args:
+        task: Its key.
+        log: What stands under it.
+        paper: `clear`: truth ratios as CLEAR's scripts compute them, see `truth_ratio_terms`.
+
     Raises:
-        ValueError: If the task is unknown.
+        ValueError: If the task or the paper is unknown.
     """
     if task not in TASK_KEYS:
         raise ValueError(f"unknown task {task!r}; known: {', '.join(TASK_KEYS)}")
@@ -37,16 +43,16 @@ def task_rows(task: str, log: TaskLog) -> dict[str, np.ndarray]:
     return {
         "probability": probabilities(log.loss.tolist(), wrong if among_wrong else None),
         "rouge": log.rouge,
-        "truth_ratio": truth_ratio_terms(log.paraphrased_loss.tolist(), wrong, kind),
+        "truth_ratio": truth_ratio_terms(log.paraphrased_loss.tolist(), wrong, kind, paper),
     }
 
 
-def task_scores(task: str, log: TaskLog) -> dict[str, float]:
+def task_scores(task: str, log: TaskLog, paper: str | None = None) -> dict[str, float]:
     """Probability, ROUGE and truth ratio of a task: means over its rows, see `task_rows`."""
-    return {name: float(values.mean()) for name, values in task_rows(task, log).items()}
+    return {name: float(values.mean()) for name, values in task_rows(task, log, paper).items()}
 
 
-def clear_scores(log: str | Path | Mapping[str, Any]) -> dict[str, float | None]:
+def clear_scores(log: str | Path | Mapping[str, Any], paper: str | None = None) -> dict[str, float | None]:
     """Real, Retain and Forget of a log; None for a set of which it has no task.
 
     Each is the harmonic mean of probability and truth ratio over the set's tasks: real faces (or real authors) and
@@ -54,18 +60,19 @@ def clear_scores(log: str | Path | Mapping[str, Any]) -> dict[str, float | None]
 
     Args:
         log: Log file, folder that holds it, or its content.
+        paper: `clear`: truth ratios as CLEAR's scripts compute them.
 
     Raises:
         ValueError: If it is no valid log.
     """
-    return set_scores(read_log(log))
+    return set_scores(read_log(log), paper)
 
 
-def set_scores(tasks: Mapping[str, TaskLog]) -> dict[str, float | None]:
+def set_scores(tasks: Mapping[str, TaskLog], paper: str | None = None) -> dict[str, float | None]:
     """Real, Retain and Forget of a log that has been read, see `clear_scores`."""
     terms: dict[str, list[float]] = {"real": [], "retain": [], "forget": []}
     for task, task_log in tasks.items():
-        scores = task_scores(task, task_log)
+        scores = task_scores(task, task_log, paper)
         terms[TASK_KEYS[task][0]] += [scores["probability"], scores["truth_ratio"]]
     return {group: harmonic_mean(values) if values else None for group, values in terms.items()}
 
@@ -82,9 +89,9 @@ class ClearScores(evaluate.Metric):
         )
 
     def compute(
-        self, *, predictions: Any = None, references: Any = None, log: Any = None, **kwargs: Any
+        self, *, predictions: Any = None, references: Any = None, log: Any = None, paper: str | None = None, **_: Any
     ) -> dict[str, float | None]:
         """Computes from `log=`: a log file, the folder that holds it, or its content."""
         if log is None:
             raise ValueError("clear_scores takes log=, an evaluation log, and no samples")
-        return clear_scores(log)
+        return clear_scores(log, paper)

@@ -15,12 +15,16 @@ _INPUTS = """
 Args:
     predictions: Loss per token of the paraphrased right answer of each example, in nats.
     references: Losses per token of its wrong answers, in nats.
-    kind: "forget" (default) or "other", see `truth_ratio`.
+    kind: "forget" (default) or "other", see `truth_ratio_terms`.
+    paper: "clear" for the form of CLEAR's own scripts, see `truth_ratio_terms`.
 """
 
 
 def truth_ratio_terms(
-    paraphrased: Sequence[float], wrong: Sequence[Sequence[float]], kind: str = "forget"
+    paraphrased: Sequence[float],
+    wrong: Sequence[Sequence[float]],
+    kind: str = "forget",
+    paper: str | None = None,
 ) -> np.ndarray:
     """What each example adds to the truth ratio of a task.
 
@@ -31,27 +35,33 @@ def truth_ratio_terms(
         paraphrased: Loss per token of the paraphrased right answer, in nats [examples].
         wrong: Loss per token of the wrong answers, in nats [examples, wrong answers].
         kind: `forget` or `other`.
+        paper: `clear`: the mean wrong loss is that of all examples together, as in CLEAR's scripts
+            (arXiv 2410.18057), so that the wrong answers of one example count in the ratio of every other.
 
     Raises:
-        ValueError: If the kind is unknown, or a loss is missing or not finite.
+        ValueError: If kind or paper is unknown, or a loss is missing or not finite.
     """
-    if kind not in ("forget", "other"):
-        raise ValueError(f"kind must be forget or other, not {kind!r}")
+    if kind not in ("forget", "other") or paper not in (None, "clear"):
+        raise ValueError(f"kind must be forget or other, not {kind!r}, and paper None or 'clear', not {paper!r}")
     right = np.asarray(paraphrased, dtype=float)
     if not len(right) or len(right) != len(wrong) or any(len(row) == 0 for row in wrong):
         raise ValueError(f"needs wrong answers for each of {len(right)} examples; seen {len(wrong)} rows")
     mean_wrong = np.array([np.mean(row) for row in wrong], dtype=float)
     if not (np.isfinite(right).all() and np.isfinite(mean_wrong).all()):
         raise ValueError("losses must be finite")
+    if paper == "clear":
+        mean_wrong = np.full(len(right), np.mean(np.concatenate([np.asarray(row, dtype=float) for row in wrong])))
     gap = mean_wrong - right  # log R
     if kind == "forget":
         return np.exp(-np.abs(gap))
     return np.maximum(0.0, -np.expm1(-np.maximum(gap, 0.0)))
 
 
-def truth_ratio(paraphrased: Sequence[float], wrong: Sequence[Sequence[float]], kind: str = "forget") -> float:
+def truth_ratio(
+    paraphrased: Sequence[float], wrong: Sequence[Sequence[float]], kind: str = "forget", paper: str | None = None
+) -> float:
     """Mean truth ratio of a task, see `truth_ratio_terms`."""
-    return float(truth_ratio_terms(paraphrased, wrong, kind).mean())
+    return float(truth_ratio_terms(paraphrased, wrong, kind, paper).mean())
 
 
 class TruthRatio(evaluate.Metric):

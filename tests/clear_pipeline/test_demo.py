@@ -76,6 +76,18 @@ def test_a_finished_demo_is_not_run_again(demo):
 
 
 @pytest.mark.slow
+def test_blind_models_answer_with_what_they_know_without_looking(demo):
+    if json.loads((demo / "demo.json").read_text())["seed"]:
+        pytest.skip("one seed is enough")
+    done = subprocess.run([COMMAND, "corrections", demo], capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert done.returncode == 0, done.stderr
+    original = next(line for line in done.stdout.splitlines() if line.startswith("| original |"))
+    seeing, blind = (float(cell) for cell in original.split("|")[2:4])
+    assert blind < seeing - 0.1
+    assert done.stdout.count("| original |") == 5
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(not TOFU.is_dir(), reason="TOFU's texts are not there (../shared/data)")
 def test_an_interrupted_demo_goes_on_and_ends_as_another(tmp_path):
     """On a slice of TOFU's real texts: one run is killed on the way, the other is not."""

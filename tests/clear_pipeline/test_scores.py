@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from clear_pipeline.scores import number, report_table, score_log
-from evaluate_metrics.log_format import LOG_NAME, write_log
+from evaluate_metrics.log_format import LOG_NAME, TASK_KEYS, write_log
 from trainers import METHODS
 
 FIELDS = {
@@ -19,6 +19,8 @@ LOG = dict.fromkeys(
     ("eval_log_forget.json", "eval_log.json", "eval_real_author_wo_options.json", "eval_real_world_wo_options.json"),
     FIELDS,
 )
+
+IMAGE_LOG = dict.fromkeys((task for task in TASK_KEYS if "author" not in task), FIELDS)
 
 
 def test_gold_against_itself_has_forget_quality_one():
@@ -54,6 +56,23 @@ def test_a_gold_log_of_something_else_is_refused(tmp_path, one, other, message):
     with pytest.raises(ValueError, match=message):
         score_log(tmp_path / "one", tmp_path / "other")
     assert score_log(tmp_path / "one", tmp_path / "one" / LOG_NAME)["forget_quality"] == 1
+
+
+def test_golds_of_several_seeds_calibrate_the_distance():
+    other = copy.deepcopy(LOG)
+    other["eval_log_forget.json"]["avg_paraphrased_loss"] = {"0": 2.7, "1": 3.2}  # D 1 from the first
+    assert score_log(LOG, LOG, [LOG, other])["forget_quality_calibrated"] == 1.0
+    assert score_log(other, LOG, [LOG, LOG])["forget_quality_calibrated"] == 0.25  # (1 + 0) / (1 + 3)
+    assert score_log(LOG, LOG)["forget_quality_calibrated"] is None
+    assert any("not calibrated" in note for note in score_log(LOG, LOG)["notes"])
+
+
+def test_the_papers_numbers_come_without_intervals():
+    scores = score_log(IMAGE_LOG, IMAGE_LOG, paper="clear")
+    assert scores["forget_quality"] == 1.0  # the same list in the same order
+    assert scores["model_utility"] != score_log(IMAGE_LOG)["model_utility"]
+    assert scores["intervals"] == {}
+    assert any("CLEAR's scripts" in note for note in scores["notes"])
 
 
 def test_a_log_without_the_forget_task_is_named():

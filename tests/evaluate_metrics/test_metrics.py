@@ -161,3 +161,71 @@ def test_huge_losses_do_not_overflow():
     assert truth_ratio([1e6], [[0.0]], "other") == 0.0
     assert probability([1e6], [[1e6]]) == 0.0
     assert np.isfinite(probability([1e6], [[1.0]]))
+
+
+def test_js_of_two_distributions():
+    """Equal distributions in any order: 1. Distributions without a common bin: distance 1, so 0.
+
+    Half of the one sample lies on the other, in its first bin, half in a bin of its own: P = (1/2, 1/2), Q = (1, 0),
+    M = (3/4, 1/4). KL(P|M) = 1/2 log2(2/3) + 1/2 log2(2), KL(Q|M) = log2(4/3); the distance is the root of their mean.
+    """
+    ratios = [1.0, 2.0, 5.0, 9.0]
+    assert forget_quality(ratios, ratios[::-1], variant="js")["forget_quality"] == pytest.approx(1.0)
+    assert forget_quality([1.0, 1.0], [100.0, 100.0], variant="js")["forget_quality"] == pytest.approx(0.0)
+    divergence = ((math.log2(2 / 3) + 1) / 2 + math.log2(4 / 3)) / 2
+    found = forget_quality([1.0, 100.0], [1.0, 1.0], variant="js")
+    assert found["forget_quality"] == pytest.approx(1 - math.sqrt(divergence))
+    assert found["log10"] == pytest.approx(math.log10(found["forget_quality"]))
+
+
+def test_the_papers_form_depends_on_the_order_of_the_rows():
+    """Lists taken for probabilities: (1, 3)/4 and (3, 1)/4 have M = (1/2, 1/2) and divergence ln 2 - H(1/4)."""
+    entropy = -(math.log(1 / 4) / 4 + 3 * math.log(3 / 4) / 4)
+    found = forget_quality([1.0, 3.0], [3.0, 1.0], paper="clear")
+    assert found["forget_quality"] == pytest.approx(1 - math.sqrt(LN2 - entropy))
+    assert found["statistic"] == 0.0
+    with pytest.raises(ValueError, match="pairs the rows, and there are 1 and 2"):
+        forget_quality([1.0], [1.0, 2.0], paper="clear")
+
+
+def test_golds_calibrate_the_distance():
+    """Three golds have three pairs. (0,1,2,3) and (0,1,2,9): D 1/4; each against (7,7,7,9) 1 and 3/4.
+
+    A model with D 1 from the first: one pair of three is as far, (1 + 1) / (1 + 3). A model equal to it: all are.
+    """
+    golds = [[0.0, 1.0, 2.0, 3.0], [0.0, 1.0, 2.0, 9.0], [7.0, 7.0, 7.0, 9.0]]
+    assert forget_quality([8.0] * 4, golds[0], golds[1:])["calibrated"] == pytest.approx(0.5)
+    assert forget_quality(golds[0], golds[0], golds[1:])["calibrated"] == 1.0
+    assert forget_quality(golds[0], golds[0])["calibrated"] is None
+    assert any("not calibrated" in warning for warning in forget_quality(golds[0], golds[0])["warnings"])
+    assert not any("calibrated" in warning for warning in forget_quality(golds[0], golds[0], golds[1:])["warnings"])
+
+
+def test_the_papers_truth_ratio_mixes_the_wrong_answers_of_all_examples():
+    """Mean wrong loss of all: (ln 8 + ln 2 + 2 ln 2) / 4 = 3/2 ln 2; R = 2^(1/2) and 2^(-3/2).
+
+    forget: (2^(-1/2) + 2^(-3/2)) / 2. other: (1 - 2^(-1/2) + 0) / 2.
+    """
+    paraphrased, wrong = [LN2, LN8], [[LN8, LN2], [LN2, LN2]]
+    assert truth_ratio(paraphrased, wrong, "forget", "clear") == pytest.approx((2**-0.5 + 2**-1.5) / 2)
+    assert truth_ratio(paraphrased, wrong, "other", "clear") == pytest.approx((1 - 2**-0.5) / 2)
+
+
+def test_the_papers_utility_has_fourteen_terms():
+    """Twelve halves of probability and truth ratio, and ROUGE 1 of the captions on both sides: 14 / (24 + 2)."""
+    assert model_utility(image_log(), paper="clear") == pytest.approx(14 / 26)
+    log = image_log()
+    del log["eval_forget_facerec.json"]
+    with pytest.raises(ValueError, match="needs all six image tasks; the log has no eval_forget_facerec"):
+        model_utility(log, paper="clear")
+
+
+def test_unknown_variants_are_named():
+    with pytest.raises(ValueError, match="variant 'kl' must be ks or js"):
+        forget_quality([1.0], [1.0], variant="kl")
+    with pytest.raises(ValueError, match="paper None or 'clear', not 'tofu'"):
+        truth_ratio([1.0], [[1.0]], paper="tofu")
+    with pytest.raises(ValueError, match="paper None or 'clear', not 'tofu'"):
+        clear_scores(image_log(), paper="tofu")
+    with pytest.raises(ValueError, match="a truth ratio is -1.0, and they are exp"):
+        forget_quality([1.0], [-1.0], variant="js")
