@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from rich.console import Console
@@ -117,7 +118,7 @@ def divergences(models: Models) -> Table:
     shuffled = np.random.default_rng(0).permutation(gold)
     samples = {name: log[FORGET_TASK].truth_ratios() for name, log in models.seeing.items()}
     samples["gold, its rows shuffled"] = shuffled
-    variants: tuple[dict[str, str], ...] = ({"variant": "js"}, {"paper": "clear"}, {})
+    variants: tuple[dict[str, Any], ...] = ({"variant": "js"}, {"paper": "clear"}, {})
     values = {
         name: [
             *(forget_quality(sample.tolist(), gold.tolist(), **variant)["forget_quality"] for variant in variants),

@@ -47,7 +47,7 @@ def score_log(
     tasks, meta = read_log(log), read_meta(log)
     scores: dict[str, Any] = {"model_utility": utility_of(tasks, paper), **set_scores(tasks, paper)}
     quality: dict[str, Any] = dict.fromkeys(("forget_quality", "statistic", "log10", "wasserstein", "calibrated"))
-    golds = [_gold_task(tasks, meta, source) for source in (gold, *more_golds) if source is not None]
+    golds = [] if gold is None else [_gold_task(tasks, meta, source) for source in (gold, *more_golds)]
     golden = golds[0] if golds else None
     if golden is not None:
         ratios = [task.truth_ratios(paper).tolist() for task in (tasks[FORGET_TASK], *golds)]
@@ -63,17 +63,22 @@ def score_log(
         "wasserstein": quality["wasserstein"],
         "tasks": {task: task_scores(task, task_log, paper) for task, task_log in tasks.items()},
         "intervals": bars["intervals"],
-        "notes": [*quality.get("warnings", []), *bars["notes"]],
+        "notes": [
+            *quality.get("warnings", []),
+            *(_other_truths(tasks[FORGET_TASK], golds) if golds else []),
+            *bars["notes"],
+        ],
     }
 
 
 def _gold_task(tasks: Mapping[str, TaskLog], meta: Mapping[str, Any], gold: LogSource) -> TaskLog:
-    """The forget task of the gold log, if that is of the same forget set, rows and control."""
+    """The forget task of the gold log, if that is of the same forget set, rows, questions and control."""
     golden, gold_meta = read_log(gold), read_meta(gold)
     for name, value, other in (
         ("forget set", meta.get("forget"), gold_meta.get("forget")),
         ("control", meta.get("control"), gold_meta.get("control")),
-        ("dataset", meta.get("dataset", {}).get("fingerprint"), gold_meta.get("dataset", {}).get("fingerprint")),
+        ("question seed", meta.get("seed"), gold_meta.get("seed")),
+        ("dataset", *_rows_identity(meta.get("dataset", {}), gold_meta.get("dataset", {}))),
     ):
         if None not in (value, other) and value != other:
             raise ValueError(f"the log is of {name} {value}, the gold log of {other}: they cannot be compared")
@@ -81,6 +86,24 @@ def _gold_task(tasks: Mapping[str, TaskLog], meta: Mapping[str, Any], gold: LogS
         if FORGET_TASK not in content:
             raise ValueError(f"the {name} has no task {FORGET_TASK}, which forget quality needs")
     return golden[FORGET_TASK]
+
+
+def _rows_identity(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str | None, str | None]:
+    """What tells the rows of two datasets apart: their fingerprints, or the revisions of the same repository."""
+    if one.get("source") == other.get("source") and None in (one.get("fingerprint"), other.get("fingerprint")):
+        return one.get("revision"), other.get("revision")
+    return one.get("fingerprint"), other.get("fingerprint")
+
+
+def _other_truths(task: TaskLog, golds: Sequence[TaskLog]) -> list[str]:
+    """A note if the true answers of a log are not those of a gold log: all there is to see without metadata."""
+    truths = [text[2] for text in task.generated]
+    for gold in golds:
+        others = {text[2] for text in gold.generated}
+        missing = sum(truth not in others for truth in truths)
+        if others and missing:
+            return [f"{missing} of {len(truths)} true answers are not in a gold log: it seems to be of other rows"]
+    return []
 
 
 def compare_logs(one: LogSource, other: LogSource, gold: LogSource | None = None) -> dict[str, dict[str, Any]]:

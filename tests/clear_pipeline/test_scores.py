@@ -47,6 +47,12 @@ def test_row_order_changes_no_number():
         ({"forget": "forget05"}, {"forget": "forget10"}, "of forget set forget05, the gold log of forget10"),
         ({"control": "blank"}, {"control": "none"}, "of control blank, the gold log of none"),
         ({"dataset": {"fingerprint": "aa"}}, {"dataset": {"fingerprint": "bb"}}, "of dataset aa, the gold log of bb"),
+        (
+            {"dataset": {"source": "a/b", "fingerprint": None, "revision": "11"}},
+            {"dataset": {"source": "a/b", "fingerprint": None, "revision": "22"}},
+            "of dataset 11, the gold log of 22",
+        ),
+        ({"seed": 0}, {"seed": 1}, "of question seed 0, the gold log of 1"),
     ],
 )
 def test_a_gold_log_of_something_else_is_refused(tmp_path, one, other, message):
@@ -65,6 +71,16 @@ def test_golds_of_several_seeds_calibrate_the_distance():
     assert score_log(other, LOG, [LOG, LOG])["forget_quality_calibrated"] == 0.25  # (1 + 0) / (1 + 3)
     assert score_log(LOG, LOG)["forget_quality_calibrated"] is None
     assert any("not calibrated" in note for note in score_log(LOG, LOG)["notes"])
+
+
+def test_other_true_answers_are_told_where_no_metadata_do():
+    def said(*truths):
+        fields = {**FIELDS, "generated_text": {str(i): ["?", "x", truth] for i, truth in enumerate(truths)}}
+        return {**LOG, "eval_log_forget.json": fields}
+
+    notes = score_log(said("Mara", "Ivo"), said("Mara", "Lena"))["notes"]
+    assert "1 of 2 true answers are not in a gold log: it seems to be of other rows" in notes
+    assert not any("true answers" in note for note in score_log(said("Mara", "Ivo"), said("Ivo", "Mara"))["notes"])
 
 
 def test_the_papers_numbers_come_without_intervals():
