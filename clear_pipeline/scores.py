@@ -47,7 +47,8 @@ def score_log(
     tasks, meta = read_log(log), read_meta(log)
     scores: dict[str, Any] = {"model_utility": utility_of(tasks, paper), **set_scores(tasks, paper)}
     quality: dict[str, Any] = dict.fromkeys(("forget_quality", "statistic", "log10", "wasserstein", "calibrated"))
-    golds = [] if gold is None else [_gold_task(tasks, meta, source) for source in (gold, *more_golds)]
+    sources: list[LogSource] = [] if gold is None else [gold, *more_golds]
+    golds = [_gold_task(tasks, meta, source) for source in sources]
     golden = golds[0] if golds else None
     if golden is not None:
         ratios = [task.truth_ratios(paper).tolist() for task in (tasks[FORGET_TASK], *golds)]
