@@ -26,8 +26,8 @@ def score(argv: Sequence[str]) -> None:
     options = parser.parse_args(argv)
     from clear_pipeline.scores import compare_logs, comparison_table, score_log, scores_table
 
-    gold: str | None = options.gold[0] if options.gold else None
-    more_golds: list[str] = options.gold[1:]
+    gold: str | Path | None = options.gold[0] if options.gold else None
+    more_golds: list[str | Path] = options.gold[1:]
     if gold == "auto":
         from clear_pipeline.hub_logs import find_gold
 
