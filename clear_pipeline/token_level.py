@@ -88,9 +88,10 @@ def held_out_rows(arguments: TokenArguments, dataset: str, track: str) -> tuple[
     if not arguments.token_level:
         return None
     config = arguments.holdout_config or HELD_OUT[track]
-    beside = Path(f"{dataset}_extra")
-    source = arguments.holdout or (str(beside) if (beside / config).is_dir() else None)
-    return None if source is None else ({"dataset": source, "config": config}, load_clear(config, source))
+    source = arguments.holdout or f"{dataset}_extra"
+    if not (arguments.holdout or arguments.holdout_config or (Path(source) / config).is_dir()):
+        return None
+    return {"dataset": source, "config": config}, load_clear(config, source)
 
 
 def write_tokens(
