@@ -228,7 +228,8 @@ def find_gold(log: Path, repo_id: str | None, base_model: str | None = None) -> 
                 f"it has {', '.join(there) or 'none'}"
             )
         folder = wanted.folder() if wanted.folder() in found else found[0]
-        for name in [name for name in (TOKENS_NAME, META_NAME, LOG_NAME) if f"{folder}/{name}" in paths]:
+        beside = [TOKENS_NAME] if f"{folder}/{TOKENS_NAME}" in paths else []
+        for name in (*beside, META_NAME, LOG_NAME):
             path = hf_hub_download(repo_id, f"{folder}/{name}", repo_type="dataset", revision=revision)
     return Path(path).parent, folder
 

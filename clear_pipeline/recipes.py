@@ -187,7 +187,7 @@ def evaluate(
     check_evaluation(loaded, tasks, control)
     configs = dict.fromkeys(task.config.format(forget=data.forget) for task in tasks)
     rows = {config: load_clear(config, data.dataset) for config in configs}
-    held_out = held_out_rows(tokens, data.dataset, data.track)
+    held_out = held_out_rows(tokens, data.dataset, data.track, rows)
     part = run.start()  # nothing is left behind by what the user can mend
     log, about = evaluate_model(
         loaded,

@@ -72,16 +72,20 @@ class Asked:
         return [controlled(task_example(task, rows[i], i, self.seed), self.control) for i in range(count)]
 
 
-def held_out_rows(arguments: TokenArguments, dataset: str, track: str) -> tuple[dict[str, str], Dataset] | None:
-    """Rows about people whom no model was trained on, and their source, None if there are none or not needed.
+def held_out_rows(
+    arguments: TokenArguments, dataset: str, track: str, rows: Mapping[str, Dataset]
+) -> tuple[dict[str, str], Dataset] | None:
+    """Rows about people whom no model was trained on, and their source; None if there are none or not needed.
 
     Args:
         arguments: What was asked for.
         dataset: Of the evaluation; beside a built folder lies `<dataset>_extra`.
         track: `image` or `text`.
+        rows: Those of the evaluation, by config.
 
     Raises:
-        FileNotFoundError, ValueError: If the judge or the dataset that was named is not there.
+        FileNotFoundError, ValueError: If the judge or the dataset that was named is not there, or a held-out person is
+            among those who are to be forgotten or kept.
     """
     if arguments.judge:
         require_model(arguments.judge)
@@ -91,7 +95,14 @@ def held_out_rows(arguments: TokenArguments, dataset: str, track: str) -> tuple[
     source = arguments.holdout or f"{dataset}_extra"
     if not (arguments.holdout or arguments.holdout_config or (Path(source) / config).is_dir()):
         return None
-    return {"dataset": source, "config": config}, load_clear(config, source)
+    held_out = load_clear(config, source)
+    learnt = {name for content in rows.values() if "name" in content.column_names for name in content["name"]}
+    known = sorted(learnt & set(held_out["name"])) if "name" in held_out.column_names else []
+    if known:
+        raise ValueError(
+            f"{source}, {config}: no model may know held-out people, but {', '.join(known[:3])} were learnt"
+        )
+    return {"dataset": source, "config": config}, held_out
 
 
 def write_tokens(
@@ -117,26 +128,23 @@ def write_tokens(
         progress: Called with the number of examples done and in all, part by part.
 
     Raises:
-        ValueError: If a held-out person is in the forget set, or a model gives NaN.
+        ValueError: If a model gives NaN.
     """
     if not arguments.settings():
         return
     tasks: dict[str, dict[str, Any]] = {task.key: {} for task in asked.tasks}
     content: dict[str, Any] = {"schema": 1, "tasks": tasks, "judge": arguments.judge}
     judge = load_model(arguments.judge, dtype=dtype, device=str(loaded.model.device)) if arguments.judge else None
-    forgotten: set[str | None] = set()
     for task in asked.tasks:
         said = [texts[1] for texts in log[task.key]["generated_text"].values()]
         examples = asked.examples(task, len(said))
-        if task.config.startswith("{forget}"):
-            forgotten |= {example.person for example in examples}
         if arguments.token_level:
             tasks[task.key] |= _token_level(loaded, examples, asked.batch_size, progress)
         if judge is not None:
             losses = judge_losses(judge, examples, said, asked.batch_size, progress)
             tasks[task.key]["judge_loss"] = {str(i): loss for i, loss in enumerate(losses)}
     if held_out is not None:
-        content["held_out"] = _held_out(loaded, asked, *held_out, forgotten, progress)
+        content["held_out"] = _held_out(loaded, asked, *held_out, progress)
     write_token_log(folder, content)
 
 
@@ -145,7 +153,6 @@ def _held_out(
     asked: Asked,
     source: Mapping[str, str],
     rows: Any,
-    forgotten: set[str | None],
     progress: Progress | None,
 ) -> dict[str, Any]:
     """What the model makes of people whom it has never seen, asked as those to forget are."""
@@ -153,9 +160,6 @@ def _held_out(
         replace(controlled(training_example(row, i, asked.seed), asked.control), person=row.get("name"))
         for i, row in enumerate(rows)
     ]
-    known = sorted({str(example.person) for example in examples if example.person in forgotten - {None}})
-    if known:
-        raise ValueError(f"{source['dataset']}, {source['config']}: {', '.join(known[:3])} are in the forget set")
     return {**source, **_token_level(loaded, examples, asked.batch_size, progress)}
 
 
