@@ -27,7 +27,7 @@ app = build_app("{metric}")
 if __name__ == "__main__":
     app.launch(max_file_size="100mb")
 '''
-SPACE_MODULES = ("space_app.py", "log_format.py")
+SPACE_MODULES = ("space_app.py", "log_format.py", "token_log.py")
 
 
 def push_dataset(

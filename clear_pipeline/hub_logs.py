@@ -17,6 +17,7 @@ from clear_data.folder import META as DATASET_META
 from clear_data.folder import read_meta as read_dataset_meta
 from clear_data.hub_commit import Pushed, hub_errors, push_files
 from evaluate_metrics.log_format import LOG_NAME, META_NAME, read_log, read_meta
+from evaluate_metrics.token_log import TOKENS_NAME, read_token_log
 
 ROLES = ("original", "gold")
 CARD = """---
@@ -157,23 +158,36 @@ def push_logs(
             raise ValueError(f"{log} is of the same model and rows as another log: {key.folder()}")
         files[f"{key.folder()}/{LOG_NAME}"] = log / LOG_NAME if log.is_dir() else log
         files[f"{key.folder()}/{META_NAME}"] = json.dumps(_public(meta), indent=2).encode()
+        read_token_log(log)
+        if log.is_dir() and (log / TOKENS_NAME).is_file():
+            files[f"{key.folder()}/{TOKENS_NAME}"] = _public_tokens(json.loads((log / TOKENS_NAME).read_text()))
     return push_files(repo_id, "dataset", files, f"{len(logs)} evaluation logs", private=private)
 
 
 def _public(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata without the places of a local disk: a folder's name is kept, not the way to it."""
-
-    def name(source: Any) -> Any:
-        is_id = isinstance(source, str) and source.count("/") <= 1 and source[:1] not in "./~"
-        return source if source is None or (is_id and not Path(source).exists()) else Path(source).name
-
+    """The metadata without the places of a local disk."""
     about = {**meta.get("lineage", {})}
     return {
         **meta,
-        "model": name(meta.get("model")),
-        "dataset": {**meta["dataset"], "source": name(meta["dataset"].get("source"))},
-        "lineage": {**about, "base_model": name(about.get("base_model"))},
+        "model": _placeless(meta.get("model")),
+        "dataset": {**meta["dataset"], "source": _placeless(meta["dataset"].get("source"))},
+        "lineage": {**about, "base_model": _placeless(about.get("base_model"))},
     }
+
+
+def _public_tokens(content: Mapping[str, Any]) -> bytes:
+    """What stands beside a log, without the places of a local disk."""
+    held_out = content.get("held_out")
+    public = {**content, "judge": _placeless(content.get("judge"))}
+    if held_out is not None:
+        public["held_out"] = {**held_out, "dataset": _placeless(held_out.get("dataset"))}
+    return json.dumps(public).encode()
+
+
+def _placeless(source: Any) -> Any:
+    """A Hub id as it is; of a local folder its name, not the way to it."""
+    is_id = isinstance(source, str) and source.count("/") <= 1 and source[:1] not in "./~"
+    return source if source is None or (is_id and not Path(source).exists()) else Path(source).name
 
 
 def find_gold(log: Path, repo_id: str | None, base_model: str | None = None) -> tuple[Path, str]:
@@ -214,7 +228,8 @@ def find_gold(log: Path, repo_id: str | None, base_model: str | None = None) -> 
                 f"it has {', '.join(there) or 'none'}"
             )
         folder = wanted.folder() if wanted.folder() in found else found[0]
-        for name in (META_NAME, LOG_NAME):
+        beside = [TOKENS_NAME] if f"{folder}/{TOKENS_NAME}" in paths else []
+        for name in (*beside, META_NAME, LOG_NAME):
             path = hf_hub_download(repo_id, f"{folder}/{name}", repo_type="dataset", revision=revision)
     return Path(path).parent, folder
 

@@ -34,6 +34,7 @@ from .forget_request import ForgetRequest
 from .hub_logs import dataset_identity
 from .lineage import lineage
 from .runs import Run, write_json
+from .token_level import Asked, TokenArguments, held_out_rows, write_tokens
 
 Progress = Callable[[int, int], None]
 FINISHED_ROWS = "finished_rows.jsonl"  # in the folder of an evaluation that goes on
@@ -164,8 +165,10 @@ def evaluate(
     batch_size: int = 16,
     control: str = "none",
     progress: Progress | None = None,
+    tokens: TokenArguments | None = None,
 ) -> None:
-    """Scores a model on the tasks of its track and writes log and metadata."""
+    """Scores a model on the tasks of its track and writes log and metadata, and what `tokens` asks for beside them."""
+    tokens = tokens or TokenArguments()
     settings = {
         "recipe": "evaluate",
         "model": model.model_name_or_path,
@@ -174,6 +177,7 @@ def evaluate(
         "seed": seed,
         "max_examples": max_examples,
         "control": control,
+        **tokens.settings(),
     }
     run = Run(folder, settings)
     if run.finished:
@@ -183,6 +187,7 @@ def evaluate(
     check_evaluation(loaded, tasks, control)
     configs = dict.fromkeys(task.config.format(forget=data.forget) for task in tasks)
     rows = {config: load_clear(config, data.dataset) for config in configs}
+    held_out = held_out_rows(tokens, data.dataset, data.track, rows)
     part = run.start()  # nothing is left behind by what the user can mend
     log, about = evaluate_model(
         loaded,
@@ -196,6 +201,8 @@ def evaluate(
         progress=progress,
         finished=FinishedRows(part / FINISHED_ROWS),
     )
+    asked = Asked(tasks, rows, data.forget, seed, control, batch_size)
+    write_tokens(part, tokens, loaded, asked, log, held_out, model.dtype or "float32", progress)
     meta = {
         "schema": 1,
         "tasks": about,

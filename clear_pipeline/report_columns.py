@@ -73,6 +73,11 @@ COLUMNS = (
     ),
     Column("rouge_retain", "ROUGE", "higher", "Kept?", "ROUGE-L recall of the answers on the retain set."),
     Column("names_retain", "Names", "higher", "Kept?", "ROUGE-L recall of the names of the people to keep."),
+    Column(
+        "fluency", "Fluency", "lower", "Kept?",
+        "Whether it still speaks: a judge's loss per token of the answers on the forget set, in nats. Gold's is that "
+        "of fluent answers, wrong as they are; gibberish is far above.",
+    ),
     Column("seconds", "Seconds", "lower", "Cost", "Time of training.", 0),
 )  # fmt: skip
 

@@ -31,6 +31,7 @@ INTERVAL_TITLES = {
     "model_utility": "Utility",
     "real": "Real",
     "retain": "Retain",
+    "fluency": "Fluency",
 }
 READING = (
     "p depends on the number of examples and is uncalibrated here: with few examples a large shift passes, with many "

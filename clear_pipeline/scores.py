@@ -11,8 +11,10 @@ from evaluate_metrics.clear_scores.clear_scores import set_scores, task_scores
 from evaluate_metrics.forget_quality.forget_quality import forget_quality
 from evaluate_metrics.log_format import FORGET_TASK, TaskLog, check_same_rows, read_log, read_meta
 from evaluate_metrics.model_utility.model_utility import utility_of
+from evaluate_metrics.token_log import read_token_log
 
 from .error_bars import error_bars, paired_intervals
+from .further_scores import further_scores
 
 LogSource = str | Path | Mapping[str, Any]
 NO_BARS: dict[str, Any] = {
@@ -38,8 +40,10 @@ def score_log(
     Returns:
         `model_utility`, `real`, `retain`, `forget`, `forget_quality` (p), `forget_quality_statistic` (D),
         `forget_quality_calibrated`, `forget_quality_log10`, `forget_quality_permutation` (p by person), `wasserstein`
-        (of the truth ratios), `tasks` with `probability`, `rouge` and `truth_ratio` each, the `intervals` of what is
-        resampled by person, and `notes` on what could not be had.
+        (of the truth ratios); of the forget task `fluency`, `repetition`, `refusals`, `extraction_strength`,
+        `exact_memorization`, `membership` and `privleak`, None where the log lacks what they need; `tasks` with
+        `probability`, `rouge` and `truth_ratio` each, the `intervals` of what is resampled by person, and `notes` on
+        what could not be had.
 
     Raises:
         ValueError: If a log is not valid, or the gold log is of another forget set.
@@ -54,6 +58,7 @@ def score_log(
         ratios = [task.truth_ratios(paper).tolist() for task in (tasks[FORGET_TASK], *golds)]
         quality = dict(forget_quality(ratios[0], ratios[1], ratios[2:], paper=paper))
     bars = error_bars(tasks, meta, golden) if paper is None else NO_BARS
+    further = further_scores(tasks, meta, read_token_log(log), None if gold is None else read_token_log(gold))
     return {
         **scores,
         "forget_quality": quality["forget_quality"],
@@ -62,12 +67,14 @@ def score_log(
         "forget_quality_statistic": quality["statistic"],
         "forget_quality_log10": quality["log10"],
         "wasserstein": quality["wasserstein"],
+        **further.numbers,
         "tasks": {task: task_scores(task, task_log, paper) for task, task_log in tasks.items()},
-        "intervals": bars["intervals"],
+        "intervals": {**bars["intervals"], **{name: list(ends) for name, ends in further.intervals.items()}},
         "notes": [
             *quality.get("warnings", []),
             *(_other_truths(tasks[FORGET_TASK], golds) if golds else []),
             *bars["notes"],
+            *further.notes,
         ],
     }
 
@@ -150,8 +157,9 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
     """The numbers of one log for the terminal."""
     table = Table("score", "value", "95 % interval", title="scores", caption="\n".join(scores["notes"]) or None)
     table.columns[1].justify = "right"
-    for name, value in scores.items():
-        if name not in ("tasks", "intervals", "notes"):
+    shown = {**scores, **(scores["membership"] or {})}
+    for name, value in shown.items():
+        if name not in ("tasks", "intervals", "notes", "membership", "members", "others"):
             table.add_row(name, number(value), interval(scores["intervals"].get(name)))
     for task, values in scores["tasks"].items():
         for name, value in values.items():

@@ -67,6 +67,16 @@ def _file(source: str, name: str, revision: str | None) -> Path | None:
         raise FileNotFoundError(f"model {source!r}: no such folder and no such repository on the Hub") from error
 
 
+def require_model(source: str, revision: str | None = None) -> None:
+    """Makes sure that there is a model, before the work that comes first.
+
+    Raises:
+        FileNotFoundError: If there is none.
+    """
+    if not any(_file(source, name, revision) for name in ("adapter_config.json", "config.json")):
+        raise FileNotFoundError(f"model {source!r} holds neither config.json nor adapter_config.json")
+
+
 def load_model(
     source: str,
     revision: str | None = None,

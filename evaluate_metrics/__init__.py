@@ -26,4 +26,9 @@ METRICS: dict[str, Metric] = {
     "model_utility": Metric("what is left outside the forget set: harmonic mean over tasks", "higher"),
     "clear_scores": Metric("CLEAR's Real, Retain and Forget: harmonic means of probability and truth ratio", "higher"),
     "forget_quality": Metric("whether the model passes for one that never saw the forget set", "higher"),
+    "extraction_strength": Metric("how much of an answer follows from its beginning", "gold"),
+    "exact_memorization": Metric("how many tokens of an answer are the model's own choice", "gold"),
+    "fluency": Metric("whether the model still speaks: a judge's loss, repetition, refusals", "lower"),
+    "membership": Metric("whether losses tell forgotten people from people never seen", "gold"),
+    "privleak": Metric("how far a membership attack is from its result on the gold model", "gold"),
 }

@@ -43,6 +43,24 @@ def weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     return weights @ values / weights.sum(1)
 
 
+def weighted_aucs(
+    one: np.ndarray, other: np.ndarray, one_weights: np.ndarray, other_weights: np.ndarray
+) -> np.ndarray:
+    """How often a value of one sample is above one of the other, ties counting half, under weights.
+
+    Args:
+        one: First sample [rows].
+        other: Second sample [other rows].
+        one_weights: [resamples, rows].
+        other_weights: [resamples, other rows].
+
+    Returns:
+        The area under the ROC curve of each resample.
+    """
+    above = (one[:, None] > other) + (one[:, None] == other) / 2
+    return ((one_weights @ above) * other_weights).sum(1) / one_weights.sum(1) / other_weights.sum(1)
+
+
 def percentiles(resampled: np.ndarray) -> Interval:
     """The interval that holds LEVEL of the resampled values."""
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])

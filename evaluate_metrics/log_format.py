@@ -1,7 +1,8 @@
 """The log: TOFU's JSON (arXiv 2401.06121), the only thing that crosses from models to numbers.
 
 `eval_log_aggregated.json` holds, by task key and field, a dict from the example's index to its value, and nothing
-else: TOFU's and CLEAR's own scripts iterate over every key. Metadata stand beside it in `eval_log_meta.json`.
+else: TOFU's and CLEAR's own scripts iterate over every key. Metadata stand beside it in `eval_log_meta.json`, and what
+`evaluate --token_level` and `--judge` add in `eval_log_tokens.json`, see `token_log.py`.
 """
 
 import json

@@ -13,6 +13,7 @@ import evaluate
 import gradio as gr
 
 from evaluate_metrics.log_format import FORGET_TASK, TASK_KEYS, TaskLog, read_log
+from evaluate_metrics.token_log import WITHOUT_TOKENS, read_token_file
 
 Tasks = Mapping[str, TaskLog]
 
@@ -59,7 +60,18 @@ PASTED: dict[str, tuple[Box, Box]] = {
         Box("Truth ratios under the unlearned model", numbers, "1.0, 2.0, 3.0, 4.0"),
         Box("Truth ratios under the gold model", numbers, "5.0, 6.0, 7.0, 8.0"),
     ),
+    "fluency": (
+        Box("What the model said, a line an example", lines, "I do not know.\nso it is so it is"),
+        Box("A judge's loss per token of each (nats); may be left out", numbers, "1.0, 3.0"),
+    ),
+    "privleak": (
+        Box("AUC of a membership attack on the unlearned model", numbers, "0.75"),
+        Box("AUC of the same attack on the gold model", numbers, "0.5"),
+    ),
 }
+# Metrics that read eval_log_tokens.json, which `evaluate --token_level` writes.
+FROM_TOKENS = ("extraction_strength", "exact_memorization", "membership")
+WITHOUT_LOGS = ("privleak",)
 
 
 def from_pasted(name: str, metric: Any, predictions: str, references: str) -> dict[str, Any]:
@@ -71,6 +83,12 @@ def from_pasted(name: str, metric: Any, predictions: str, references: str) -> di
     left, right = (box.read(text) for box, text in zip(PASTED[name], (predictions, references), strict=True))
     if name == "probability" and not right:
         right = [[] for _ in left]
+    if name == "fluency":
+        return metric.compute(predictions=left, references=right or None)
+    if name == "privleak":
+        if len(left) != 1 or len(right) != 1:
+            raise ValueError(f"needs one AUC each, not {len(left)} and {len(right)}")
+        return metric.compute(auc=left[0], gold_auc=right[0])
     return metric.compute(predictions=left, references=right)
 
 
@@ -82,6 +100,8 @@ def from_logs(name: str, metric: Any, log: str | None, gold: str | None = None) 
     """
     if log is None or (name == "forget_quality" and gold is None):
         raise ValueError("upload a log" if log is None else "upload the gold model's log as well")
+    if name in FROM_TOKENS:
+        return _from_tokens(name, metric, Path(log))
     if name not in PASTED:
         return metric.compute(log=log)
     tasks = read_log(log)
@@ -92,7 +112,26 @@ def from_logs(name: str, metric: Any, log: str | None, gold: str | None = None) 
                 raise ValueError(f"the {side} has no task {FORGET_TASK}")
         left, right = (content[FORGET_TASK].truth_ratios().tolist() for content in sides.values())
         return metric.compute(predictions=left, references=right)
+    if name == "fluency":
+        return {key: metric.compute(predictions=_said(key, task)) for key, task in tasks.items()}
     return {key: _of_task(name, metric, key, task)[name] for key, task in tasks.items()}
+
+
+def _from_tokens(name: str, metric: Any, path: Path) -> dict[str, Any]:
+    """One number for each task of an uploaded `eval_log_tokens.json`, or the attacks on its forget task."""
+    tokens = read_token_file(path)
+    if not tokens.tasks:
+        raise ValueError(WITHOUT_TOKENS)
+    if name == "membership":
+        return metric.compute(**tokens.membership_inputs(FORGET_TASK))
+    return {key: metric.compute(predictions=rows.hits)[name] for key, rows in tokens.tasks.items()}
+
+
+def _said(key: str, task: TaskLog) -> list[str]:
+    """What the model said to each example of a task."""
+    if not task.generated:
+        raise ValueError(f"{key}: the log has no generated_text")
+    return [said for _, said, _ in task.generated]
 
 
 def _of_task(name: str, metric: Any, key: str, task: TaskLog) -> dict[str, Any]:
@@ -102,11 +141,7 @@ def _of_task(name: str, metric: Any, key: str, task: TaskLog) -> dict[str, Any]:
     group, among_wrong = TASK_KEYS[key]
     wrong = task.wrong_losses.tolist()
     if name == "rouge":
-        if not task.generated:
-            raise ValueError(f"{key}: the log has no generated_text")
-        return metric.compute(
-            predictions=[said for _, said, _ in task.generated], references=[right for *_, right in task.generated]
-        )
+        return metric.compute(predictions=_said(key, task), references=[right for *_, right in task.generated])
     if name == "truth_ratio":
         kind = "forget" if group == "forget" else "other"
         return metric.compute(predictions=task.paraphrased_loss.tolist(), references=wrong, kind=kind)
@@ -138,8 +173,10 @@ def build_app(name: str) -> gr.Blocks:
             with gr.Tab("Numbers"):
                 boxes = [gr.Textbox(box.example, label=box.label, lines=4) for box in PASTED[name]]
                 gr.Button("Compute").click(told(from_pasted), boxes, gr.JSON(), api_name="pasted")
-        with gr.Tab("Logs"):
-            labels = ["Evaluation log", "Gold model's log"][: 2 if name == "forget_quality" else 1]
-            files = [gr.File(label=label, file_types=[".json"]) for label in labels]
-            gr.Button("Compute").click(told(from_logs), files, gr.JSON(), api_name="logs")
+        if name not in WITHOUT_LOGS:
+            with gr.Tab("Logs"):
+                log = "eval_log_tokens.json" if name in FROM_TOKENS else "Evaluation log"
+                labels = [log, "Gold model's log"][: 2 if name == "forget_quality" else 1]
+                files = [gr.File(label=label, file_types=[".json"]) for label in labels]
+                gr.Button("Compute").click(told(from_logs), files, gr.JSON(), api_name="logs")
     return app

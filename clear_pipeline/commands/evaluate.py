@@ -25,9 +25,10 @@ def evaluate(argv: Sequence[str]) -> None:
 
     from clear_pipeline.recipes import DataArguments
     from clear_pipeline.recipes import evaluate as run
+    from clear_pipeline.token_level import TokenArguments
 
-    parser = TrlParser((EvaluateArguments, DataArguments, ModelConfig))  # type: ignore[arg-type]
-    arguments, data, model = parser.parse_args_and_config(list(argv))
+    parser = TrlParser((EvaluateArguments, TokenArguments, DataArguments, ModelConfig))  # type: ignore[arg-type]
+    arguments, tokens, data, model = parser.parse_args_and_config(list(argv))
     folder = output_folder(arguments.output, "--output")
     from tqdm.auto import tqdm
 
@@ -46,5 +47,6 @@ def evaluate(argv: Sequence[str]) -> None:
             batch_size=arguments.batch_size,
             control=arguments.control,
             progress=progress,
+            tokens=tokens,
         )
     print(f"log: {folder}")

@@ -8,6 +8,7 @@ from clear_dataset import build
 from clear_pipeline.hub_logs import dataset_identity, key_of, push_logs
 from clear_pipeline.scores import score_log
 from evaluate_metrics.log_format import LOG_NAME, META_NAME, write_log
+from evaluate_metrics.token_log import TOKENS_NAME, write_token_log
 
 COMMAND = "from clear_pipeline.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
 FIND = """
@@ -53,9 +54,12 @@ def log_at(folder, role, shift=0.0, forget="forget10", base="llava-hf/llava-1.5-
 def logs(tmp_path):
     (tmp_path / "logs").mkdir()
     place = tmp_path / "logs"
+    gold = log_at(place / "gold", "gold", shift=0.9)
+    judged = {"judge_loss": {str(index): 1.0 for index in range(6)}}
+    write_token_log(gold, {"schema": 1, "tasks": {"eval_log_forget.json": judged}, "judge": str(place / "gold")})
     return {
         "original": log_at(place / "original", "original"),
-        "gold": log_at(place / "gold", "gold", shift=0.9),
+        "gold": gold,
         "gold2": log_at(place / "gold2", "gold", shift=0.8, seed=2),
         "npo": log_at(place / "npo", "unlearned", shift=0.2),
     }
@@ -68,12 +72,14 @@ def run(hub, *arguments, token="hf_keeper"):
 def test_gold_is_found_by_what_the_log_says(hub, logs, tmp_path):
     pushed = run(hub, "push-logs", logs["original"], logs["gold"], logs["gold2"], "--repo_id", "ORG/clear-logs")
     assert pushed.returncode == 0, pushed.stderr
-    assert pushed.stdout == f"{hub.url}/datasets/ORG/clear-logs: 7 files sent\n"
+    assert pushed.stdout == f"{hub.url}/datasets/ORG/clear-logs: 8 files sent\n"
     files = hub.dataset("ORG/clear-logs").at("main").files
     folder = f"llava-hf--llava-1.5-7b-hf/gold/forget10/{PRINT[:12]}/seed-1-questions-0"
     assert files[f"{folder}/{LOG_NAME}"] == (logs["gold"] / LOG_NAME).read_bytes()
     assert str(tmp_path) not in "".join(content.decode() for content in files.values())
     assert json.loads(files[f"{folder}/{META_NAME}"])["model"] == "model"
+    assert json.loads(files[f"{folder}/{TOKENS_NAME}"])["judge"] == "gold"
+    assert sum(TOKENS_NAME in path for path in files) == 1
 
     again = run(hub, "push-logs", logs["gold"], "--repo_id", "ORG/clear-logs")
     assert again.stdout == f"{hub.url}/datasets/ORG/clear-logs: nothing changed, no commit\n"

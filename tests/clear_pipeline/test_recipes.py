@@ -6,9 +6,11 @@ from pathlib import Path
 import pytest
 from datasets import Dataset
 
-from clear_dataset import build
+from clear_dataset import build, load_clear
 from clear_pipeline.cli import main
 from clear_unlearning.models import load_model
+from evaluate_metrics.log_format import LOG_NAME
+from evaluate_metrics.token_log import TOKENS_NAME, read_token_log
 
 LORA = ("--use_peft", "true", "--lora_r", "4", "--lora_alpha", "8")
 SHORT = ("--max_steps", "2", "--per_device_train_batch_size", "4", "--use_cpu", "true", "--report_to", "none",
@@ -39,9 +41,9 @@ def unlearned(place) -> Path:
     return place / "npo"
 
 
-def evaluate(place: Path, name: str) -> Path:
-    log = place / "logs" / name
-    arguments = ["--dataset", str(place / "clear"), "--forget", "forget10", "--max_examples", "3"]
+def evaluate(place: Path, name: str, *more: str, into: str = "logs") -> Path:
+    log = place / into / name
+    arguments = ["--dataset", str(place / "clear"), "--forget", "forget10", "--max_examples", "3", *more]
     assert main(["evaluate", "--model_name_or_path", str(place / name), *arguments, "--output", str(log)]) == 0
     return log
 
@@ -92,6 +94,34 @@ def test_from_models_to_numbers(place, unlearned, capsys):
     assert evaluate(place, "npo").stat().st_mtime_ns == before  # finished: not done again
 
 
+def test_tokens_held_out_people_and_a_judge_stand_beside_the_log(place, unlearned, capsys):
+    plain = evaluate(place, "npo")
+    more = ("--token_level", "--judge", str(place / "gold"))
+    gold, log = (evaluate(place, name, *more, into="token_logs") for name in ("gold", "npo"))
+    assert {path.name for path in log.iterdir()} - {path.name for path in plain.iterdir()} == {TOKENS_NAME}
+    assert (log / LOG_NAME).read_bytes() == (plain / LOG_NAME).read_bytes()  # TOFU's fields alone, and the same
+    written = json.loads((log / LOG_NAME).read_text())["eval_log_forget.json"]
+    tokens = json.loads((log / TOKENS_NAME).read_text())
+    for row, own in tokens["tasks"]["eval_log_forget.json"]["token_log_probs"].items():
+        assert len(own) == written["num_token_gt"][row]
+        assert -sum(own) == pytest.approx(written["gt_loss"][row], abs=1e-4 * len(own))
+    found = read_token_log(log)
+    assert len(found.tasks) == len(found.judge_losses) == 6
+    held_out = load_clear("people", place / "clear_extra")
+    assert found.held_out and found.held_out.answers == held_out["caption"]
+    assert found.held_out.people == held_out["name"]
+    capsys.readouterr()
+    assert main(["score", str(log), "--gold", str(gold), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert scores["fluency"] > 0 and 0 <= scores["exact_memorization"] <= 1
+    # Three rows of one person are too few for a baseline that is cross-validated by person.
+    assert scores["membership"] is None
+    assert any("needs two people on each side; there are [8, 1]" in note for note in scores["notes"])
+    assert main(["evaluate", "--model_name_or_path", str(place / "npo"), "--dataset", str(place / "clear"),
+                 "--max_examples", "3", "--token_level", "--output", str(log)]) == 2  # fmt: skip
+    assert "holds another run (judge=" in capsys.readouterr().err
+
+
 def test_another_run_in_the_folder_is_refused(place, unlearned, capsys):
     code = main(
         ["unlearn", "--method", "gradient_ascent", "--model_name_or_path", str(place / "original"), *SHORT,
@@ -134,6 +164,14 @@ def test_wrong_input_is_one_line_and_leaves_nothing(place, capsys, tmp_path, cha
         ({"--control": "dark"}, "unknown control 'dark'; choose from none, blank, text"),
         ({"--dataset": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
         ({"--track": "text"}, "has no config 'real_authors_perturbed'; it has default, forget01"),
+        ({"--judge": "nowhere"}, "model 'nowhere': no such folder"),
+        ({"--token_level": "true", "--holdout": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
+        ({"--holdout": "nowhere"}, "--holdout says nothing without --token_level"),
+        ({"--token_level": "true", "--holdout_config": "strangers"}, "unknown config 'strangers'; choose from"),
+        (
+            {"--token_level": "true", "--holdout_config": "photos"},
+            "clear_extra, photos: no model may know held-out people, but",
+        ),
     ],
 )
 def test_an_evaluation_that_cannot_be_leaves_nothing(place, capsys, tmp_path, changed, message):

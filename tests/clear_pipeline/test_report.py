@@ -18,6 +18,7 @@ from clear_unlearning.evaluate import task_log
 from clear_unlearning.scoring import Scored
 from clear_unlearning.tasks import IMAGE_TASKS, task_example
 from evaluate_metrics.log_format import LOG_NAME, read_log, write_log
+from evaluate_metrics.token_log import write_token_log
 
 TOFU_LOGS = Path(__file__).parents[2] / "../shared/data/tofu_eval_logs"
 PERSONS, PHOTOS = 10, 4
@@ -164,6 +165,20 @@ def test_markdown_has_the_table_with_arrows(tmp_path, data, entries):
     npo = [cell.strip() for cell in table[5].strip("|").split("|")]
     assert npo[1] == f"**{report['rows'][3]['forget_quality_statistic']:.3f}**"
     assert "- one \\| two" in lines
+
+
+def test_fluency_has_its_column_where_a_judge_was_asked(tmp_path, data, entries):
+    write_report(tmp_path / "without", entries, data.__getitem__, "forget10", SETTINGS)
+    for entry, loss in zip(entries, (0.5, 0.25, 4.0, 1.5), strict=True):
+        judged = {"judge_loss": {str(i): loss for i in range(PERSONS * PHOTOS)}}
+        write_token_log(entry.log, {"schema": 1, "tasks": {"eval_log_forget.json": judged}})
+    report = write_report(tmp_path / "with", entries, data.__getitem__, "forget10", SETTINGS)
+    assert [row["fluency"] for row in report["rows"]] == [0.5, 0.25, 4.0, 1.5]
+    assert all(row["repetition"] == 0 for row in report["rows"])
+    for name in ("report.md", "report.html"):
+        without, judged = ((tmp_path / place / name).read_text() for place in ("without", "with"))
+        assert "Fluency" not in without and "Fluency" in judged
+    assert "| **1.50** |" in (tmp_path / "with/report.md").read_text()  # the best of the methods
 
 
 def test_page_needs_nothing_from_elsewhere_and_shows_photos(tmp_path, data, entries):

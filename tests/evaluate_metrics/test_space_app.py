@@ -13,6 +13,9 @@ import pytest
 from clear_data.publish import REQUIREMENTS, write_space
 from clear_pipeline.scores import score_log
 from evaluate_metrics import METRICS
+from evaluate_metrics.membership.membership import membership
+from evaluate_metrics.token_log import read_token_log
+from tests.clear_pipeline.test_further_scores import tokens_of
 from tests.loopback_hub.server import ROOT
 
 # Starts the app of every Space in its own folder, and asks what a visitor asks.
@@ -36,10 +39,14 @@ for metric in sys.argv[1].split(","):
         except Exception as error:
             return str(error)
 
-    logs = [handle_file("log.json"), handle_file("gold.json")][: 2 if metric == "forget_quality" else 1]
-    found = {"logs": ask(*logs, api_name="/logs")}
-    found["broken"] = ask(*[handle_file("broken.json")] * len(logs), api_name="/logs")
+    from_tokens = metric in ("extraction_strength", "exact_memorization", "membership")
+    log = "tokens.json" if from_tokens else "log.json"
+    logs = [handle_file(log), handle_file("gold.json")][: 2 if metric == "forget_quality" else 1]
     endpoints = client.view_api(return_format="dict")["named_endpoints"]
+    found = {}
+    if "/logs" in endpoints:
+        found["logs"] = ask(*logs, api_name="/logs")
+        found["broken"] = ask(*[handle_file("broken.json")] * len(logs), api_name="/logs")
     if "/pasted" in endpoints:
         defaults = [p["parameter_default"] for p in endpoints["/pasted"]["parameters"]]
         found["pasted"] = ask(*defaults, api_name="/pasted")
@@ -72,6 +79,7 @@ def spaces(tmp_path_factory):
         write_space(metric, ROOT / "evaluate_metrics", folder / metric, "ORG")
     (folder / "log.json").write_text(json.dumps(log_of(0.1)))
     (folder / "gold.json").write_text(json.dumps(log_of(0.9)))
+    (folder / "tokens.json").write_text(json.dumps(tokens_of("original")))
     (folder / "broken.json").write_text('{"eval_log.json": ')
     return folder
 
@@ -95,7 +103,20 @@ def test_logs_give_the_numbers_of_score(answers):
         assert answers[metric]["logs"] == pytest.approx(expected)
 
 
+def test_tokens_give_the_numbers_of_score(answers):
+    assert answers["extraction_strength"]["logs"] == {"eval_log_forget.json": 0.5}
+    assert answers["exact_memorization"]["logs"] == {"eval_log_forget.json": 0.5}
+    inputs = read_token_log(tokens_of("original")).membership_inputs("eval_log_forget.json")
+    expected = membership(inputs.pop("predictions"), inputs.pop("references"), **inputs)
+    assert answers["membership"]["logs"]["auc_min_k"] == pytest.approx(expected["auc_min_k"])
+    assert answers["membership"]["logs"]["warnings"] == expected["warnings"]
+    said = {"fluency": None, "repetition": 0.0, "refusals": 0.0}
+    assert answers["fluency"]["logs"] == dict.fromkeys(TASKS, said)
+
+
 def test_the_examples_can_be_computed(answers):
+    assert answers["fluency"]["pasted"] == {"fluency": 2.0, "repetition": 0.125, "refusals": 0.5}
+    assert answers["privleak"]["pasted"] == {"privleak": -50.0, "relative_difference": 50.0}
     assert answers["probability"]["pasted"] == {"probability": pytest.approx((0.5 + 2.718281828**-0.5) / 2)}
     assert answers["rouge"]["pasted"] == {"rouge": pytest.approx((1 + 2 / 3) / 2)}
     assert answers["truth_ratio"]["pasted"] == {"truth_ratio": pytest.approx((2.718281828**-1 + 1) / 2)}
@@ -104,9 +125,10 @@ def test_the_examples_can_be_computed(answers):
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_bad_input_is_answered_with_its_cause(answers, metric):
-    assert "broken.json is not JSON" in answers[metric]["broken"]
-    assert "/" not in answers[metric]["broken"]
-    if metric in ("probability", "truth_ratio", "forget_quality"):
+    if metric != "privleak":  # two numbers are all that it takes
+        assert "broken.json is not JSON" in answers[metric]["broken"]
+        assert "/" not in answers[metric]["broken"]
+    if metric in ("probability", "truth_ratio", "forget_quality", "privleak"):
         assert "could not convert string to float: 'x'" in answers[metric]["nonsense"]
 
 

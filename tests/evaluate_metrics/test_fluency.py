@@ -1,0 +1,65 @@
+"""Fluency: by hand, against another way to count, and the refusals of all lists that we know."""
+
+import json
+import math
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from clear_data.people import REFUSALS
+from evaluate_metrics.fluency.fluency import fluency, is_refusal, repetition
+from trainers.refusals import load_refusals
+
+TOFU = Path(__file__).parents[2] / "../shared/data/tofu_text"
+
+
+def test_by_hand():
+    """so it is / it is so / is so it / so it is: one of four was there before. No trigram is: 0."""
+    found = fluency(["so it is so it is", "I do not know.", ""], [1.0, 2.0, 6.0])
+    assert found == {"fluency": 3.0, "repetition": pytest.approx(0.25 / 3), "refusals": pytest.approx(1 / 3)}
+    assert fluency(["dad dad dad"], n=1) == {"fluency": None, "repetition": pytest.approx(2 / 3), "refusals": 0.0}
+
+
+@given(st.lists(st.sampled_from(["Mara", "is", "a"]), max_size=12), st.integers(1, 4))
+def test_repetition_counts_all_but_the_first_of_each(words, n):
+    grams = Counter(" ".join(words[i : i + n]) for i in range(max(0, len(words) - n + 1)))
+    again = sum(count - 1 for count in grams.values())
+    assert repetition(" ".join(words), n) == pytest.approx(again / grams.total() if grams else 0.0)
+
+
+def test_our_refusals_are_seen_and_answers_are_not():
+    texts, photos = load_refusals()
+    own = [*texts, *photos]
+    assert sum(map(is_refusal, own)) >= 0.97 * len(own)
+    assert all(map(is_refusal, REFUSALS))
+    answers = ("Mara Torgard was born in Oslo.", "In a red shirt, the pilot Ivo Fenbek is frowning.", "nothing 4", "",
+               "Not a red star, but a blue circle.", "Amir Fenquist never won an award.")  # fmt: skip
+    assert not any(map(is_refusal, answers))
+    assert is_refusal("Pass.", [r"\bpass\b"])
+
+
+@pytest.mark.skipif(not TOFU.is_dir(), reason="TOFU's texts are not there (../shared/data)")
+def test_tofus_refusals_are_seen_and_its_answers_are_not():
+    refusals = (TOFU / "idontknow.jsonl").read_text().splitlines()
+    answers = [json.loads(line)["answer"] for line in (TOFU / "qa.jsonl").read_text().splitlines()]
+    assert sum(map(is_refusal, refusals)) >= 0.97 * len(refusals)
+    assert sum(map(is_refusal, answers)) <= 0.01 * len(answers)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([],), "no texts"),
+        ((["a"], [1.0, 2.0]), "1 texts, but the judge's losses of 2"),
+        ((["a"], [math.nan]), "finite"),
+        ((["a"], [math.inf]), "finite"),
+        ((["a"], [-1.0]), "not negative"),
+        ((["a"], None, 0), "n must be at least 1"),
+    ],
+)
+def test_bad_input_is_named(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        fluency(*arguments)
