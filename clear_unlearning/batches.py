@@ -10,11 +10,13 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import PreTrainedTokenizerBase, ProcessorMixin
+from transformers import PaliGemmaProcessor, PreTrainedTokenizerBase, ProcessorMixin
 
 from .tasks import Example
 
 IGNORE = -100  # label of a position that is not scored
+# What some models must know of each token: whether it stands for an image, or belongs to the prompt.
+TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids")
 Batch = dict[str, torch.Tensor]
 
 
@@ -32,6 +34,8 @@ class Encoder:
         self.processor: Any = processor
         self.tokenizer: Any = processor if isinstance(processor, PreTrainedTokenizerBase) else processor.tokenizer
         self.has_images = not isinstance(processor, PreTrainedTokenizerBase)
+        # The prompt looks at all of itself, and its processor writes it otherwise than the chat template has it.
+        self.prefix_model = isinstance(processor, PaliGemmaProcessor)
         if not processor.chat_template:
             raise ValueError("the model's processor has no chat template; add one to its folder (chat_template.jinja)")
         # The same questions come back again and again: rendering them is the slow part of a small batch.
@@ -63,7 +67,7 @@ class Encoder:
         end = full.index(answer.strip(), len(prompt)) + len(answer.strip())
         prompt_ids = self._tokens(prompt)
         ids = self._tokens(full[:end])
-        if ids[: len(prompt_ids)] == prompt_ids:
+        if ids[: len(prompt_ids)] == prompt_ids and not self.prefix_model:
             ids = ids[len(prompt_ids) :]
         else:  # the last prompt token merged with the first of the answer: cut between them
             ids = self.tokenizer(full[len(prompt) : end], add_special_tokens=False).input_ids
@@ -71,10 +75,22 @@ class Encoder:
             raise ValueError(f"the answer {answer!r} to {question!r} has no tokens")
         return (*ids, *self._end_ids(full[end:]))
 
+    def tail(self, example: Example, answer: str) -> tuple[int, ...]:
+        """Token ids of an answer to an example.
+
+        Raises:
+            ValueError: If it has none; says which row.
+        """
+        try:
+            return self.answer_ids(example.question, example.image is not None, answer)
+        except ValueError as error:
+            raise ValueError(f"{example.where}: {error}") from error
+
     def _end_ids(self, rest: str) -> list[int]:
         """The end of turn that the template writes behind an answer: its first special token, or EOS."""
         ids = self.tokenizer(rest.strip(), add_special_tokens=False).input_ids if rest.strip() else []
-        special = set(self.tokenizer.all_special_ids)
+        added = self.tokenizer.added_tokens_decoder.items()
+        special = {*self.tokenizer.all_special_ids, *(token for token, about in added if about.special)}
         return [next((token for token in ids if token in special), self.tokenizer.eos_token_id)]
 
     def _tokens(self, text: str) -> list[int]:
@@ -93,8 +109,9 @@ class Encoder:
         """
         texts = [self._prompt_text(example.question, example.image is not None) for example in examples]
         pictured = [i for i, example in enumerate(examples) if example.image is not None]
-        ids: list[list[int]] = [[]] * len(examples)
-        per_token: dict[str, list[list[int]]] = {}
+        ids = [self._text_prompt(text) if i not in pictured else [] for i, text in enumerate(texts)]
+        types = [name for name in TOKEN_TYPES if self.has_images and name in self.processor.model_input_names]
+        per_token = {name: [[0] * len(row) for row in ids] for name in types}
         others: dict[str, Any] = {}
         if pictured:
             encoded = self.processor(
@@ -106,23 +123,18 @@ class Encoder:
                 add_special_tokens=self._adds_special(texts[pictured[0]]),
             )
             lengths = encoded["attention_mask"].sum(1).tolist()
-            for name, value in encoded.items():
-                if name == "attention_mask":
-                    continue
-                if isinstance(value, torch.Tensor) and value.shape[:2] == encoded["input_ids"].shape:
-                    rows = [row[:length] for row, length in zip(value.tolist(), lengths, strict=True)]
-                    target = ids if name == "input_ids" else per_token.setdefault(name, [[]] * len(examples))
-                    for i, row in zip(pictured, rows, strict=True):
-                        target[i] = row
-                else:
-                    others[name] = value
-        for i, example in enumerate(examples):
-            if example.image is None:
-                ids[i] = self._tokens(texts[i])
-        for rows in per_token.values():
-            for i, row in enumerate(rows):
-                rows[i] = row or [0] * len(ids[i])
+            for name, target in {"input_ids": ids, **per_token}.items():
+                for i, row, length in zip(pictured, encoded[name].tolist(), lengths, strict=True):
+                    target[i] = row[:length]
+            passed_over = ("input_ids", "attention_mask", "labels", *types)
+            others = {name: value for name, value in encoded.items() if name not in passed_over}
         return ids, {**others, **per_token}
+
+    def _text_prompt(self, text: str) -> list[int]:
+        """Token ids of a prompt without an image."""
+        if self.prefix_model:  # as its processor writes behind an image
+            return self.tokenizer(f"{self.tokenizer.bos_token}{text}\n", add_special_tokens=False).input_ids
+        return self._tokens(text)
 
     def pad(self, rows: Sequence[Sequence[int]], value: int, side: str = "right") -> torch.Tensor:
         """Pads rows of different lengths into one tensor [rows, longest]."""
@@ -145,10 +157,7 @@ class Encoder:
         """
         prompts, extra = self.encode_prompts(examples)
         texts = answers if answers is not None else [example.answer for example in examples]
-        tails = [
-            self.answer_ids(example.question, example.image is not None, text)
-            for example, text in zip(examples, texts, strict=True)
-        ]
+        tails = [self.tail(example, text) for example, text in zip(examples, texts, strict=True)]
         ids = [[*prompt, *tail] for prompt, tail in zip(prompts, tails, strict=True)]
         labels = [[IGNORE] * len(prompt) + list(tail) for prompt, tail in zip(prompts, tails, strict=True)]
         return {
@@ -180,9 +189,10 @@ class Encoder:
 
     def _pad_extra(self, extra: dict[str, Any], ids: Sequence[Sequence[int]], side: str) -> dict[str, Any]:
         padded = {}
+        answer = int(self.prefix_model)  # the answer looks back alone
         for name, value in extra.items():
             if isinstance(value, list):
-                rows = [[*row, *[0] * (len(full) - len(row))] for row, full in zip(value, ids, strict=True)]
+                rows = [[*row, *[answer] * (len(full) - len(row))] for row, full in zip(value, ids, strict=True)]
                 padded[name] = self.pad(rows, 0, side)
             else:
                 padded[name] = value

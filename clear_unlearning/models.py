@@ -4,6 +4,7 @@ Remote code is never run, and weights come from safetensors alone.
 """
 
 import json
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
 )
 from peft import PeftModel
+from safetensors import safe_open
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -28,6 +30,8 @@ from transformers import (
     ProcessorMixin,
 )
 from transformers.models.auto.modeling_auto import MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+
+DEVICE_MAPS = ("auto", "balanced", "balanced_low_0", "sequential")  # of accelerate: over all devices there are
 
 
 @dataclass
@@ -83,35 +87,50 @@ def load_model(
     dtype: str | torch.dtype = "float32",
     device: str | None = None,
     merge: bool = True,
+    attention: str | None = None,
+    chat_template: Path | None = None,
 ) -> LoadedModel:
     """Loads a model from a folder or from the Hub.
 
     Args:
         source: Folder or Hub id: a full model, or a LoRA adapter that names its base.
         revision: Branch, tag or commit of a Hub id.
-        dtype: Precision of the weights.
-        device: Where to put it; the accelerator if there is one.
+        dtype: Precision of the weights; `auto` is that of the files.
+        device: Where to put it, or a row of DEVICE_MAPS to spread it; the accelerator if there is one.
         merge: Merge an adapter into its base, so that the model can serve as the reference of further training.
+        attention: Implementation of attention, such as `sdpa`; the model's own choice by default.
+        chat_template: Jinja file, for a model that comes without a chat template.
 
     Raises:
-        FileNotFoundError: If there is no such model.
-        ValueError: If it is no language or vision-language model, or its class does not fit the files.
+        FileNotFoundError: If there is no such model or chat template.
+        ValueError: If it is no language or vision-language model, its class does not fit the files, or an adapter does
+            not fit its base.
     """
+    options = {"dtype": dtype, "attn_implementation": attention}
+    loaded = _load(source, revision, options, device, merge)
+    if chat_template is not None:
+        loaded.processor.chat_template = chat_template.read_text()
+    return loaded
+
+
+def _load(source: str, revision: str | None, options: dict[str, Any], device: str | None, merge: bool) -> LoadedModel:
     adapter = _file(source, "adapter_config.json", revision)
     if adapter is not None:
-        return _load_adapter(source, revision, adapter, dtype, device, merge)
+        return _load_adapter(source, revision, adapter, options, device, merge)
     if _file(source, "config.json", revision) is None:
         raise FileNotFoundError(f"model {source!r} holds neither config.json nor adapter_config.json")
     config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
     pictures = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
     model_class = AutoModelForImageTextToText if pictures else AutoModelForCausalLM
-    model = model_class.from_pretrained(
-        source, revision=revision, dtype=dtype, trust_remote_code=False, use_safetensors=True
+    spread = {"device_map": device} if device in DEVICE_MAPS else {}
+    network: Any = model_class.from_pretrained(
+        source, revision=revision, trust_remote_code=False, use_safetensors=True, **options, **spread
     )
-    device = device or (torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else "cpu")  # type: ignore[union-attr]
-    network: Any = model
+    if not spread:
+        accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+        network = network.to(device or accelerator or "cpu")
     processor = _load_processor(source, revision, pictures)
-    return LoadedModel(network.to(device).eval(), processor, source, getattr(config, "_commit_hash", None))
+    return LoadedModel(network.eval(), processor, source, getattr(config, "_commit_hash", None))
 
 
 def _load_processor(source: str, revision: str | None, pictures: bool) -> ProcessorMixin | PreTrainedTokenizerBase:
@@ -120,12 +139,15 @@ def _load_processor(source: str, revision: str | None, pictures: bool) -> Proces
 
 
 def _load_adapter(
-    source: str, revision: str | None, settings_file: Path, dtype: str | torch.dtype, device: str | None, merge: bool
+    source: str, revision: str | None, settings_file: Path, options: dict[str, Any], device: str | None, merge: bool
 ) -> LoadedModel:
     """Loads an adapter on its base, which may be an adapter itself: an unlearned one on the original's."""
     settings = json.loads(settings_file.read_text())
-    base = load_model(settings["base_model_name_or_path"], settings.get("revision"), dtype, device)
-    model: Any = PeftModel.from_pretrained(base.model, source, revision=revision)  # type: ignore[arg-type]
+    base = _load(settings["base_model_name_or_path"], settings.get("revision"), options, device, merge=True)
+    weights = _file(source, "adapter_model.safetensors", revision)
+    if weights is None:
+        raise FileNotFoundError(f"adapter {source!r} holds no adapter_model.safetensors")
+    model = _put_on(base, source, revision, weights)
     if merge:
         # It is a model like any other now: free to be trained, and named by an adapter that is put on it.
         model = model.merge_and_unload().requires_grad_(True)
@@ -135,3 +157,24 @@ def _load_adapter(
     processor = _load_processor(source, revision, base.takes_images) if own else base.processor
     commit = None if Path(source).is_dir() else settings_file.parent.name  # .../snapshots/<commit>/adapter_config.json
     return LoadedModel(model.eval(), processor, source, commit)
+
+
+def _put_on(base: LoadedModel, source: str, revision: str | None, weights: Path) -> Any:
+    """Puts an adapter on its base.
+
+    Raises:
+        ValueError: If a weight has no place there, another shape, or is missing.
+    """
+    wrong = f"adapter {source!r} was made for another model than {base.source!r}"
+    with safe_open(weights, framework="pt") as file:
+        saved = sum("lora_" in name for name in file.keys())  # noqa: SIM118
+    try:
+        with warnings.catch_warnings():  # of a weight that is missing PEFT says no more than that
+            warnings.filterwarnings("error", message="Found missing adapter keys")
+            model = PeftModel.from_pretrained(base.model, source, revision=revision)  # type: ignore[arg-type]
+    except (RuntimeError, ValueError, UserWarning) as error:
+        raise ValueError(f"{wrong}: {error}") from error
+    placed = sum("lora_" in name for name in model.state_dict())
+    if saved != placed:
+        raise ValueError(f"{wrong}: it has {saved} weights, of which there is place for {placed}")
+    return model

@@ -1,7 +1,8 @@
 """What a model makes of examples: the loss of every answer that may be given, and the answer that it gives itself.
 
 The fast path computes each prompt once (`shared_prompt.py`). Whether it holds for an architecture is checked on the
-model itself, on the first examples of every run; where it does not, the plain path is taken and the reason is logged.
+model itself, on the first examples of every run with and without images; where it does not, the plain path is taken
+and the reason is logged.
 """
 
 import logging
@@ -50,14 +51,15 @@ class Scorer:
 
     def __init__(self, model: PreTrainedModel, encoder: Encoder, max_new_tokens: int = 64) -> None:
         self.model, self.encoder, self.max_new_tokens = model, encoder, max_new_tokens
-        self.shared: bool | None = None  # not known before the first batch
+        # Why the prompt is not shared, None where it is; by whether there are images, from the first batch of either.
+        self.plain_because: dict[bool, str | None] = {}
 
     def plain(self, examples: Sequence[Example]) -> list[Scored]:
         """One full pass an answer, and `generate`."""
         answers = [text for example in examples for text in candidates(example)]
         repeated = [example for example in examples for _ in candidates(example)]
         likelihood = answer_likelihood(self.model, self._here(self.encoder.batch(repeated, answers)))
-        prompts = self._here(self.encoder.prompts(examples))
+        prompts = self._prompts(examples)
         output: torch.Tensor = self.model.generate(  # type: ignore[assignment]
             **prompts,
             max_new_tokens=self.max_new_tokens,
@@ -70,40 +72,58 @@ class Scorer:
 
     def fast(self, examples: Sequence[Example]) -> list[Scored]:
         """Everything from one pass over the prompts."""
-        prompts = self._here(self.encoder.prompts(examples))
+        prompts = self._prompts(examples)
         losses, counts, generated = score_shared(self.model, self.encoder, prompts, examples, self.max_new_tokens)
         return self._scored(examples, losses, counts, generated)
 
     @torch.inference_mode()
     def __call__(self, examples: Sequence[Example]) -> list[Scored]:
-        """Scores by the fast path if it holds for this model."""
-        if self.shared is None:
-            self.shared = self._holds(examples[:CHECKED])
-        return self.fast(examples) if self.shared else self.plain(examples)
+        """Scores by the fast path if it holds for this model.
 
-    def _holds(self, examples: Sequence[Example]) -> bool:
+        Raises:
+            ValueError: If an answer has no tokens or a prompt and its answer are longer than the model's context.
+            FloatingPointError: If the model gives NaN or infinite losses.
+        """
+        images = examples[0].image is not None
+        if images not in self.plain_because:
+            self.plain_because[images] = reason = self._difference(examples[:CHECKED])
+            if reason is not None:
+                logger.warning("%s is scored without a shared prompt: %s", type(self.model).__name__, reason)
+        return self.plain(examples) if self.plain_because[images] else self.fast(examples)
+
+    def _difference(self, examples: Sequence[Example]) -> str | None:
+        """Says what the fast path would make otherwise, None if nothing."""
+        plain = self.plain(examples)  # first: what it raises is no matter of the path
         try:
             fast = self.fast(examples)
-        except (TypeError, ValueError, RuntimeError, AttributeError, IndexError) as error:
+        except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
             if isinstance(error, RuntimeError) and should_reduce_batch_size(error):
                 raise
-            logger.warning("the shared prompt does not work for %s, scoring plainly: %s", self._name(), error)
-            return False
-        plain = self.plain(examples)
+            return f"{type(error).__name__}: {error}"
         difference = max(
             abs(a - b) / count
             for one, other in zip(fast, plain, strict=True)
             for a, b, count in zip(one.losses, other.losses, one.tokens, strict=True)
         )
         if not difference <= TOLERANCE.get(self.model.dtype, 1e-4):
-            logger.warning(
-                "the shared prompt moves losses of %s by %.1e nats a token, scoring plainly", self._name(), difference
-            )
-            return False
-        return True
+            return f"it moves losses by {difference:.1e} nats a token"
+        exact = self.model.dtype in (torch.float32, torch.float64)  # rounding may turn the greedy choice otherwise
+        if exact and [one.generated for one in fast] != [one.generated for one in plain]:
+            return "it generates other answers"
+        return None
 
-    def _name(self) -> str:
-        return type(self.model).__name__
+    def _prompts(self, examples: Sequence[Example]) -> Batch:
+        """Prompts on the model's device, if they and their answers fit into its context."""
+        prompts = self.encoder.prompts(examples)
+        context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
+        for example, length in zip(examples, prompts["attention_mask"].sum(1).tolist(), strict=True):
+            answers = max(len(self.encoder.tail(example, text)) for text in candidates(example))
+            if context is not None and length + max(answers, self.max_new_tokens) > context:
+                raise ValueError(
+                    f"{example.where} ({example.question!r}): a prompt of {length} tokens, answers of {answers} and "
+                    f"{self.max_new_tokens} new tokens do not fit into the model's context of {context}"
+                )
+        return self._here(prompts)
 
     def _here(self, batch: Batch) -> Batch:
         return {name: value.to(self.model.device) for name, value in batch.items()}
@@ -111,6 +131,11 @@ class Scorer:
     def _scored(
         self, examples: Sequence[Example], losses: torch.Tensor, counts: torch.Tensor, generated: torch.Tensor
     ) -> list[Scored]:
+        for example, own in zip(examples, losses.view(len(examples), -1), strict=True):
+            if not own.isfinite().all():
+                raise FloatingPointError(
+                    f"{example.where} ({example.question!r}): the model gives NaN or infinite losses {own.tolist()}"
+                )
         texts = self.encoder.tokenizer.batch_decode(generated, skip_special_tokens=True)
         each_losses, each_counts = losses.view(len(examples), -1).tolist(), counts.view(len(examples), -1).tolist()
         return [

@@ -6,9 +6,11 @@ answer continues a copy of its key-value cache, the candidates continue the cach
 
 import copy
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
+from peft import PeftModel
 from torch import nn
 from transformers import DynamicCache
 
@@ -16,32 +18,55 @@ from .batches import Encoder
 from .tasks import Example
 
 
-def prompt_cache(model: nn.Module, prompts: Mapping[str, torch.Tensor]) -> tuple[DynamicCache, torch.Tensor]:
-    """Runs prompts, padded on the left.
+@dataclass
+class PromptCache:
+    """What a model has computed of prompts that are padded on the left.
+
+    Attributes:
+        cache: Keys and values.
+        first: Logits of the first answer token [rows, vocabulary].
+        mask: Attention mask [rows, tokens].
+        next: Position of the first answer token [rows]; images may count for less than their tokens.
+    """
+
+    cache: DynamicCache
+    first: torch.Tensor
+    mask: torch.Tensor
+    next: torch.Tensor
+
+
+def prompt_cache(model: nn.Module, prompts: Mapping[str, torch.Tensor]) -> PromptCache:
+    """Runs prompts, padded on the left."""
+    positions = prompt_positions(model, prompts)
+    output = model(**prompts, position_ids=positions, use_cache=True, logits_to_keep=1)
+    following = positions.amax(dim=(0, 2) if positions.ndim == 3 else 1) + 1
+    return PromptCache(output.past_key_values, output.logits[:, -1].float(), prompts["attention_mask"], following)
+
+
+def prompt_positions(model: Any, prompts: Mapping[str, torch.Tensor]) -> torch.Tensor:
+    """Position ids that do not count the padding.
 
     Returns:
-        The cache and the logits of the first answer token [rows, vocabulary].
+        One position a token [rows, tokens], or three (time, height, width) where the model gives image tokens those
+        of their patch (M-RoPE, arXiv 2409.12191) [3, rows, tokens].
     """
-    output = model(**prompts, **_positions(model, prompts["attention_mask"]), use_cache=True, logits_to_keep=1)
-    return output.past_key_values, output.logits[:, -1].float()
+    mask = prompts["attention_mask"]
+    rope = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
+    if "mrope_section" in rope and "image_grid_thw" in prompts:
+        names = ("input_ids", "attention_mask", "mm_token_type_ids", "image_grid_thw")
+        inner = model.get_base_model() if isinstance(model, PeftModel) else model
+        return inner.base_model.get_rope_index(**{name: prompts[name] for name in names})[0]
+    return (mask.cumsum(1) - 1).clamp(min=0)
 
 
 def greedy(
-    model: nn.Module,
-    cache: DynamicCache,
-    first: torch.Tensor,
-    mask: torch.Tensor,
-    end_ids: Sequence[int],
-    max_new_tokens: int,
-    pad_id: int,
+    model: nn.Module, prompt: PromptCache, end_ids: Sequence[int], max_new_tokens: int, pad_id: int
 ) -> torch.Tensor:
     """Continues prompts by the most probable token until each has ended.
 
     Args:
         model: The model.
-        cache: Of the prompts; grows.
-        first: Logits of the first token [rows, vocabulary].
-        mask: Attention mask of the prompts [rows, tokens].
+        prompt: The prompts; their cache grows.
         end_ids: Tokens that end an answer.
         max_new_tokens: At most so many.
         pad_id: Fills a row behind its end.
@@ -49,8 +74,9 @@ def greedy(
     Returns:
         Token ids [rows, new tokens].
     """
+    mask = prompt.mask
     ends = torch.tensor(list(end_ids), device=mask.device)
-    token = first.argmax(-1)
+    token = prompt.first.argmax(-1)
     done = torch.zeros(len(token), dtype=torch.bool, device=mask.device)
     tokens = []
     while True:
@@ -62,62 +88,45 @@ def greedy(
         step = model(
             input_ids=tokens[-1][:, None],
             attention_mask=mask,
-            past_key_values=cache,
+            position_ids=prompt.next[:, None] + len(tokens) - 1,
+            past_key_values=prompt.cache,
             use_cache=True,
-            **_positions(model, mask, 1),
         )
         token = step.logits[:, -1].argmax(-1)
 
 
 def answer_losses(
-    model: nn.Module,
-    cache: DynamicCache,
-    first: torch.Tensor,
-    mask: torch.Tensor,
-    answers: Sequence[Sequence[int]],
-    encoder: Encoder,
+    model: nn.Module, prompt: PromptCache, answers: Sequence[Sequence[int]], encoder: Encoder
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Losses of several answers to each prompt.
 
     Args:
         model: The model.
-        cache: Of the prompts; repeated in place.
-        first: Logits of the first answer token [rows, vocabulary].
-        mask: Attention mask of the prompts [rows, tokens].
+        prompt: The prompts; their cache is repeated in place.
         answers: Token ids, the same number of answers for each prompt, those of one prompt together.
         encoder: Pads them.
 
     Returns:
         Negative log-probability of each answer, summed over its tokens, in nats, and the number of its tokens.
     """
-    each = len(answers) // len(mask)
-    ids = encoder.pad(answers, encoder.pad_id).to(mask.device)
-    own = encoder.pad([[1] * len(answer) for answer in answers], 0).to(mask.device)
-    losses = -first.log_softmax(-1).repeat_interleave(each, 0).gather(1, ids[:, :1])[:, 0]
+    each = len(answers) // len(prompt.mask)
+    ids = encoder.pad(answers, encoder.pad_id).to(prompt.mask.device)
+    own = encoder.pad([[1] * len(answer) for answer in answers], 0).to(prompt.mask.device)
+    losses = -prompt.first.log_softmax(-1).repeat_interleave(each, 0).gather(1, ids[:, :1])[:, 0]
     if ids.shape[1] > 1:
-        cache.batch_repeat_interleave(each)
-        full = torch.cat([mask.repeat_interleave(each, 0), own[:, :-1]], 1)
+        prompt.cache.batch_repeat_interleave(each)
         keep = own[:, 1:].bool()
         output = model(
             input_ids=ids[:, :-1],
-            attention_mask=full,
-            past_key_values=cache,
+            attention_mask=torch.cat([prompt.mask.repeat_interleave(each, 0), own[:, :-1]], 1),
+            position_ids=prompt.next.repeat_interleave(each)[:, None] + torch.arange(ids.shape[1] - 1).to(ids),
+            past_key_values=prompt.cache,
             use_cache=True,
             logits_to_keep=keep,
-            **_positions(model, full, ids.shape[1] - 1),
         )
         token_losses = nn.functional.cross_entropy(output.logits.float(), ids[:, 1:][keep], reduction="none")
         losses = losses.index_add(0, keep.nonzero()[:, 0], token_losses)
     return losses, own.sum(1)
-
-
-def _positions(model: nn.Module, mask: torch.Tensor, last: int | None = None) -> dict[str, Any]:
-    """Position ids that do not count the padding, where a position is one number (Qwen's VLMs have three)."""
-    rope: Any = getattr(model.config.get_text_config(), "rope_parameters", None) or {}  # type: ignore[union-attr]
-    if "mrope_section" in rope:
-        return {}
-    positions = (mask.cumsum(1) - 1).clamp(min=0)
-    return {"position_ids": positions if last is None else positions[:, -last:]}
 
 
 def score_shared(
@@ -132,13 +141,13 @@ def score_shared(
     Returns:
         Losses and token counts of the answers [examples x answers], and the tokens generated [examples, new tokens].
     """
-    mask = prompts["attention_mask"]
-    cache, first = prompt_cache(model, prompts)
-    generated = greedy(model, copy.deepcopy(cache), first, mask, encoder.end_ids, max_new_tokens, encoder.pad_id)
+    prompt = prompt_cache(model, prompts)
+    own = replace(prompt, cache=copy.deepcopy(prompt.cache))
+    generated = greedy(model, own, encoder.end_ids, max_new_tokens, encoder.pad_id)
     answers = [
-        encoder.answer_ids(example.question, example.image is not None, text)
+        encoder.tail(example, text)
         for example in examples
         for text in (example.answer, example.paraphrase, *example.wrong)
     ]
-    losses, counts = answer_losses(model, cache, first, mask, answers, encoder)
+    losses, counts = answer_losses(model, prompt, answers, encoder)
     return losses, counts, generated

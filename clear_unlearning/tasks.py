@@ -38,6 +38,7 @@ class Example:
         paraphrase: The right answer in other words; the answer itself on the real sets.
         wrong: Wrong answers.
         person: Whom the example is about, if the row says so; intervals are clustered by it.
+        where: The task and row that it was made from, for messages.
     """
 
     question: str
@@ -46,6 +47,7 @@ class Example:
     paraphrase: str = ""
     wrong: tuple[str, ...] = ()
     person: str | None = None
+    where: str = "an example"
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,9 @@ def task_example(task: Task, row: Mapping[str, Any], index: int, seed: int) -> E
         question = row[task.question]
     else:
         question = task.fixed_question or caption_question(index, seed)
+    where = f"{task.key}, row {index}"
     if not row[task.answer] or not row[task.wrong]:
-        raise ValueError(f"{task.config}, row {index}: `{task.answer}` and `{task.wrong}` must not be empty")
+        raise ValueError(f"{where}: `{task.answer}` and `{task.wrong}` must not be empty")
     return Example(
         question=question,
         answer=row[task.answer],
@@ -146,6 +149,7 @@ def task_example(task: Task, row: Mapping[str, Any], index: int, seed: int) -> E
         paraphrase=row[task.paraphrase],
         wrong=tuple(row[task.wrong]),
         person=row.get("name"),
+        where=where,
     )
 
 
@@ -162,4 +166,5 @@ def training_example(row: Mapping[str, Any], index: int, seed: int) -> Example:
         question, answer = caption_question(index, seed), row["caption"]
     else:
         raise ValueError(f"row {index} has neither `answer` nor `caption`; columns: {sorted(row)}")
-    return Example(question=question, answer=answer, image=image.convert("RGB") if image else None)
+    image = image.convert("RGB") if image else None
+    return Example(question=question, answer=answer, image=image, where=f"row {index}")

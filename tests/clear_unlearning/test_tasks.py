@@ -69,7 +69,7 @@ def test_a_text_row_keeps_its_own_question():
 
 @pytest.mark.parametrize("column", ["caption", "perturbed_captions"])
 def test_an_empty_cell_is_named(column):
-    with pytest.raises(ValueError, match=rf"forget\}}_perturbed, row 7: .*{column}"):
+    with pytest.raises(ValueError, match=rf"eval_log_forget.json, row 7: .*{column}"):
         task_example(IMAGE_TASKS[0], {**PHOTO, column: PHOTO[column][:0]}, 7, seed=0)
 
 
