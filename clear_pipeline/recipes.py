@@ -23,6 +23,7 @@ from clear_unlearning.evaluate import FinishedRows, check_evaluation, evaluate_m
 from clear_unlearning.hub import write_model_card
 from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
 from clear_unlearning.models import LoadedModel, load_model
+from clear_unlearning.processes import Processes
 from clear_unlearning.tasks import TASKS
 from evaluate_metrics.log_format import write_log
 from trainers import METHODS, UnlearningConfig, UnlearningTrainer
@@ -37,7 +38,6 @@ from .runs import Run, write_json
 from .token_level import Asked, TokenArguments, held_out_rows, write_tokens
 
 Progress = Callable[[int, int], None]
-FINISHED_ROWS = "finished_rows.jsonl"  # in the folder of an evaluation that goes on
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "numpy")
 
 
@@ -166,8 +166,12 @@ def evaluate(
     control: str = "none",
     progress: Progress | None = None,
     tokens: TokenArguments | None = None,
+    processes: Processes | None = None,
 ) -> None:
-    """Scores a model on the tasks of its track and writes log and metadata, and what `tokens` asks for beside them."""
+    """Scores a model on the tasks of its track and writes log and metadata, and what `tokens` asks for beside them.
+
+    Of several processes each scores its share, and the first writes.
+    """
     tokens = tokens or TokenArguments()
     settings = {
         "recipe": "evaluate",
@@ -182,13 +186,15 @@ def evaluate(
     run = Run(folder, settings)
     if run.finished:
         return
+    processes = processes or Processes()
     tasks = TASKS[data.track]
-    loaded = _load(model)
+    loaded = _load(model, processes.device)
     check_evaluation(loaded, tasks, control)
     configs = dict.fromkeys(task.config.format(forget=data.forget) for task in tasks)
     rows = {config: load_clear(config, data.dataset) for config in configs}
     held_out = held_out_rows(tokens, data.dataset, data.track, rows)
-    part = run.start()  # nothing is left behind by what the user can mend
+    processes.first(run.start)  # now: nothing is left behind by what the user can mend
+    finished = FinishedRows(run.part, processes.index)
     log, about = evaluate_model(
         loaded,
         tasks,
@@ -199,10 +205,13 @@ def evaluate(
         batch_size=batch_size,
         control=control,
         progress=progress,
-        finished=FinishedRows(part / FINISHED_ROWS),
+        finished=finished,
+        processes=processes,
     )
+    if processes.index != 0:
+        return
     asked = Asked(tasks, rows, data.forget, seed, control, batch_size)
-    write_tokens(part, tokens, loaded, asked, log, held_out, model.dtype or "float32", progress)
+    write_tokens(run.part, tokens, loaded, asked, log, held_out, model.dtype or "float32", progress)
     meta = {
         "schema": 1,
         "tasks": about,
@@ -217,8 +226,8 @@ def evaluate(
         "lineage": lineage(str(model.model_name_or_path)),
         "versions": {name: version(name) for name in LIBRARIES},
     }
-    write_log(part, log, meta)
-    (part / FINISHED_ROWS).unlink(missing_ok=True)
+    write_log(run.part, log, meta)
+    finished.delete()
     run.finish()
 
 
@@ -238,11 +247,11 @@ def _training_rows(data: DataArguments, arguments: FinetuneArguments) -> list[Da
     return rows
 
 
-def _load(model: ModelConfig) -> LoadedModel:
+def _load(model: ModelConfig, device: str | None = None) -> LoadedModel:
     if not model.model_name_or_path:
         raise ValueError("name a model: --model_name_or_path FOLDER_OR_HUB_ID")
     revision = None if model.model_revision == "main" else model.model_revision
-    return load_model(model.model_name_or_path, revision=revision, dtype=model.dtype or "float32")
+    return load_model(model.model_name_or_path, revision=revision, dtype=model.dtype or "float32", device=device)
 
 
 def _train(

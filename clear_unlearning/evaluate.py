@@ -7,8 +7,8 @@ every row is scored, and each row's question is the same for the answer, its par
 import json
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,32 +17,45 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from .batches import Encoder
 from .models import LoadedModel
-from .scoring import Scored, Scorer, score_examples
+from .processes import Processes, deal
+from .scoring import Scored, Scorer, batches_of, candidates, score_examples
 from .tasks import CONTROLS, Example, Task, controlled, task_example
 
 Progress = Callable[[int, int], None]
+FINISHED_ROWS = "finished_rows-{}.jsonl"  # of each process
+IMAGE_COST = 2000  # how many characters of text take a model as long as a picture, roughly
 REAL_SETS = "real"  # part of the key of tasks whose log also holds the normalised loss
 
 
 class FinishedRows:
-    """What was scored before an interruption: a file to which every batch is appended, a JSON object a line.
+    """What was scored before an interruption: files to which every batch is appended, a JSON object a line.
 
     A line that was being written when the process was killed is passed over and its batch scored again.
 
     Args:
-        path: The file; made with the first batch.
+        folder: Of the evaluation. Each process has its own file, made with its first batch, and reads those of all.
+        process: Which one this is.
+
+    Raises:
+        ValueError: If a whole line is damaged; file and line are named.
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, folder: Path, process: int = 0) -> None:
+        self.path = folder / FINISHED_ROWS.format(process)
         self._scored: dict[str, dict[int, Scored]] = {}
-        whole = path.read_bytes().rpartition(b"\n")[0] if path.is_file() else b""
-        for line in whole.splitlines():
-            content = json.loads(line)
-            scored = {int(i): Scored(**fields) for i, fields in content["scored"].items()}
-            self._scored.setdefault(content["task"], {}).update(scored)
-        if path.is_file():
-            os.truncate(path, len(whole) + bool(whole))
+        for file in sorted(folder.glob(FINISHED_ROWS.format("*"))):
+            whole = file.read_bytes().rpartition(b"\n")[0] if file.is_file() else b""
+            for number, line in enumerate(whole.splitlines(), 1):
+                try:
+                    content = json.loads(line)
+                    scored = {int(i): Scored(**fields) for i, fields in content["scored"].items()}
+                    self._scored.setdefault(content["task"], {}).update(scored)
+                except (KeyError, TypeError, ValueError) as error:
+                    raise ValueError(
+                        f"{file}, line {number}: damaged ({error}); delete the file to score its rows again"
+                    ) from error
+            if file == self.path and file.is_file():
+                os.truncate(file, len(whole) + bool(whole))
 
     def of(self, task: str) -> Mapping[int, Scored]:
         """What the rows of a task got, by their index."""
@@ -53,6 +66,11 @@ class FinishedRows:
         line = json.dumps({"task": task, "scored": {str(i): asdict(scored) for i, scored in batch.items()}})
         with self.path.open("a") as file:
             file.write(line + "\n")
+
+    def delete(self) -> None:
+        """Removes the files of all processes."""
+        for file in self.path.parent.glob(FINISHED_ROWS.format("*")):
+            file.unlink()
 
 
 def check_evaluation(loaded: LoadedModel, tasks: Sequence[Task], control: str) -> None:
@@ -80,6 +98,7 @@ def evaluate_model(
     control: str = "none",
     progress: Progress | None = None,
     finished: FinishedRows | None = None,
+    processes: Processes | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Scores a model on tasks.
 
@@ -95,10 +114,11 @@ def evaluate_model(
         control: What is done to the images, see `controlled`: `none`, `blank` or `text`.
         progress: Called with the number of examples done and in all.
         finished: Where the scores of finished rows are kept, and those of an interrupted evaluation are found.
+        processes: Those among which the batches are dealt out; by default this one alone.
 
     Returns:
         The log, TOFU's task keys and nothing else, and what belongs into its metadata: per task the config and the
-        person of each example.
+        person of each example. Each process returns the whole.
 
     Raises:
         ValueError: If a task shows images and the model takes none, or the control is unknown.
@@ -109,27 +129,86 @@ def evaluate_model(
     counts = {
         key: len(rows) if max_examples is None else min(max_examples, len(rows)) for key, rows in configs.items()
     }
-    done = sum(len(finished.of(task.key)) for task in tasks) if finished else 0
+    asked: dict[str, list[Example]] = {}
+
+    def questions() -> Iterator[tuple[str, list[Example]]]:
+        for task in tasks:
+            rows = configs[task.key]
+            examples = [controlled(task_example(task, rows[i], i, seed), control) for i in range(counts[task.key])]
+            asked[task.key] = [replace(example, image=None) for example in examples]
+            yield task.key, examples
+
+    before = {task.key: finished.of(task.key) if finished else {} for task in tasks}
+    scored = _score_together(
+        scorer, questions(), sum(counts.values()), batch_size, before, finished, processes or Processes(), progress
+    )
     log, about = {}, {}
     for task in tasks:
-        rows = configs[task.key]
-        examples = [controlled(task_example(task, rows[i], i, seed), control) for i in range(counts[task.key])]
+        examples = asked[task.key]
+        results = [scored[task.key][i] for i in range(len(examples))]
+        log[task.key] = task_log(examples, results, normalised=REAL_SETS in task.key)
         about[task.key] = {
             "config": task.config.format(forget=forget),
             "images": task.images,
             "person": [example.person for example in examples],
         }
-        scored = dict(finished.of(task.key)) if finished else {}
-        for batch in score_examples(scorer, examples, batch_size, done=set(scored)):
-            if finished:
-                finished.append(task.key, batch)
-            done += len(batch.keys() - scored.keys())
-            scored |= batch
-            if progress:
-                progress(done, sum(counts.values()))
-        results = [scored[i] for i in range(len(examples))]
-        log[task.key] = task_log(examples, results, normalised=REAL_SETS in task.key)
     return log, about
+
+
+def _score_together(
+    scorer: Scorer,
+    questions: Iterable[tuple[str, list[Example]]],
+    total: int,
+    batch_size: int,
+    before: Mapping[str, Mapping[int, Scored]],
+    finished: FinishedRows | None,
+    processes: Processes,
+    progress: Progress | None,
+) -> dict[str, dict[int, Scored]]:
+    """Scores this process's share of each task, and returns what all have, by task and index."""
+    new: dict[str, dict[int, Scored]] = {}
+    done, loads = sum(map(len, before.values())), [0] * processes.count
+    processes.gather()  # all have read the files of finished rows: from here on they grow
+    if progress:
+        progress(done, total)
+    for key, examples in questions:
+        new[key] = {}
+        for batch in own_batches(scorer, examples, batch_size, before[key], processes, loads):
+            if finished:
+                finished.append(key, batch)
+            new[key] |= batch
+            done_by_all = processes.add(len(batch.keys() - before[key].keys()))
+            if progress:
+                progress(done + done_by_all, total)
+            processes.stop_if_failed()
+    scored = {key: dict(rows) for key, rows in before.items()}
+    for share in processes.gather(new):
+        for key, rows in share.items():
+            scored[key] |= rows
+    if progress:
+        progress(total, total)
+    return scored
+
+
+def own_batches(
+    scorer: Scorer,
+    examples: Sequence[Example],
+    batch_size: int,
+    done: Mapping[int, Scored],
+    processes: Processes,
+    loads: list[int],
+) -> Iterator[dict[int, Scored]]:
+    """Scores this process's share of a task: whole batches, so that the number of processes moves no score."""
+    batches = [batch for batch in batches_of(examples, batch_size) if not done.keys() >= set(batch)]
+    owners = deal([sum(_cost(examples[i]) for i in batch) for batch in batches], loads)
+    of_others = {i for batch, owner in zip(batches, owners, strict=True) if owner != processes.index for i in batch}
+    return score_examples(scorer, examples, batch_size, done=done.keys() | of_others)
+
+
+def _cost(example: Example) -> int:
+    """About how long an example takes, in characters of text."""
+    texts = sum(map(len, (example.question, *candidates(example))))
+    return texts if example.image is None else texts + IMAGE_COST
 
 
 def task_log(examples: Sequence[Example], scored: Sequence[Scored], normalised: bool) -> dict[str, Any]:

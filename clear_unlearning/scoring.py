@@ -149,6 +149,21 @@ def candidates(example: Example) -> tuple[str, ...]:
     return (example.answer, example.paraphrase, *example.wrong)
 
 
+def batches_of(examples: Sequence[Example], batch_size: int) -> list[list[int]]:
+    """The batches in which examples are scored, by their indices: of one kind each, and of similar length."""
+
+    def kind(i: int) -> tuple[bool, int]:
+        return examples[i].image is None, len(examples[i].wrong)
+
+    order = sorted(range(len(examples)), key=lambda i: (*kind(i), len(examples[i].question + examples[i].answer)))
+    batches: list[list[int]] = []
+    for i in order:
+        if not batches or len(batches[-1]) == batch_size or kind(i) != kind(batches[-1][0]):
+            batches.append([])
+        batches[-1].append(i)
+    return batches
+
+
 def score_examples(
     scorer: Scorer, examples: Sequence[Example], batch_size: int = 16, done: Container[int] = ()
 ) -> Iterator[dict[int, Scored]]:
@@ -169,16 +184,7 @@ def score_examples(
     Raises:
         RuntimeError: If the memory does not suffice for a single example.
     """
-
-    def kind(i: int) -> tuple[bool, int]:
-        return examples[i].image is None, len(examples[i].wrong)
-
-    order = sorted(range(len(examples)), key=lambda i: (*kind(i), len(examples[i].question + examples[i].answer)))
-    waiting: list[list[int]] = []
-    for i in order:
-        if not waiting or len(waiting[-1]) == batch_size or kind(i) != kind(waiting[-1][0]):
-            waiting.append([])
-        waiting[-1].append(i)
+    waiting = batches_of(examples, batch_size)
     waiting = [indices for indices in waiting if any(i not in done for i in indices)]
     most = batch_size
     while waiting:

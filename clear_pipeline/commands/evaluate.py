@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 from .output_folder import output_folder
 
@@ -20,7 +22,18 @@ class EvaluateArguments:
 
 
 def evaluate(argv: Sequence[str]) -> None:
-    """Scores a model and writes its log."""
+    """Scores a model and writes its log; under `accelerate launch`, by several processes."""
+    from clear_unlearning.processes import Processes
+
+    processes = Processes()
+    with processes.together():
+        folder = _evaluate(argv, processes)
+    if processes.index == 0:
+        print(f"log: {folder}")
+
+
+def _evaluate(argv: Sequence[str], processes: Any) -> Path:
+    from tqdm.auto import tqdm
     from trl import ModelConfig, TrlParser
 
     from clear_pipeline.recipes import DataArguments
@@ -30,14 +43,16 @@ def evaluate(argv: Sequence[str]) -> None:
     parser = TrlParser((EvaluateArguments, TokenArguments, DataArguments, ModelConfig))  # type: ignore[arg-type]
     arguments, tokens, data, model = parser.parse_args_and_config(list(argv))
     folder = output_folder(arguments.output, "--output")
-    from tqdm.auto import tqdm
+    bar: Any = None
 
-    with tqdm(unit="row", disable=None) as bar:
+    def progress(done: int, total: int) -> None:
+        nonlocal bar
+        if bar is None:  # begins when the model is there, so that rows/s and the time left are those of scoring
+            bar = tqdm(initial=done, total=total, unit="row", disable=None if processes.index == 0 else True)
+        bar.total = total
+        bar.update(done - bar.n)
 
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
+    try:
         run(
             folder,
             model,
@@ -48,5 +63,9 @@ def evaluate(argv: Sequence[str]) -> None:
             control=arguments.control,
             progress=progress,
             tokens=tokens,
+            processes=processes,
         )
-    print(f"log: {folder}")
+    finally:
+        if bar is not None:
+            bar.close()
+    return folder
