@@ -53,7 +53,7 @@ def test_checkpoints_are_ordinary_folders(place, unlearned):
         assert "tokenizer_config.json" in files
         assert not any(name.startswith("checkpoint") for name in files)
         card = (folder / "README.md").read_text()
-        assert "AutoModelForImageTextToText" in card and card.startswith("---\n")
+        assert f'load_model("{folder.name}")' in card and card.startswith("---\n")
 
 
 def test_lora_is_on_the_language_model_alone(unlearned):
