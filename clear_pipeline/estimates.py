@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accelerate import init_empty_weights
+import torch
 from rich.table import Table
 from torch import nn
 from transformers import AutoConfig, AutoModelForCausalLM, AutoModelForImageTextToText
@@ -106,9 +106,8 @@ def size_of(recipe: Recipe) -> tuple[Size, str]:
             ) from error
         return recipe.size, "the recipe"
     build: Any = AutoModelForImageTextToText if recipe.track == "image" else AutoModelForCausalLM
-    with init_empty_weights():
+    with torch.device("meta"):
         model = build.from_config(config)
-        model.tie_weights()
     text = config.get_text_config()
     linear = [module for module in model.get_decoder().modules() if isinstance(module, nn.Linear)]
     adapter = sum(module.in_features + module.out_features for module in linear)

@@ -63,13 +63,16 @@ def push_model(
         FileNotFoundError: If folder or weights are missing, or the base is not on the Hub.
         PermissionError, ConnectionError: As `push_files`.
     """
+    if gold is not None and log is None:
+        raise ValueError("--gold goes with --log, the log of the model itself")
     record = finished_run(folder)
     settings = record["settings"]
     adapter = (folder / ADAPTER).is_file()
     weights = checked_weights(folder, adapter)
     base = _public_base(folder, settings["model"], base_model, adapter)
-    if gold is not None and log is None:
-        raise ValueError("--gold goes with --log, the log of the model itself")
+    if base is not None:
+        with hub_errors(f"model {base}"):
+            HfApi().model_info(base)
     dataset = record.get("dataset") or {"fingerprint": settings.get("data")}
     checkpoint = Checkpoint(
         title=repo_id.split("/")[-1],
@@ -84,9 +87,6 @@ def push_model(
         config=settings.get("forget") or settings.get("dataset_config"),
         scores=_scores(folder, log, gold) if log is not None else (),
     )
-    if base is not None:
-        with hub_errors(f"model {base}"):
-            HfApi().model_info(base)
     files: dict[str, Path | bytes] = {path.name: path for path in weights}
     for path in sorted(folder.iterdir()):
         if path.suffix in ENDINGS[1:] and path.name not in AT_HOME:

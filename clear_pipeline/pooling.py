@@ -13,6 +13,7 @@ from evaluate_metrics.log_format import FORGET_TASK, TaskLog, check_same_rows, r
 from evaluate_metrics.model_utility.model_utility import utility_of
 
 from .error_bars import people_of, resampled_scores
+from .scores import score_log
 
 ROUGE = {
     "rouge_forget": "eval_log_forget.json",
@@ -43,12 +44,14 @@ def pooled_row(name: str, logs: Sequence[Path], golds: Sequence[Path]) -> dict[s
         tasks, golden = read_log(log), read_log(gold)
         check_same_rows({str(gold): golden, str(log): tasks})
         values.append(numbers_of(tasks, golden[FORGET_TASK]))
+        if values[-1]["model_utility"] is not None:  # what `score` finds beside the log
+            values[-1]["fluency"] = score_log(log, gold).get("fluency")
         people.append(people_of(tasks, read_meta(log)))
         if people[-1].keys() == tasks.keys():
             resampled.append(_resampled(tasks, people[-1], golden[FORGET_TASK]))
     row: dict[str, Any] = {"name": name, "intervals": {}}
     for key in values[0]:
-        seen = [numbers[key] for numbers in values]
+        seen = [numbers.get(key) for numbers in values]
         row[key] = None if None in seen else float(np.mean(seen))
     row["forget_quality"] = 10 ** row[LOGARITHM]
     if len(resampled) == len(values):

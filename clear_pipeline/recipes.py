@@ -225,7 +225,8 @@ def evaluate(
 def changed(training: UnlearningConfig) -> dict[str, Any]:
     """The settings of a training that are not the defaults of its Config."""
     default = type(training)(output_dir=training.output_dir, use_cpu=training.use_cpu)
-    names = [f.name for f in fields(training) if f.init and f.name not in ("output_dir", "use_cpu", "logging_dir")]
+    aside = ("output_dir", "use_cpu", "logging_dir", "report_to", "run_name")  # where it is watched changes no weight
+    names = [f.name for f in fields(training) if f.init and f.name not in aside]
     values = {name: getattr(training, name) for name in names if getattr(training, name) != getattr(default, name)}
     return json.loads(json.dumps(values, default=str))
 

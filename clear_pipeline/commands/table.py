@@ -17,6 +17,7 @@ def table(argv: Sequence[str]) -> None:
     parser.add_argument("--modalities", help="rows to forget: both, text, image, with commas; the first one in `main`")
     parser.add_argument("--tofu_dir", type=Path, help="the recipe tofu: folder with TOFU's texts")
     parser.add_argument("--workers", type=int, help="runs at a time (one a processor; one on an accelerator)")
+    parser.add_argument("--executor", default="local", help="what runs the steps (%(default)s)")
     parser.add_argument("--tune", action="store_true", help="search settings, and write a recipe with them")
     parser.add_argument("--dry_run", action="store_true", help="check all names and estimate; load no weights")
     options = parser.parse_args(argv)
@@ -27,6 +28,7 @@ def table(argv: Sequence[str]) -> None:
     methods, modalities = (value.split(",") if value else None for value in (options.methods, options.modalities))
     recipe = chosen_recipe(read_recipe(options.recipe), methods, seeds, modalities, options.tofu_dir)
     console = Console()
+    running = {"workers": options.workers, **({} if options.executor == "local" else {"executor": options.executor})}
     if options.dry_run:
         from clear_pipeline.estimates import estimate_table
 
@@ -35,13 +37,13 @@ def table(argv: Sequence[str]) -> None:
     elif options.tune:
         from clear_pipeline.tuning import run_tuning
 
-        written, _ = run_tuning(recipe, options.output, console, workers=options.workers)
+        written, _ = run_tuning(recipe, options.output, console, **running)
         console.print((options.output / "tune.md").read_text(), markup=False)
         console.print(f"recipe with the chosen settings: {written}")
     else:
         from clear_pipeline.scores import report_table
 
-        rows = run_table(recipe, options.output, console, workers=options.workers)
+        rows = run_table(recipe, options.output, console, **running)
         console.print(report_table({"forget": recipe.forget, "rows": rows["main"]}))
         console.print(f"tables: {options.output / 'report.html'} (also main.md, .csv, .tex and modality.*)")
 

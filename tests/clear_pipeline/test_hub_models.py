@@ -89,13 +89,14 @@ def test_an_original_and_an_adapter_of_it_go_to_the_hub(hub, models, tmp_path):
 
     head, body = texts["README.md"].split("---\n", 2)[1:]
     card, scores = yaml.safe_load(head), score_log(log, gold)
-    results = {result["metrics"][0]["type"]: result for result in card["model-index"][0]["results"]}
+    (result,) = card["model-index"][0]["results"]
+    metrics = {metric["type"]: metric for metric in result["metrics"]}
     assert card["base_model"] == "ORG/original" and card["library_name"] == "peft"
-    metric = results["model_utility"]["metrics"][0]
+    metric = metrics["model_utility"]
     assert metric["value"] == pytest.approx(scores["model_utility"])
     assert metric["args"]["interval_95"] == pytest.approx(scores["intervals"]["model_utility"])
-    assert {"forget_quality", "forget_quality_statistic", "real", "retain", "forget"} <= results.keys()
-    assert results["real"]["dataset"]["config"] == "forget10"
+    assert {"forget_quality", "forget_quality_statistic", "real", "retain", "forget"} <= metrics.keys()
+    assert result["dataset"]["config"] == "forget10"
     made = json.loads(body.split("```json\n")[1].split("```")[0])
     assert made["method"] == "npo" and made["settings"] == {"seed": 3} and made["steps"] == 7
     assert made["dataset"] == {"source": "clear", "fingerprint": PRINT, "revision": None}
