@@ -52,7 +52,7 @@ def push_files(
 
     Args:
         repo_id: `namespace/name`.
-        repo_type: `dataset` or `space` (one with gradio).
+        repo_type: `dataset`, `model` or `space` (one with gradio).
         files: By their path in the repository.
         message: Of the commit.
         stale: Pattern of files that are removed if they are not among `files`; none by default.
@@ -109,7 +109,8 @@ def push_files(
         commit = _patiently(attempt) if changed or deleted else head
         if tag and not tagged:
             _patiently(lambda: api.create_tag(repo_id, tag=tag, revision=commit, repo_type=repo_type, exist_ok=True))
-    return Pushed(f"{constants.ENDPOINT}/{repo_type}s/{repo_id}", commit, changed, deleted)
+    place = repo_id if repo_type == "model" else f"{repo_type}s/{repo_id}"
+    return Pushed(f"{constants.ENDPOINT}/{place}", commit, changed, deleted)
 
 
 @contextmanager

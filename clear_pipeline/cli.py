@@ -15,9 +15,11 @@ from .commands.demo import demo
 from .commands.evaluate import evaluate
 from .commands.finetune import finetune
 from .commands.import_log import import_log
+from .commands.push import push
 from .commands.push_logs import push_logs
 from .commands.report import report
 from .commands.score import score
+from .commands.table import table
 from .commands.unlearn import unlearn
 
 # What a user can mend. Anything else is a defect of ours and shows its traceback.
@@ -41,6 +43,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "report": report,
     "calibrate": calibrate,
     "corrections": corrections,
+    "table": table,
+    "push": push,
     "push-logs": push_logs,
     "import-log": import_log,
 }

@@ -7,7 +7,6 @@ call the same recipes; only model, corpus and settings differ.
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +23,7 @@ from clear_unlearning.hub import write_model_card
 from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
 from clear_unlearning.models import LoadedModel, load_model
 from clear_unlearning.processes import Processes
-from clear_unlearning.tasks import TASKS
+from clear_unlearning.tasks import QUESTION_TASKS, TASKS, Task
 from evaluate_metrics.log_format import write_log
 from trainers import METHODS, UnlearningConfig, UnlearningTrainer
 from trainers.retain_finetune import RetainFinetuneTrainer
@@ -34,11 +33,11 @@ from .adapters import lora_settings, peft_config
 from .forget_request import ForgetRequest
 from .hub_logs import dataset_identity
 from .lineage import lineage
+from .machine import hardware, versions
 from .runs import Run, write_json
 from .token_level import Asked, TokenArguments, held_out_rows, write_tokens
 
 Progress = Callable[[int, int], None]
-LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "numpy")
 
 
 @dataclass
@@ -59,6 +58,13 @@ class DataArguments:
     def training_config(self, split: str) -> str:
         """Config with the training rows of a split: on the image track those of photos and of text together."""
         return f"{split}+tofu" if self.track == "image" else split
+
+    def questions(self) -> tuple[tuple[Task, ...], str]:
+        """The tasks of the track and where their rows are: text questions of a dataset with photos stand beside it."""
+        beside = f"{self.dataset}_extra"
+        if self.track == "text" and Path(beside, "retain_text").is_dir():
+            return QUESTION_TASKS, beside
+        return TASKS[self.track], self.dataset
 
     def fingerprint(self) -> str | None:
         """Fingerprint of a built folder, None for data on the Hub, whose commit is recorded instead."""
@@ -117,7 +123,7 @@ def finetune(
     loaded = _load(model)
     rows = Rows(_training_rows(data, arguments), seed=training.seed)
     what = f"{model.model_name_or_path} fine-tuned on `{arguments.dataset_config}` of `{data.dataset}`."
-    _train(run, RetainFinetuneTrainer, loaded, model, training, {"retain": rows}, what, progress)
+    _train(run, RetainFinetuneTrainer, loaded, model, training, {"retain": rows}, what, data.dataset, progress)
 
 
 def unlearn(
@@ -152,7 +158,7 @@ def unlearn(
     configs = [data.training_config(split) for split in (data.forget, RETAIN_OF[data.forget], "full")]
     sides = request.sides(data.dataset, configs, training.seed)
     what = f"{model.model_name_or_path} after unlearning {request.what(data.forget)} by `{method}`."
-    _train(run, trainer, loaded, model, training, sides, what, progress)
+    _train(run, trainer, loaded, model, training, sides, what, data.dataset, progress)
 
 
 def evaluate(
@@ -173,10 +179,12 @@ def evaluate(
     Of several processes each scores its share, and the first writes.
     """
     tokens = tokens or TokenArguments()
+    tasks, source = data.questions()
     settings = {
         "recipe": "evaluate",
         "model": model.model_name_or_path,
         "forget": data.forget,
+        **({} if tasks is TASKS[data.track] else {"track": data.track}),
         "data": data.fingerprint(),
         "seed": seed,
         "max_examples": max_examples,
@@ -187,11 +195,10 @@ def evaluate(
     if run.finished:
         return
     processes = processes or Processes()
-    tasks = TASKS[data.track]
     loaded = _load(model, processes.device)
     check_evaluation(loaded, tasks, control)
     configs = dict.fromkeys(task.config.format(forget=data.forget) for task in tasks)
-    rows = {config: load_clear(config, data.dataset) for config in configs}
+    rows = {config: load_clear(config, source) for config in configs}
     held_out = held_out_rows(tokens, data.dataset, data.track, rows)
     processes.first(run.start)  # now: nothing is left behind by what the user can mend
     finished = FinishedRows(run.part, processes.index)
@@ -224,7 +231,7 @@ def evaluate(
         "control": control,
         "dataset": dataset_identity(data.dataset),
         "lineage": lineage(str(model.model_name_or_path)),
-        "versions": {name: version(name) for name in LIBRARIES},
+        "versions": versions(),
     }
     write_log(run.part, log, meta)
     finished.delete()
@@ -234,7 +241,8 @@ def evaluate(
 def changed(training: UnlearningConfig) -> dict[str, Any]:
     """The settings of a training that are not the defaults of its Config."""
     default = type(training)(output_dir=training.output_dir, use_cpu=training.use_cpu)
-    names = [f.name for f in fields(training) if f.init and f.name not in ("output_dir", "use_cpu", "logging_dir")]
+    aside = ("output_dir", "use_cpu", "logging_dir", "report_to", "run_name")  # where it is watched changes no weight
+    names = [f.name for f in fields(training) if f.init and f.name not in aside]
     values = {name: getattr(training, name) for name in names if getattr(training, name) != getattr(default, name)}
     return json.loads(json.dumps(values, default=str))
 
@@ -262,6 +270,7 @@ def _train(
     training: UnlearningConfig,
     sides: Mapping[str, Rows],
     what: str,
+    source: str,
     progress: Progress | None,
 ) -> None:
     """Trains, going on from the last checkpoint if there is one, and saves model, processor, card and history."""
@@ -283,7 +292,8 @@ def _train(
     write_model_card(
         part, run.folder.name, what, run.settings, loaded.takes_images, bool(model.use_peft), loaded.source
     )
-    run.finish(steps=trainer.state.global_step)
+    made = {"dataset": dataset_identity(source), "hardware": hardware(), "versions": versions()}
+    run.finish(steps=trainer.state.global_step, **made)
 
 
 class _Report(TrainerCallback):

@@ -45,7 +45,7 @@ def markdown(report: Mapping[str, Any], made: bool) -> str:
     rows = report["rows"]
     columns = columns_of(rows)
     lines = [f"# Unlearning report: {report['forget']}", "", *_facts_line(report), ""]
-    titles = [f"{_heading(column)}{_mark(column, made)} {column.arrow}" for column in columns]
+    titles = [f"{heading(column)}{_mark(column, made)} {column.arrow}" for column in columns]
     lines += [_line(["model", *titles]), _line(["---", *["---:"] * len(columns)])]
     best = {column.key: best_rows(column, rows) for column in columns}
     for row in rows:
@@ -56,7 +56,7 @@ def markdown(report: Mapping[str, Any], made: bool) -> str:
         "",
         "↑ higher is better, ↓ lower is better, → gold: best near the gold model. Bold: best of the methods.",
     ]
-    lines += ["", *[f"- **{_heading(column)}**: {column.meaning}" for column in columns], ""]
+    lines += ["", *[f"- **{heading(column)}**: {column.meaning}" for column in columns], ""]
     dagger = "† rests on made-up fields, see below: " if made else ""
     lines += [f"{dagger}{READING}", ""]
     lines += [f"- {_escaped(note)}" for note in report["notes"]]
@@ -104,7 +104,7 @@ def page(
     )
 
 
-def _heading(column: Column) -> str:
+def heading(column: Column) -> str:
     """The title, told apart from its namesake on the other side."""
     return column.title if column.title not in ("ROUGE", "Names") else f"{column.title} {column.key.split('_')[1]}"
 

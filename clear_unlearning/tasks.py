@@ -106,6 +106,8 @@ TEXT_TASKS = (
     Task(key="eval_real_world_wo_options.json", config="world_facts_perturbed", **{**_TEXT, "paraphrase": "answer"}),
 )
 TASKS = {"image": IMAGE_TASKS, "text": TEXT_TASKS}
+# Text questions about the people of a dataset with photos: configs that stand beside it. It has none on the real sets.
+QUESTION_TASKS = tuple(replace(task, config=task.config.replace("_perturbed", "_text")) for task in TEXT_TASKS[:2])
 
 
 CONTROLS = ("none", "blank", "text")

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from datasets import Dataset
+from tensorboard.backend.event_processing import event_accumulator
 
 from clear_dataset import build, load_clear
 from clear_pipeline.cli import main
@@ -55,7 +56,7 @@ def test_checkpoints_are_ordinary_folders(place, unlearned):
         assert "tokenizer_config.json" in files
         assert not any(name.startswith("checkpoint") for name in files)
         card = (folder / "README.md").read_text()
-        assert "AutoModelForImageTextToText" in card and card.startswith("---\n")
+        assert f'load_model("{folder.name}")' in card and card.startswith("---\n")
 
 
 def test_lora_is_on_the_language_model_alone(unlearned):
@@ -135,10 +136,15 @@ def test_another_run_in_the_folder_is_refused(place, unlearned, capsys):
 def test_settings_come_from_yaml_and_the_command_line_wins(place, capsys, tmp_path):
     yaml = tmp_path / "settings.yaml"
     yaml.write_text(f"method: gradient_ascent\nmodel_name_or_path: {place / 'original'}\ndataset: {place / 'clear'}\n"
-                    "learning_rate: 1.0e-3\nmax_steps: 1\nuse_cpu: true\nsave_strategy: 'no'\n")  # fmt: skip
+                    "learning_rate: 1.0e-3\nmax_steps: 1\nuse_cpu: true\nsave_strategy: 'no'\n"
+                    "report_to: tensorboard\nlogging_steps: 1\n")  # fmt: skip
     out = tmp_path / "model"
     assert main(["unlearn", "--config", str(yaml), "--learning_rate", "2e-3", "--output_dir", str(out)]) == 0
-    assert json.loads((out / "run.json").read_text())["settings"]["settings"]["learning_rate"] == 2e-3
+    settings = json.loads((out / "run.json").read_text())["settings"]["settings"]
+    assert settings["learning_rate"] == 2e-3 and "report_to" not in settings
+    (events,) = out.glob("runs/*/events.out.tfevents.*")
+    tags = event_accumulator.EventAccumulator(str(events)).Reload().Tags()["scalars"]
+    assert {"train/loss", "train/forget_loss"} <= set(tags)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,23 @@
+"""`clear-unlearning push`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def push(argv: Sequence[str]) -> None:
+    """Publishes an unlearned model, or an original one, with its card."""
+    parser = argparse.ArgumentParser("clear-unlearning push", description=push.__doc__)
+    parser.add_argument("folder", type=Path, help="finished folder that unlearn or finetune wrote")
+    parser.add_argument("--repo_id", required=True, help="model on the Hub, for example ORG/llava-npo")
+    parser.add_argument("--log", type=Path, help="log of this model: its scores go into the card")
+    parser.add_argument("--gold", type=Path, help="log of the gold model, for forget quality")
+    parser.add_argument("--base_model", help="Hub id of the model it was made from, if that was a folder here")
+    parser.add_argument("--private", action="store_true", help="make a new repository private")
+    parser.add_argument("--tag", help="name of this version, for example v1")
+    options = parser.parse_args(argv)
+    from clear_pipeline.hub_models import push_model
+
+    done = push_model(**vars(options))
+    sent = f"commit {done.commit[:8]}, {len(done.changed)} files sent"
+    print(f"{done.url}: " + (sent if done.changed or done.deleted else "nothing changed, no commit"))

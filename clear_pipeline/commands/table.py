@@ -1,0 +1,55 @@
+"""`clear-unlearning table`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+
+def table(argv: Sequence[str]) -> None:
+    """Runs all methods of a recipe over seeds and modalities, and writes the paper's tables."""
+    parser = argparse.ArgumentParser("clear-unlearning table", description=table.__doc__)
+    parser.add_argument("--recipe", required=True, help="YAML file, or the name of one of recipes/: mini, ...")
+    parser.add_argument("--output", type=Path, default=Path("runs/table"), help="folder of all runs (%(default)s)")
+    parser.add_argument("--methods", help="names with commas (all of the recipe)")
+    parser.add_argument("--seeds", help="numbers with commas (those of the recipe)")
+    parser.add_argument("--modalities", help="rows to forget: both, text, image, with commas; the first one in `main`")
+    parser.add_argument("--tofu_dir", type=Path, help="the recipe tofu: folder with TOFU's texts")
+    parser.add_argument("--workers", type=int, help="runs at a time (one a processor; one on an accelerator)")
+    parser.add_argument("--executor", default="local", help="what runs the steps (%(default)s)")
+    parser.add_argument("--tune", action="store_true", help="search settings, and write a recipe with them")
+    parser.add_argument("--dry_run", action="store_true", help="check all names and estimate; load no weights")
+    options = parser.parse_args(argv)
+    from clear_pipeline.recipe_files import read_recipe
+    from clear_pipeline.table import chosen_recipe, run_table
+
+    seeds = [_number(seed) for seed in options.seeds.split(",")] if options.seeds else None
+    methods, modalities = (value.split(",") if value else None for value in (options.methods, options.modalities))
+    recipe = chosen_recipe(read_recipe(options.recipe), methods, seeds, modalities, options.tofu_dir)
+    console = Console()
+    running = {"workers": options.workers, **({} if options.executor == "local" else {"executor": options.executor})}
+    if options.dry_run:
+        from clear_pipeline.estimates import estimate_table
+
+        for part in estimate_table(recipe):
+            console.print(part, soft_wrap=True)
+    elif options.tune:
+        from clear_pipeline.tuning import run_tuning
+
+        written, _ = run_tuning(recipe, options.output, console, **running)
+        console.print((options.output / "tune.md").read_text(), markup=False)
+        console.print(f"recipe with the chosen settings: {written}")
+    else:
+        from clear_pipeline.scores import report_table
+
+        rows = run_table(recipe, options.output, console, **running)
+        console.print(report_table({"forget": recipe.forget, "rows": rows["main"]}))
+        console.print(f"tables: {options.output / 'report.html'} (also main.md, .csv, .tex and modality.*)")
+
+
+def _number(text: str) -> int:
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"--seeds takes whole numbers with commas, not {text!r}") from None

@@ -1,0 +1,128 @@
+"""Checkpoints on a Hub on 127.0.0.1: what is published, what its card says, and what is refused."""
+
+import json
+import shutil
+
+import pytest
+import torch
+import yaml
+from peft import LoraConfig, get_peft_model
+
+from clear_pipeline.hub_models import push_model
+from clear_pipeline.scores import score_log
+from clear_unlearning.models import load_model
+from tests.clear_pipeline.test_hub_logs import PRINT, log_at
+
+PROGRAM = """
+import json, sys
+from clear_pipeline.cli import main
+from clear_unlearning.models import load_model
+for command in json.load(open(sys.argv[1])):
+    print(main(command))
+loaded = load_model("ORG/npo", device="cpu")
+print(loaded.source, loaded.takes_images)
+print(sum(weight.double().abs().sum().item() for weight in loaded.model.parameters()))
+"""
+PEOPLE = {"person": ["Ivo", "Mara", "Lena", "Otto", "Pia", "Quin"]}
+TASKS = ("eval_log.json", "eval_log_forget.json", "eval_real_faces_wo_options.json")
+
+
+def finished(folder, **settings):
+    """Says that a folder is a finished training, as the recipes do."""
+    about = {"dataset": {"source": "/data/clear", "fingerprint": PRINT, "revision": None},
+             "hardware": {"processor": "x86_64"}, "versions": {"torch": "2"}}  # fmt: skip
+    record = {"settings": settings, "seconds": 2.0, "steps": 7, **about}
+    (folder / "run.json").write_text(json.dumps(record))
+    (folder / "history.json").write_text("[]")
+    return folder
+
+
+@pytest.fixture
+def models(tmp_path, mini_llava):
+    """An original model, and an adapter of it."""
+    original, npo = tmp_path / "original", tmp_path / "npo"
+    shutil.copytree(mini_llava, original)
+    finished(original, recipe="finetune", model=str(mini_llava), dataset_config="full+tofu", settings={}, data=PRINT)
+    torch.manual_seed(0)
+    lora = LoraConfig(r=2, init_lora_weights=False, target_modules=r".*language_model.*(q|v)_proj")
+    get_peft_model(load_model(str(original), device="cpu").model, lora).save_pretrained(npo)  # type: ignore[arg-type]
+    finished(npo, recipe="unlearn", method="npo", model=str(original), forget="forget10", data=PRINT,
+             settings={"seed": 3}, lora={"r": 2})  # fmt: skip
+    return original, npo
+
+
+def test_an_original_and_an_adapter_of_it_go_to_the_hub(hub, models, tmp_path):
+    original, npo = models
+    tasks = dict.fromkeys(TASKS, PEOPLE)
+    log = log_at(tmp_path / "log", "unlearned", shift=0.2, model=str(npo), tasks=tasks)
+    gold = log_at(tmp_path / "gold", "gold", shift=0.9, tasks=tasks)
+    push = ["push", str(npo), "--repo_id", "ORG/npo", "--log", str(log), "--gold", str(gold)]
+    based = [*push, "--base_model", "ORG/original", "--tag", "v1"]
+    commands = [
+        [*push, "--base_model", "ORG/nothing"],
+        ["push", str(original), "--repo_id", "ORG/original"],
+        push,
+        based,
+        based,
+    ]
+    (tmp_path / "commands.json").write_text(json.dumps(commands))
+    done = hub.run("-c", PROGRAM, tmp_path / "commands.json")
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line in ("0", "2")] == ["2", "0", "2", "0", "0"], done.stderr
+    nothing, folder = (line for line in done.stderr.splitlines() if line.startswith("error: "))
+    assert "model ORG/nothing is not on the Hub" in nothing
+    assert f"is an adapter of the folder {original}, which nobody else has" in folder
+    assert f"{hub.url}/ORG/npo: nothing changed, no commit" in lines
+
+    local = load_model(str(npo), device="cpu").model
+    assert lines[-2] == "ORG/npo True"
+    assert float(lines[-1]) == pytest.approx(sum(w.double().abs().sum().item() for w in local.parameters()), rel=1e-6)
+
+    repo = hub.repo("model", "ORG/npo")
+    files = repo.at("v1").files
+    assert len(repo.history) == 2  # that of the repository's making, and one
+    assert {"README.md", "adapter_model.safetensors", "adapter_config.json"} <= files.keys()
+    assert not {"run.json", "history.json"} & files.keys()
+    assert json.loads(files["adapter_config.json"])["base_model_name_or_path"] == "ORG/original"
+    texts = {name: content.decode() for name, content in files.items() if name.endswith((".md", ".json"))}
+    assert not [name for name, text in texts.items() if str(tmp_path) in text or "/data/clear" in text]
+
+    head, body = texts["README.md"].split("---\n", 2)[1:]
+    card, scores = yaml.safe_load(head), score_log(log, gold)
+    (result,) = card["model-index"][0]["results"]
+    metrics = {metric["type"]: metric for metric in result["metrics"]}
+    assert card["base_model"] == "ORG/original" and card["library_name"] == "peft"
+    metric = metrics["model_utility"]
+    assert metric["value"] == pytest.approx(scores["model_utility"])
+    assert metric["args"]["interval_95"] == pytest.approx(scores["intervals"]["model_utility"])
+    assert {"forget_quality", "forget_quality_statistic", "real", "retain", "forget"} <= metrics.keys()
+    assert result["dataset"]["config"] == "forget10"
+    made = json.loads(body.split("```json\n")[1].split("```")[0])
+    assert made["method"] == "npo" and made["settings"] == {"seed": 3} and made["steps"] == 7
+    assert made["dataset"] == {"source": "clear", "fingerprint": PRINT, "revision": None}
+    assert made["hardware"] == {"processor": "x86_64"}
+
+
+@pytest.mark.parametrize(
+    ("spoil", "error", "message"),
+    [
+        (lambda npo, _: npo.rename(npo.with_name("npo.part")), ValueError, "npo is not finished"),
+        (lambda npo, _: shutil.rmtree(npo), FileNotFoundError, "no folder .*npo"),
+        (lambda npo, _: (npo / "run.json").unlink(), ValueError, "holds no run.json"),
+        (lambda npo, _: finished(npo, recipe="evaluate"), ValueError, "npo is no trained model.*'evaluate'"),
+        (lambda npo, _: (npo / "adapter_model.safetensors").unlink(), FileNotFoundError, "lacks its weights: adapter"),
+        (lambda _, call: call.update(base_model=str(call["folder"])), ValueError, "--base_model is the Hub id"),
+        (lambda _, call: call.update(gold=call["folder"]), ValueError, "--gold goes with --log"),
+    ],
+)
+def test_what_is_not_fit_to_publish_is_named(models, spoil, error, message):
+    call = {"folder": models[1], "repo_id": "ORG/npo"}
+    spoil(models[1], call)
+    with pytest.raises(error, match=message):
+        push_model(**call)
+
+
+def test_a_log_of_another_model_is_refused(models, tmp_path):
+    log = log_at(tmp_path / "log", "original")
+    with pytest.raises(ValueError, match="is of the model .*/model, not of .*original"):
+        push_model(models[0], "ORG/original", log=log)

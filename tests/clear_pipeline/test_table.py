@@ -1,0 +1,121 @@
+"""The tables: from logs to Markdown, CSV, LaTeX and the page, and from a recipe to all of it."""
+
+import csv
+import json
+import re
+import subprocess
+
+import pytest
+
+from clear_pipeline.cells import Cell, cells_of
+from clear_pipeline.pooling import pooled_row
+from clear_pipeline.recipe_files import read_recipe
+from clear_pipeline.table import chosen_recipe, table_steps
+from clear_pipeline.table_pages import Block, MainTable, ModalityTable, write_pages
+from tests.clear_pipeline.test_demo import COMMAND, ENVIRONMENT
+from tests.clear_pipeline.test_pooling import logs_of
+
+MODELS = {"original": 0.0, "gold": 0.9, "npo": 0.7, "gradient_ascent": 0.1}
+
+
+@pytest.fixture(scope="module")
+def pages(tmp_path_factory):
+    """The pages of two methods and two seeds, forgetting both kinds of rows."""
+    tmp_path = tmp_path_factory.mktemp("pages")
+    logs = {name: logs_of(tmp_path, name, [shift, shift + 0.05]) for name, shift in MODELS.items()}
+    rows = [pooled_row(name, logs[name], logs["gold"]) for name in MODELS]
+    cells = [Cell(name, None if name in ("original", "gold") else name) for name in MODELS]
+    recipe = chosen_recipe(read_recipe("mini"), methods=["npo", "gradient_ascent"], seeds=[3, 4])
+    table = ModalityTable(cells, [Block("image", rows), Block("text", rows)])
+    write_pages(recipe, tmp_path / "out", MainTable(rows, "both"), table, {3: "seed-3/report.html"})
+    return tmp_path / "out", rows
+
+
+def test_every_shape_says_the_same(pages):
+    folder, rows = pages
+    assert {path.name for path in folder.iterdir()} == {
+        "report.html", "main.md", "main.csv", "main.tex", "modality.md", "modality.csv", "modality.tex"
+    }  # fmt: skip
+    npo = next(row for row in rows if row["name"] == "npo")
+    low, high = npo["intervals"]["retain"]
+    value = f"{npo['retain']:.2f}"
+    markdown = (folder / "main.md").read_text()
+    (line,) = (line for line in markdown.splitlines() if line.startswith("| `npo`"))
+    assert f"{value} ({low:.2f}–{high:.2f})" in line
+    with (folder / "main.csv").open() as file:
+        (found,) = (line for line in csv.DictReader(file) if line["model"] == "npo")
+    assert float(found["retain"]) == pytest.approx(npo["retain"])
+    assert (float(found["retain low"]), float(found["retain high"])) == pytest.approx((low, high))
+    latex = (folder / "main.tex").read_text()
+    assert f"{value} ({low:.2f}--{high:.2f})" in latex and r"gradient\_ascent" in latex and r"$\uparrow$" in latex
+    assert latex.count(r"\\") == len(rows) + 1
+    page = (folder / "report.html").read_text()
+    assert f'<small class="soft">{low:.2f}–{high:.2f}</small>' in page and 'href="seed-3/report.html"' in page
+    assert "http://" not in page and "https://" not in page
+
+
+def test_the_ablation_has_both_tracks(pages):
+    folder, _ = pages
+    markdown = (folder / "modality.md").read_text()
+    assert "images: D ↓" in markdown and "text questions: D ↓" in markdown
+    assert r"\multicolumn" in (folder / "modality.tex").read_text()
+    assert "text questions: rouge_forget low" in (folder / "modality.csv").read_text().splitlines()[0]
+
+
+def test_the_best_methods_stand_out(pages):
+    folder, rows = pages
+    best = min((row for row in rows if row["name"] in ("npo", "gradient_ascent")),
+               key=lambda row: row["forget_quality_statistic"])  # fmt: skip
+    for line in (folder / "main.md").read_text().splitlines():
+        if line.startswith("| `"):
+            distance = line.split("|")[5]
+            assert ("**" in distance) == line.startswith(f"| `{best['name']}`"), line
+
+
+def test_a_table_has_each_model_once_and_needs_only_steps_that_there_are(tmp_path):
+    recipe = read_recipe("mini")
+    steps = table_steps(recipe, tmp_path)
+    names = {step.name for step in steps}
+    assert len(names) == len(steps) and all(set(step.needs) <= names for step in steps)
+    folders = [str(step.arguments["folder"]) for step in steps if "folder" in step.arguments]
+    assert len(set(folders)) == len(folders)
+    cells = cells_of(["retain_finetune", "npo"], recipe.modalities)
+    assert [cell.name for cell in cells] == ["original", "gold", "retain_finetune", "npo", "npo-text", "npo-image"]
+
+
+TINY = """
+corpus: mini
+persons: 24
+track: image
+model: mini
+seeds: [5]
+modalities: [both, text]
+finetune: {max_steps: 4, learning_rate: 1e-3, per_device_train_batch_size: 8, muon: true, logging_steps: 10}
+unlearn: {max_steps: 2, learning_rate: 1e-3, per_device_train_batch_size: 4, logging_steps: 10}
+methods: {gradient_ascent: {}}
+evaluate: {batch_size: 32, max_examples: 6}
+"""
+
+
+@pytest.mark.slow
+def test_a_recipe_becomes_tables_and_is_not_run_again(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(TINY)
+    call = [COMMAND, "table", "--recipe", tmp_path / "tiny.yaml", "--output", tmp_path / "out"]
+    done = subprocess.run(call, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert done.returncode == 0, done.stderr
+    text = (tmp_path / "out/modality.md").read_text()
+    assert re.findall(r"^\| `(\w+)` \| (\S+)", text, re.M) == [
+        ("original", "–"), ("gold", "–"), ("gradient_ascent", "both"), ("gradient_ascent", "text")
+    ]  # fmt: skip
+    record = json.loads((tmp_path / "out/seed-5/models/gradient_ascent-text/run.json").read_text())
+    assert record["settings"]["modality"] == "text" and record["hardware"] and record["dataset"]["fingerprint"]
+    log = json.loads((tmp_path / "out/seed-5/logs/gold-text-questions/eval_log_aggregated.json").read_text())
+    assert list(log) == ["eval_log_forget.json", "eval_log.json"]
+    assert (tmp_path / "out/seed-5/report.html").is_file()
+    before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+    again = subprocess.run(call, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert again.returncode == 0, again.stderr
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == before
+    (tmp_path / "tiny.yaml").write_text(TINY.replace("max_steps: 2", "max_steps: 3"))
+    other = subprocess.run(call, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert other.returncode == 2 and "holds another run" in other.stderr
