@@ -7,7 +7,7 @@ unlearned model can be read (`calibrated` in `evaluate_metrics/forget_quality`).
 
 import io
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from clear_data.configs import RETAIN_OF
 from evaluate_metrics.forget_quality.forget_quality import forget_quality
 from evaluate_metrics.log_format import FORGET_TASK, read_log, read_meta
 
-from .demo import DemoArguments, base_step, corpus_step, evaluate_step, finetune_step
-from .recipes import DataArguments, FinetuneArguments
+from .cells import base_step, corpus_step, data_of, evaluate_step, finetune_step, model_config
+from .presets import MINI
+from .recipes import FinetuneArguments
 from .scores import number
 from .steps import Step, run_steps
 
@@ -54,27 +55,25 @@ def calibration_steps(output: Path, golds: int, forget_sets: Sequence[str], seed
     """
     if golds < 2:
         raise ValueError(f"gold models are compared in pairs: --golds must be at least 2, not {golds}")
-    corpus = DemoArguments(output, forget=forget_sets[0], seed=seed)
-    preset, dataset = corpus.preset, corpus.data().dataset
-    steps = [Step("corpus", corpus_step, {"arguments": corpus})]
+    steps = [Step("corpus", corpus_step, {"folder": output / "data", "recipe": MINI, "seed": seed})]
     for gold in range(golds):
         base = output / "models" / f"base-{gold}"
         for forget in forget_sets:
-            data = DataArguments(dataset=dataset, track=preset.track, forget=forget)
+            data = data_of(replace(MINI, forget=forget), output)
             rows = FinetuneArguments(
                 dataset_config=data.training_config(RETAIN_OF[forget]),
-                extra_dataset=f"{dataset}{preset.extra_suffix}",
-                extra_config=preset.extra_config,
+                extra_dataset=f"{data.dataset}{MINI.extra_suffix}",
+                extra_config=MINI.extra_config,
             )
             if forget == forget_sets[0]:
                 call = {"folder": base, "data": data, "extra": rows, "seed": gold}
                 steps.append(Step(f"base {gold}", base_step, call, ["corpus"]))
             name, model = f"{forget}-{gold}", output / "models" / f"{forget}-{gold}"
-            settings = {**preset.finetune, "seed": gold}
-            call = {"folder": model, "model": base, "data": data, "extra": rows, "settings": settings}
+            call = {"folder": model, "model": model_config(base, MINI), "data": data, "extra": rows}
+            call["settings"] = {**MINI.finetune, "seed": gold}
             steps.append(Step(f"{name}: fine-tune", finetune_step, call, [f"base {gold}"]))
-            call = {"folder": output / "logs" / name, "model": model, "data": data, "method": "gold"}
-            call["batch_size"] = preset.evaluate_batch
+            call = {"folder": output / "logs" / name, "model": model_config(model, MINI, trained=False)}
+            call |= {"data": data, "method": "gold", "settings": MINI.evaluate}
             steps.append(Step(f"{name}: evaluate", evaluate_step, call, [f"{name}: fine-tune"]))
     return steps
 

@@ -18,7 +18,8 @@ from evaluate_metrics.forget_quality.forget_quality import forget_quality
 from evaluate_metrics.log_format import FORGET_TASK, TaskLog, read_log
 from evaluate_metrics.model_utility.model_utility import utility_of
 
-from .demo import DIALS_FILE, DemoArguments, evaluate_step
+from .cells import data_of, evaluate_step, model_config
+from .demo import DIALS_FILE, DemoArguments
 from .presets import PRESETS
 from .scores import number
 from .steps import Step, run_steps
@@ -70,17 +71,17 @@ def blind_logs(folder: Path, console: Console) -> Models:
     if PRESETS[dials["corpus"]].track != "image":
         raise ValueError(f"the models of {folder} take no images: there is nothing that they could be blind to")
     arguments = DemoArguments(folder, dials["corpus"], methods=tuple(dials["methods"]), forget=dials["forget"])
+    recipe = arguments.recipe()
     steps = [
         Step(
             f"{name}: evaluate blind",
             evaluate_step,
             {
                 "folder": folder / BLIND / name,
-                "model": folder / "models" / name,
-                "data": arguments.data(),
+                "model": model_config(folder / "models" / name, recipe, trained=False),
+                "data": data_of(recipe, folder),
                 "method": name,
-                "batch_size": arguments.preset.evaluate_batch,
-                "control": "text",
+                "settings": {**recipe.evaluate, "control": "text"},
             },
         )
         for name in arguments.names()

@@ -35,11 +35,11 @@ def test_each_gold_has_its_own_base_and_is_scored_on_its_forget_set(tmp_path):
     for gold in range(2):
         for forget in ("forget01", "forget10"):
             train, score = steps[f"{forget}-{gold}: fine-tune"], steps[f"{forget}-{gold}: evaluate"]
-            assert train.arguments["model"] == tmp_path / "models" / f"base-{gold}"
+            assert train.arguments["model"].model_name_or_path == str(tmp_path / "models" / f"base-{gold}")
             assert train.arguments["settings"]["seed"] == gold
             assert train.arguments["extra"].dataset_config == f"retain{100 - int(forget[-2:])}+tofu"
             assert score.arguments["data"].forget == forget
-            assert score.arguments["model"] == train.arguments["folder"]
+            assert score.arguments["model"].model_name_or_path == str(train.arguments["folder"])
 
 
 def test_the_page_shows_its_numbers_and_its_command():
