@@ -62,6 +62,13 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
     INSERT INTO settings VALUES ('metric_version', '1');
     """,
+    """
+    -- Photos of the example questions, for the page: a few of each dataset.
+    CREATE TABLE photos (
+        dataset TEXT NOT NULL, config TEXT NOT NULL, "row" INTEGER NOT NULL, image BLOB NOT NULL,
+        PRIMARY KEY (dataset, config, "row")
+    );
+    """,
 )
 
 

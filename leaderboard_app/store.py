@@ -206,6 +206,30 @@ class Store(WorkerQueue):
             found = db.execute("SELECT id FROM submissions WHERE user = ? ORDER BY id DESC LIMIT 100", (user,))
             return [queries.status(db, row["id"], time.time()) for row in found.fetchall()]
 
+    def add_photos(self, dataset: str, photos: Mapping[tuple[str, int], bytes]) -> None:
+        """Keeps photos of example questions for the page.
+
+        Args:
+            dataset: Fingerprint or revision of the dataset, as in the metadata of logs.
+            photos: PNG or JPEG files by config and row.
+        """
+        rows = [(dataset, config, row, image) for (config, row), image in photos.items()]
+        with transaction(self.path) as db:
+            db.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?, ?, ?)", rows)
+
+    def photo(self, dataset: str, config: str, row: int) -> bytes | None:
+        """A photo that was kept, None if there is none."""
+        query = 'SELECT image FROM photos WHERE dataset = ? AND config = ? AND "row" = ?'
+        with reading(self.path) as db:
+            found = db.execute(query, (dataset, config, row)).fetchone()
+        return found and found["image"]
+
+    def groups(self) -> list[tuple[str, str]]:
+        """The pairs of base model and forget set that have submissions or references."""
+        query = "SELECT base_model, forget FROM submissions UNION SELECT base_model, forget FROM reference_rows"
+        with reading(self.path) as db:
+            return [tuple(row) for row in db.execute(f"{query} ORDER BY 1, 2")]
+
     def metric_version(self) -> str:
         """The version of the metrics that rows must be of to count as verified."""
         with reading(self.path) as db:
