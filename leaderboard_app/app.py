@@ -93,7 +93,7 @@ def _table(store: Store, bases: Sequence[str]) -> tuple[list[Any], list[Any]]:
     table = gr.HTML(elem_id="table")
     with gr.Row(elem_id="pages"):
         before = gr.Button("← Before", size="sm", min_width=90, elem_id="before")
-        place = gr.HTML(min_width=150, elem_id="place")
+        place = gr.HTML(min_width=120, elem_id="place")
         after = gr.Button("Next →", size="sm", min_width=90, elem_id="after")
     page = gr.State(1)
     gr.Markdown(RULE, elem_id="rule")
@@ -137,7 +137,7 @@ def _shown(
         search=search.strip(), forget=_of(forget), base_model=_of(base), modality=_of(modality), verified=verified,
         sort=sort, descending=turned, page=page,
     )  # fmt: skip
-    where = f"<p>page {board.page} of {board.pages}, {board.total} submissions</p>"
+    where = f"<p>page {board.page} of {board.pages}: {board.total} rows</p>"
     return table_html(board, titles), where, board.page
 
 
