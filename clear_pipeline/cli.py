@@ -16,7 +16,9 @@ from .commands.import_log import import_log
 from .commands.push_logs import push_logs
 from .commands.report import report
 from .commands.score import score
+from .commands.submit import submit
 from .commands.unlearn import unlearn
+from .commands.worker import worker
 
 # What a user can mend. Anything else is a defect of ours and shows its traceback.
 USER_ERRORS = (
@@ -39,6 +41,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "report": report,
     "push-logs": push_logs,
     "import-log": import_log,
+    "submit": submit,
+    "worker": worker,
 }
 
 

@@ -11,7 +11,8 @@ import resource
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +22,7 @@ SECRETS = (".cache/huggingface", ".huggingface", ".ssh", ".config", ".aws", ".ne
 DEVICES = ("null", "zero", "full", "random", "urandom")
 KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "OMP_NUM_THREADS", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "PYTHONPATH")
 GIGABYTE = 2**30
+POLL = 0.5  # seconds
 # $1: the folder that may be written to; $2: how many folders to empty, which follow; then the command.
 SETUP = r"""
 set -e
@@ -103,6 +105,7 @@ def run_isolated(
     isolated: bool = True,
     hidden: Sequence[Path] = (),
     settings: Mapping[str, str] | None = None,
+    stopped: Callable[[], bool] = lambda: False,
 ) -> int:
     """Runs a command cut off from everything but its folder.
 
@@ -114,6 +117,7 @@ def run_isolated(
         isolated: Off, only limits and environment hold: for machines without namespaces.
         hidden: Files and folders that it must not read, beside those of tokens.
         settings: More of its environment.
+        stopped: Asked from time to time; if it is true the process is killed.
 
     Returns:
         Its exit code; negative: the signal that ended it.
@@ -148,10 +152,16 @@ def run_isolated(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=variables, cwd=folder,
             start_new_session=True, preexec_fn=prepare,
         )  # fmt: skip
+        until = time.monotonic() + limits.seconds
         try:
-            return process.wait(limits.seconds)
-        except subprocess.TimeoutExpired:
-            raise TimeoutError(f"scoring took more than {limits.seconds:g} seconds") from None
+            while not stopped() and time.monotonic() < until:
+                try:
+                    return process.wait(POLL)
+                except subprocess.TimeoutExpired:
+                    continue
+            if stopped():
+                return -signal.SIGKILL
+            raise TimeoutError(f"scoring took more than {limits.seconds:g} seconds")
         finally:
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)

@@ -23,6 +23,9 @@ class Base:
         golds: Of each forget set the gold models of several seeds: folders or `NAMESPACE/NAME@COMMIT`. The first is
             the one that submissions are compared with. Only the worker needs them.
         hidden: Folder of the hidden items; only the worker needs it.
+        dtype: Precision in which models are scored.
+        batch_size: Examples at a time.
+        max_examples: Score the first rows of each task alone; all by default.
     """
 
     base_model: str
@@ -33,6 +36,9 @@ class Base:
     track: str = "image"
     golds: dict[str, list[str]] = field(default_factory=dict)
     hidden: str | None = None
+    dtype: str = "float32"
+    batch_size: int = 32
+    max_examples: int | None = None
 
     def __post_init__(self) -> None:
         """Checks what would be noticed late."""

@@ -100,13 +100,15 @@ class SubmissionChecks:
             return Checked(None, (f"repo_id: {error}",))
         if repository.repo_id.split("/")[0] not in submitter.namespaces:  # it was moved to somebody else
             return Checked(None, (f"repo_id: {submitter.user} is no member of {repository.repo_id.split('/')[0]}",))
-        original = self.original(fields["base_model"])
-        problems = list(_repository_problems(repository, original, fields))
-        digest = weights_digest(repository)
-        if problems:
+        if problems := self.problems(repository, fields):
             return Checked(None, tuple(problems))
+        digest = weights_digest(repository)
         fields |= {"repo_id": repository.repo_id, "commit": repository.commit, "weights_hash": digest}
         return Checked(Submission(user=submitter.user, statement=True, **fields), ())
+
+    def problems(self, repository: Repository, fields: Mapping[str, Any]) -> list[str]:
+        """What is wrong with a repository; a worker asks it again, of what waited in the queue."""
+        return list(_repository_problems(repository, self.original(fields["base_model"]), fields))
 
     def _base_problems(self, fields: Mapping[str, Any]) -> list[str]:
         base = self.bases.get(fields.get("base_model", ""))
