@@ -17,7 +17,9 @@ from .commands.leaderboard import leaderboard
 from .commands.push_logs import push_logs
 from .commands.report import report
 from .commands.score import score
+from .commands.submit import submit
 from .commands.unlearn import unlearn
+from .commands.worker import worker
 
 # What a user can mend. Anything else is a defect of ours and shows its traceback.
 USER_ERRORS = (
@@ -41,6 +43,8 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "push-logs": push_logs,
     "import-log": import_log,
     "leaderboard": leaderboard,
+    "submit": submit,
+    "worker": worker,
 }
 
 
