@@ -15,12 +15,15 @@ from .commands.demo import demo
 from .commands.evaluate import evaluate
 from .commands.finetune import finetune
 from .commands.import_log import import_log
+from .commands.leaderboard import leaderboard
 from .commands.push import push
 from .commands.push_logs import push_logs
 from .commands.report import report
 from .commands.score import score
+from .commands.submit import submit
 from .commands.table import table
 from .commands.unlearn import unlearn
+from .commands.worker import worker
 
 # What a user can mend. Anything else is a defect of ours and shows its traceback.
 USER_ERRORS = (
@@ -47,6 +50,9 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "push": push,
     "push-logs": push_logs,
     "import-log": import_log,
+    "leaderboard": leaderboard,
+    "submit": submit,
+    "worker": worker,
 }
 
 

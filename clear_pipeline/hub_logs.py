@@ -157,14 +157,14 @@ def push_logs(
         if f"{key.folder()}/{LOG_NAME}" in files:
             raise ValueError(f"{log} is of the same model and rows as another log: {key.folder()}")
         files[f"{key.folder()}/{LOG_NAME}"] = log / LOG_NAME if log.is_dir() else log
-        files[f"{key.folder()}/{META_NAME}"] = json.dumps(_public(meta), indent=2).encode()
+        files[f"{key.folder()}/{META_NAME}"] = json.dumps(public_meta(meta), indent=2).encode()
         read_token_log(log)
         if log.is_dir() and (log / TOKENS_NAME).is_file():
             files[f"{key.folder()}/{TOKENS_NAME}"] = _public_tokens(json.loads((log / TOKENS_NAME).read_text()))
     return push_files(repo_id, "dataset", files, f"{len(logs)} evaluation logs", private=private)
 
 
-def _public(meta: Mapping[str, Any]) -> dict[str, Any]:
+def public_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata without the places of a local disk."""
     about = {**meta.get("lineage", {})}
     return {

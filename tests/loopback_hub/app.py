@@ -37,7 +37,8 @@ async def whoami(request: Request) -> Response:
     token = _hub(request).reader(request.headers.get("authorization", ""))
     if token is None:
         raise Refusal(401, "Invalid username or password.")
-    return JSONResponse({"type": "user", "name": token.user, "auth": {"accessToken": {"role": token.role}}})
+    about = {"type": "user", "name": token.user, "orgs": [{"type": "org", "name": name} for name in token.namespaces]}
+    return JSONResponse({**about, "auth": {"accessToken": {"role": token.role}}})
 
 
 async def validate_yaml(request: Request) -> Response:

@@ -1,0 +1,34 @@
+"""`clear-unlearning worker`."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+
+def worker(argv: Sequence[str]) -> None:
+    """Scores what was submitted to a leaderboard, one submission after the other."""
+    parser = argparse.ArgumentParser("clear-unlearning worker", description=worker.__doc__)
+    parser.add_argument("--store", type=Path, required=True, help="the leaderboard's store (an SQLite file)")
+    parser.add_argument("--bases", type=Path, required=True, help="bases.json: originals, golds, data")
+    parser.add_argument("--work", type=Path, default=Path("runs/worker"), help="downloads and jobs (%(default)s)")
+    parser.add_argument("--once", action="store_true", help="end when none waits")
+    parser.add_argument(
+        "--pause", type=float, default=10, help="seconds between looks at an empty queue"
+    )
+    parser.add_argument("--lease", type=float, default=120, help="seconds until a dead worker's job is another's")
+    parser.add_argument("--most_seconds", type=float, default=4 * 3600, help="for one model (%(default)s)")
+    parser.add_argument("--memory_gb", type=float, default=24, help="for one model; 0: no limit, as GPUs need it")
+    parser.add_argument("--no_isolation", action="store_true", help="score without namespaces: network, files, tokens")
+    options = parser.parse_args(argv)
+    from huggingface_hub import HfApi
+
+    from clear_pipeline.isolation import Limits
+    from clear_pipeline.submission_scores import WorkerSettings
+    from clear_pipeline.worker import Worker
+    from leaderboard_app.bases import read_bases
+    from leaderboard_app.store import Store
+
+    bases = read_bases(options.bases)
+    limits = Limits(options.most_seconds, options.memory_gb)
+    settings = WorkerSettings(options.work, options.lease, limits, not options.no_isolation)
+    Worker(Store(options.store), bases, settings, HfApi(), print).work(options.once, options.pause)

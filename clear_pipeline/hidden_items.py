@@ -1,0 +1,66 @@
+"""Items that submitters never saw: other photos of the same people, other captions, other questions.
+
+A keeper builds them with a secret seed (`python clear_dataset.py hidden`); they are scored beside the public ones.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from clear_dataset import load_clear
+from clear_unlearning.evaluate import evaluate_model
+from clear_unlearning.models import LoadedModel
+from clear_unlearning.tasks import IMAGE_TASKS, Task
+
+FORGET_ITEMS, RETAIN_ITEMS = "hidden items to forget", "hidden items to keep"
+
+
+def hidden_tasks() -> list[Task]:
+    """CLEAR's tasks about people, with the hidden items' own questions."""
+    people = [task for task in IMAGE_TASKS if task.config in ("{forget}_perturbed", "retain_perturbed")]
+    return [
+        replace(
+            task,
+            config=FORGET_ITEMS if "{forget}" in task.config else RETAIN_ITEMS,
+            question="name_question" if task.fixed_question else "question",
+            fixed_question=None,
+        )
+        for task in people
+    ]
+
+
+def hidden_rows(hidden: Path, dataset: str, forget: str, most: int | None = None) -> Callable[[str], Dataset]:
+    """The hidden items of those to forget and of those to keep.
+
+    Args:
+        hidden: Folder that `python clear_dataset.py hidden` wrote.
+        dataset: Folder of the public rows, which say who is forgotten.
+        forget: Forget set.
+        most: Keep the first items of each side alone.
+
+    Raises:
+        ValueError: If the items are about other people.
+    """
+    rows = load_clear("hidden", hidden)
+    forgotten = set(load_clear(forget, dataset)["name"])
+    names = rows["name"]
+    sides = {
+        FORGET_ITEMS: [i for i, name in enumerate(names) if name in forgotten],
+        RETAIN_ITEMS: [i for i, name in enumerate(names) if name not in forgotten],
+    }
+    if not forgotten <= set(names):
+        raise ValueError(
+            f"{hidden} has no items of {', '.join(sorted(forgotten - set(names))[:3])}: of another corpus?"
+        )
+    return lambda config: rows.select(sides[config][:most])
+
+
+def evaluate_hidden(
+    loaded: LoadedModel, hidden: Path, dataset: str, forget: str, most: int | None, batch_size: int
+) -> dict[str, Any]:
+    """Scores a model on the hidden items: a log that is never published."""
+    rows = hidden_rows(hidden, dataset, forget, most)
+    return evaluate_model(loaded, hidden_tasks(), rows, forget, batch_size=batch_size)[0]

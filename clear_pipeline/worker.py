@@ -1,0 +1,118 @@
+"""The leaderboard's worker: claims the oldest submission, has it scored in a process of its own, writes the result.
+
+Several may work on one store. A worker holds a submission by a lease that a thread renews; when it dies, the lease
+runs out and another takes the submission up. Nothing that a submission says of itself is believed.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from huggingface_hub import HfApi
+
+from evaluate_metrics import VERSION
+from leaderboard_app.bases import Bases
+from leaderboard_app.store import LeaseLost, Store
+from leaderboard_app.worker_queue import Job
+
+from .isolation import isolation_problem
+from .submission_scores import Refusal, SubmissionScorer, WorkerSettings
+
+Say = Callable[[str], None]
+
+
+class Worker:
+    """Works through the queue of a store.
+
+    Args:
+        store: The store.
+        bases: Rows of `bases.json`, with golds.
+        settings: How to work.
+        api: The Hub.
+        say: Told what happens, a line each.
+
+    Raises:
+        ValueError: If a process cannot be cut off here and it was not said that it need not, or a base has no gold.
+    """
+
+    def __init__(self, store: Store, bases: Bases, settings: WorkerSettings, api: HfApi, say: Say) -> None:
+        problem = isolation_problem() if settings.isolated else None
+        if problem:
+            raise ValueError(
+                f"submitted models cannot be cut off on this machine ({problem}); --no_isolation scores them without, "
+                "which only a machine that has nothing to lose should do"
+            )
+        for base in bases.values():
+            if missing := [forget for forget in base.forget if not base.golds.get(forget)]:
+                raise ValueError(f"{base.base_model} has no gold model of {', '.join(missing)}")
+        self.store, self.settings, self.say = store, settings, say
+        self.scorer = SubmissionScorer(store, bases, settings, api)
+        if (again := store.requeue_all(VERSION, settings.name)) > 0:
+            say(f"the metrics are of version {VERSION} now: {again} submissions are scored again")
+
+    def work_once(self) -> bool:
+        """Takes one submission to its end; False if none waits."""
+        job = self.store.claim(self.settings.name, self.settings.lease)
+        if job is None:
+            return False
+        what = f"submission {job.id} ({job.submission.repo_id}@{job.submission.commit[:8]})"
+        self.say(f"{what}: taken, attempt {job.attempt}")
+        try:
+            with self._heartbeat(job.id) as lost:
+                self._work(job, what, lost)
+        except LeaseLost as error:
+            self.say(f"{what}: given up, {error}")
+        except BaseException as error:
+            with suppress(LeaseLost):
+                reason = f"the worker stopped: {type(error).__name__}"
+                self.store.fail(job.id, self.settings.name, reason, retry=True)
+            raise
+        return True
+
+    def work(self, once: bool = False, pause: float = 10) -> None:
+        """Goes on until it is interrupted, or with `once` until none waits."""
+        while True:
+            if not self.work_once():
+                if once:
+                    return
+                time.sleep(pause)
+
+    def _work(self, job: Job, what: str, lost: Callable[[], bool]) -> None:
+        """Scores a submission, or ends it with the reason."""
+        name = self.settings.name
+        try:
+            result = self.scorer.score(job, lost)
+        except Refusal as error:
+            self.store.refuse(job.id, name, str(error))
+            self.say(f"{what}: refused, {error}")
+        except (ConnectionError, RuntimeError, TimeoutError, MemoryError) as error:
+            if isinstance(error, LeaseLost):
+                raise
+            again = isinstance(error, ConnectionError | RuntimeError)
+            self.store.fail(job.id, name, str(error), retry=again)
+            self.say(f"{what}: failed, {error}")
+        else:
+            self.store.finish(job.id, name, result.numbers, result.log, result.meta, result.provenance)
+            self.say(f"{what}: scored in {result.provenance['seconds']['all']:g} s")
+
+    @contextmanager
+    def _heartbeat(self, number: int) -> Iterator[Callable[[], bool]]:
+        """Renews the lease of a submission; gives whether it is lost."""
+        done, lost = threading.Event(), threading.Event()
+
+        def beat() -> None:
+            while not done.wait(self.settings.lease / 3):
+                try:
+                    self.store.heartbeat(number, self.settings.name, self.settings.lease)
+                except LeaseLost:
+                    lost.set()
+                    return
+
+        thread = threading.Thread(target=beat, daemon=True)
+        thread.start()
+        try:
+            yield lost.is_set
+        finally:
+            done.set()
+            thread.join()

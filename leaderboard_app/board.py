@@ -1,0 +1,165 @@
+"""The table, a page at a time: filtered, searched, sorted and ranked by the store."""
+
+import sqlite3
+from dataclasses import dataclass
+
+from .queries import metric_version
+from .ranking import BOARD
+
+PAGE_SIZE = 50
+SHOWN = (
+    "d", "d_low", "d_high", "p", "utility", "real", "retain", "forget_score", "rouge_forget", "rouge_retain",
+    "fluency", "hidden_gap",
+)  # fmt: skip
+
+# Name of a sorting -> how rows are ordered; what has no value comes last.
+SORTS: dict[str, str] = {
+    "rank": "rank IS NULL, base_model, forget, rank, NOT verified, d IS NULL, d, id",
+    "D": "d IS NULL, d, id",
+    "p": "p IS NULL, p DESC, id",
+    "utility": "utility IS NULL, utility DESC, id",
+    "real": "real IS NULL, real DESC, id",
+    "retain": "retain IS NULL, retain DESC, id",
+    "forget": "forget_score IS NULL, forget_score, id",
+    "ROUGE forget": "rouge_forget IS NULL, rouge_forget, id",
+    "ROUGE retain": "rouge_retain IS NULL, rouge_retain DESC, id",
+    "fluency": "fluency IS NULL, fluency DESC, id",
+    "method": "method COLLATE NOCASE, id",
+    "newest": "date DESC, id DESC",
+}
+
+
+@dataclass(frozen=True)
+class BoardRow:
+    """A row of the table.
+
+    Attributes:
+        id: Of the submission, None for a reference.
+        role: `submission`, `original` or `gold`.
+        rank: Its place, None without one.
+        above_gate: Whether it has kept enough, None where no original says what is enough.
+        verified: Whether its numbers were computed here, by the metrics of today.
+        self_reported: Whether its numbers are only the submitter's.
+        date: When it was scored or, if it was not, submitted; seconds since 1970.
+        numbers: By name of SHOWN, None where there is none.
+    """
+
+    id: int | None
+    role: str
+    rank: int | None
+    above_gate: bool | None
+    verified: bool
+    self_reported: bool
+    state: str
+    method: str
+    base_model: str
+    forget: str
+    modality: str
+    user: str
+    repo_id: str
+    commit: str
+    paper: str
+    date: float
+    numbers: dict[str, float | None]
+
+
+@dataclass(frozen=True)
+class Board:
+    """A page of the table: its rows, the references that go with them, and how many rows and pages there are."""
+
+    rows: list[BoardRow]
+    references: list[BoardRow]
+    total: int
+    page: int
+    pages: int
+
+
+def board(
+    db: sqlite3.Connection,
+    forget: str = "",
+    base_model: str = "",
+    modality: str = "",
+    verified: bool = True,
+    search: str = "",
+    sort: str = "rank",
+    page: int = 1,
+    page_size: int = PAGE_SIZE,
+    descending: bool = False,
+) -> Board:
+    """A page of the table. Ranks are those of the whole table, whatever is filtered.
+
+    Args:
+        db: A connection.
+        forget: Only this forget set; all if empty.
+        base_model: Only this base model; all if empty.
+        modality: Only this modality; all if empty.
+        verified: Only rows whose numbers were computed here.
+        search: Only rows with this text in method, user, repository, base model or paper.
+        sort: A key of SORTS.
+        page: From 1; one that is too large is the last.
+        page_size: Rows of a page.
+        descending: From the other end of the sorting.
+
+    Raises:
+        ValueError: If there is no such sorting.
+    """
+    if sort not in SORTS:
+        raise ValueError(f"unknown sorting {sort[:40]!r}; choose from {', '.join(SORTS)}")
+    wanted = {"forget": forget, "base_model": base_model, "modality": modality}
+    clauses = [f"{name} = :{name}" for name, value in wanted.items() if value]
+    clauses += ["verified"] if verified else []
+    searched = "method || char(10) || user || char(10) || repo_id || char(10) || base_model || char(10) || paper"
+    clauses += [f"instr(lower({searched}), lower(:search)) > 0"] if search else []
+    where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
+    values = {**wanted, "search": search, "metric_version": metric_version(db), "size": page_size}
+    # The sortings are a table of this file; what comes from outside is bound.
+    query = f"{BOARD} SELECT *, COUNT(*) OVER () AS total FROM board {where} ORDER BY {_order(sort, descending)}"  # nosec B608
+    query += " LIMIT :size OFFSET :skip"
+    page = max(1, page)
+    found = db.execute(query, {**values, "skip": (page - 1) * page_size}).fetchall()
+    if not found and page > 1:
+        total = db.execute(f"{BOARD} SELECT COUNT(*) FROM board {where}", values).fetchone()[0]  # nosec B608
+        page = max(1, -(-total // page_size))
+        found = db.execute(query, {**values, "skip": (page - 1) * page_size}).fetchall()
+    total = found[0]["total"] if found else 0
+    rows = [_board_row(row) for row in found]
+    return Board(rows, _references(db, forget, base_model), total, page, max(1, -(-total // page_size)))
+
+
+def _order(sort: str, descending: bool) -> str:
+    """The order of a sorting; turned around, what has no value still comes last."""
+    if not descending:
+        return SORTS[sort]
+    turned = []
+    for term in SORTS[sort].split(", "):
+        if " IS NULL" in term or term.startswith("NOT "):
+            turned.append(term)
+        else:
+            turned.append(term.removesuffix(" DESC") if term.endswith(" DESC") else f"{term} DESC")
+    return ", ".join(turned)
+
+
+def _board_row(row: sqlite3.Row) -> BoardRow:
+    return BoardRow(
+        id=row["id"], role="submission", rank=row["rank"],
+        above_gate=None if row["above_gate"] is None else bool(row["above_gate"]),
+        verified=bool(row["verified"]), self_reported=bool(row["self_reported"]), state=row["state"],
+        method=row["method"], base_model=row["base_model"], forget=row["forget"], modality=row["modality"],
+        user=row["user"], repo_id=row["repo_id"], commit=row["commit"], paper=row["paper"],
+        date=row["date"], numbers={name: row[name] for name in SHOWN},
+    )  # fmt: skip
+
+
+def _references(db: sqlite3.Connection, forget: str, base_model: str) -> list[BoardRow]:
+    query = (
+        "SELECT * FROM reference_rows WHERE (:forget = '' OR forget = :forget) "
+        "AND (:base_model = '' OR base_model = :base_model) ORDER BY base_model, forget, kind DESC LIMIT 60"
+    )
+    return [
+        BoardRow(
+            id=None, role=row["kind"], rank=None, above_gate=None, verified=True, self_reported=False, state="scored",
+            method=row["kind"], base_model=row["base_model"], forget=row["forget"], modality="", user="", repo_id="",
+            commit="", paper="", date=row["scored"], numbers={name: row[name] for name in SHOWN},
+        )
+        for row in db.execute(query, {"forget": forget, "base_model": base_model})
+    ]  # fmt: skip

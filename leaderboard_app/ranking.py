@@ -1,0 +1,47 @@
+"""The rank rule: nearest to gold first, among models that have kept what they should.
+
+Per base model and forget set, by D ascending among verified models whose utility is at least GATE of the original's,
+ties by utility. The others are listed without a rank: destroying a model is not forgetting.
+"""
+
+from .result_columns import COLUMNS
+
+GATE = 0.9  # share of the original's utility
+
+RULE = (
+    "Rank: for each base model and forget set, by D (distance to gold on the forget set, low is good) among verified "
+    f"models whose utility is at least {GATE:.0%} of the original's; ties by utility. Models below this gate are "
+    "listed greyed and without a rank: destroying a model is not forgetting."
+)
+
+# The numbers that were computed here or, as long as there are none, those that the submitter reports.
+_NUMBERS = ", ".join(
+    f"CASE WHEN r.submission IS NULL THEN json_extract(s.self_reported, '$.{key}') ELSE r.{column} END AS {column}"
+    for column, key in COLUMNS.items()
+)
+
+# All that the table shows, with its rank. A result of an older version of the metrics, and numbers that only the
+# submitter has reported, are not verified.
+BOARD = f"""
+WITH listed AS (
+    SELECT s.id, s.user, s.repo_id, s."commit", s.base_model, s.method, s.paper, s.forget, s.modality, s.state,
+        s.kind, s.submitted,
+        s.state = 'scored' AND r.metric_version = :metric_version AS verified,
+        r.submission IS NULL AS self_reported, coalesce(r.scored, s.submitted) AS date,
+        {_NUMBERS},
+        r.d_low, r.d_high,
+        o.utility AS original_utility
+    FROM submissions s
+    LEFT JOIN results r ON r.submission = s.id
+    LEFT JOIN reference_rows o ON o.kind = 'original' AND o.base_model = s.base_model AND o.forget = s.forget
+    WHERE NOT s.hidden AND s.state IN ('queued', 'running', 'scored')
+        AND (r.submission IS NOT NULL OR s.self_reported IS NOT NULL)
+),
+gated AS (SELECT *, utility >= {GATE} * original_utility - 1e-9 AS above_gate FROM listed),
+board AS (
+    SELECT *, CASE WHEN verified AND above_gate AND d IS NOT NULL THEN RANK() OVER (
+        PARTITION BY base_model, forget, verified AND above_gate AND d IS NOT NULL ORDER BY d, utility DESC
+    ) END AS rank
+    FROM gated
+)
+"""

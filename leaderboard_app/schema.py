@@ -1,0 +1,143 @@
+"""The tables of the leaderboard's store, by version, and how its file is opened: SQLite with a write-ahead log."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+BUSY_SECONDS = 30.0  # how long a writer waits for another one
+
+# Version n of the file is what the first n entries make. An entry is never changed once it has been published.
+MIGRATIONS: tuple[str, ...] = (
+    """
+    CREATE TABLE submissions (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        user TEXT NOT NULL, repo_id TEXT NOT NULL, "commit" TEXT NOT NULL, kind TEXT NOT NULL,
+        base_model TEXT NOT NULL, method TEXT NOT NULL, forget TEXT NOT NULL, modality TEXT NOT NULL,
+        licence TEXT NOT NULL, statement INTEGER NOT NULL, paper TEXT NOT NULL, data_used TEXT NOT NULL,
+        seeds TEXT NOT NULL, gpu_hours REAL NOT NULL, contact TEXT NOT NULL, self_reported TEXT,
+        weights_hash TEXT NOT NULL,
+        state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'scored', 'refused', 'failed', 'withdrawn')),
+        reason TEXT NOT NULL DEFAULT '',
+        hidden INTEGER NOT NULL DEFAULT 0, hidden_reason TEXT NOT NULL DEFAULT '',
+        attempts INTEGER NOT NULL DEFAULT 0,
+        worker TEXT, lease_until REAL,
+        submitted REAL NOT NULL, queued REAL NOT NULL, started REAL, finished REAL,
+        CHECK ((state = 'running') = (worker IS NOT NULL)),
+        CHECK ((worker IS NULL) = (lease_until IS NULL))
+    );
+    -- A model that failed or was withdrawn may come again.
+    CREATE UNIQUE INDEX submissions_model ON submissions (repo_id, "commit")
+        WHERE state NOT IN ('failed', 'withdrawn');
+    CREATE UNIQUE INDEX submissions_weights ON submissions (weights_hash)
+        WHERE weights_hash != '' AND state NOT IN ('failed', 'withdrawn');
+    CREATE INDEX submissions_queue ON submissions (state, queued, id);
+    CREATE TABLE results (
+        submission INTEGER PRIMARY KEY REFERENCES submissions (id),
+        metric_version TEXT NOT NULL, scored REAL NOT NULL,
+        d REAL, d_low REAL, d_high REAL, p REAL, utility REAL, real REAL, retain REAL, forget_score REAL,
+        rouge_forget REAL, rouge_retain REAL, fluency REAL, hidden_gap REAL,
+        numbers TEXT NOT NULL, meta TEXT NOT NULL, provenance TEXT NOT NULL
+    );
+    CREATE TABLE logs (submission INTEGER PRIMARY KEY REFERENCES submissions (id), log BLOB NOT NULL);
+    CREATE TABLE reference_rows (
+        kind TEXT NOT NULL CHECK (kind IN ('original', 'gold')), base_model TEXT NOT NULL, forget TEXT NOT NULL,
+        metric_version TEXT NOT NULL, scored REAL NOT NULL,
+        d REAL, d_low REAL, d_high REAL, p REAL, utility REAL, real REAL, retain REAL, forget_score REAL,
+        rouge_forget REAL, rouge_retain REAL, fluency REAL, hidden_gap REAL,
+        numbers TEXT NOT NULL, meta TEXT NOT NULL, log BLOB NOT NULL,
+        PRIMARY KEY (kind, base_model, forget)
+    );
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        submission INTEGER REFERENCES submissions (id),
+        at REAL NOT NULL, who TEXT NOT NULL, from_state TEXT, to_state TEXT, reason TEXT NOT NULL
+    );
+    CREATE INDEX audit_submission ON audit (submission, id);
+    CREATE INDEX audit_quota ON audit (who, to_state, at);
+    CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit trail is not changed'); END;
+    CREATE TRIGGER audit_is_not_shortened BEFORE DELETE ON audit
+        BEGIN SELECT RAISE(ABORT, 'the audit trail is not shortened'); END;
+    CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
+    INSERT INTO settings VALUES ('metric_version', '1');
+    """,
+    """
+    -- Photos of the example questions, for the page: a few of each dataset.
+    CREATE TABLE photos (
+        dataset TEXT NOT NULL, config TEXT NOT NULL, "row" INTEGER NOT NULL, image BLOB NOT NULL,
+        PRIMARY KEY (dataset, config, "row")
+    );
+    """,
+)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Opens the store's file: rows by name, no transaction until one is begun."""
+    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+    db.row_factory = sqlite3.Row
+    db.execute("PRAGMA foreign_keys = ON")
+    return db
+
+
+@contextmanager
+def transaction(path: Path) -> Iterator[sqlite3.Connection]:
+    """All of it or none: takes the write lock first, so that what is read stays true until it is written."""
+    db = connect(path)
+    try:
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            yield db
+        except BaseException:
+            if db.in_transaction:  # on a full disk SQLite has rolled back by itself
+                db.execute("ROLLBACK")
+            raise
+        db.execute("COMMIT")
+    finally:
+        db.close()
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """One snapshot for all that is read; writers go on meanwhile."""
+    db = connect(path)
+    try:
+        db.execute("BEGIN")
+        yield db
+    finally:
+        db.close()
+
+
+def migrate(path: Path) -> None:
+    """Brings the file to the newest version; a new file gets all tables.
+
+    Raises:
+        ValueError: If the file is of a newer version than this program, or no store.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        db = connect(path)
+        with_log = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
+        db.close()
+    except sqlite3.DatabaseError as error:
+        raise ValueError(f"{path} is no store of the leaderboard ({error})") from error
+    if with_log != "wal":
+        raise ValueError(f"{path} is on a file system without write-ahead log (journal_mode {with_log})")
+    with transaction(path) as db:
+        version = db.execute("PRAGMA user_version").fetchone()[0]
+        if version > len(MIGRATIONS):
+            raise ValueError(f"{path} is of version {version}; this program knows {len(MIGRATIONS)}: update it")
+        for number, script in enumerate(MIGRATIONS[version:], version + 1):
+            for statement in statements(script):
+                db.execute(statement)
+            db.execute(f"PRAGMA user_version = {number}")
+
+
+def statements(script: str) -> Iterator[str]:
+    """The statements of a script; `executescript` would commit before it begins."""
+    part = ""
+    for line in script.splitlines():
+        part += f"{line}\n"
+        if sqlite3.complete_statement(part):
+            yield part
+            part = ""
