@@ -141,7 +141,10 @@ CASES: dict[str, tuple[Make, str]] = {
     "pickle instead of safetensors": (pickle_alone, "may run code when it is loaded"),
     "pickle beside safetensors": (file("pytorch_model.bin", pickle.dumps(Bomb())), "may run code"),
     "pickled training arguments": (file("training_args.bin", pickle.dumps(Bomb())), "may run code"),
-    "pickle named safetensors": (file(WEIGHTS, pickle.dumps(Bomb(), 4)), "model.safetensors: the header claims"),
+    "pickle named safetensors": (
+        file(WEIGHTS, pickle.dumps(Bomb(), 4)),
+        "model.safetensors: this is no safetensors file",
+    ),
     "checkpoint in a folder": (file("checkpoint-1/optimizer.pt", b"x"), "may run code"),
     "keras archive": (file("model.keras", b"PK"), "may run code"),
     "compiled library": (file("kernel.so", b"\x7fELF"), "is code"),
@@ -172,7 +175,7 @@ CASES: dict[str, tuple[Make, str]] = {
     "file name with control characters": (file("a\n\x1b[2Jb.txt", b"x"), "odd file name"),
     "file name turned around": (file("model\u202esrotnesetfas.txt", b"x"), "odd file name"),
     "hidden folder of dots": (file("a/.../b", b"x"), "odd file name"),
-    "symbolic link as weights": (file(WEIGHTS, b"/etc/passwd"), "model.safetensors: the header claims"),
+    "symbolic link as weights": (file(WEIGHTS, b"/etc/passwd"), "model.safetensors: this is no safetensors file"),
     "symbolic link as config": (file("config.json", b"../../../etc/passwd"), "config.json is no valid JSON"),
     # bombs
     "header of an exabyte": (header({"a": 1}, b"", 2**60), "this is no safetensors file"),
@@ -209,7 +212,7 @@ CASES: dict[str, tuple[Make, str]] = {
     "quantised": (edit("config.json", quantization_config={"bits": 4}), "quantised weights"),
     "wrong vocabulary size": (
         edit("config.json", text_config={"model_type": "llama", "vocab_size": 7}),
-        "vocab_size is 7",
+        "vocab_size is '7'",
     ),
     "tokenizer with other ids": (other_tokens, "its token ids are not those of"),
     "the original itself": (original_itself, "nothing was unlearned"),
@@ -221,7 +224,7 @@ CASES: dict[str, tuple[Make, str]] = {
     "adapter on a folder": (adapter(base_model_name_or_path="/etc"), "the original is 'ORG/original'"),
     "adapter on another commit": (adapter(revision="0" * 40), "revision is"),
     "adapter that is no LoRA": (adapter(peft_type="PROMPT_TUNING"), "LORA alone"),
-    "adapter that imports a module": (adapter(megatron_config={}, megatron_core="os"), "megatron_config is {}"),
+    "adapter that imports a module": (adapter(megatron_config={}, megatron_core="os"), "megatron_config is"),
     "adapter that repeats layers": (adapter(layer_replication=[[0, 2], [0, 2]]), "layer_replication"),
     "adapter with whole modules": (adapter(modules_to_save=["lm_head"]), "modules_to_save"),
     "adapter of other shapes": (other_rank, "an adapter on another base?"),
@@ -318,7 +321,7 @@ values = st.one_of(
 names = st.sampled_from([*FIELDS, "statement", "acts_at_inference", "self_reported"]) | st.text(max_size=20)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.dictionaries(names, values, max_size=18))
 def test_fuzzed_fields_are_clean_or_named(said):
     clean, problems = clean_fields(said)
