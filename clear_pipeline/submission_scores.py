@@ -112,13 +112,18 @@ class SubmissionScorer:
         gold = self._reference(base, submission.forget, "gold", golds[0], dataset, lost)
         self._reference(base, submission.forget, "original", original, dataset, lost, gold)
         try:
+            prepared = time.time()
             model = self._submitted(submission, base, original, folder / "model")
             downloaded = time.time()
             work = self._job(base, submission.forget, model, dataset)
             work = ScoringJob(**{**vars(work), "original": str(original), "golds": [str(place) for place in golds]})
             seconds = self._run(work, folder, lost)
-            times = {"download": round(downloaded - started, 2), **seconds, "all": round(time.time() - started, 2)}
-            return self._result(job, base, folder, gold, times)
+            seconds |= {
+                "references": prepared - started,
+                "download": downloaded - prepared,
+                "all": time.time() - started,
+            }
+            return self._result(job, base, folder, gold, {name: round(value, 2) for name, value in seconds.items()})
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -210,13 +215,14 @@ class SubmissionScorer:
         if (folder / HIDDEN).is_file():
             hidden, golden = (json.loads((place / HIDDEN).read_text()) for place in (folder, gold))
             numbers |= hidden_numbers(hidden, golden, numbers["forget_quality_statistic"])
+        about = log_identity(meta, submission.repo_id, submission.commit, submission.method, submission.base_model)
         provenance = {
             "repo_id": submission.repo_id,
             "commit": submission.commit,
             "weights_hash": submission.weights_hash,
             "original": f"{base.original}@{base.commit}",
             "golds": [Path(gold).name if Path(gold).is_dir() else gold for gold in base.golds[submission.forget]],
-            "dataset": meta["dataset"],
+            "dataset": about["dataset"],
             "metrics": VERSION,
             "versions": {name: version(name) for name in LIBRARIES},
             "worker": self.settings.name,
@@ -225,7 +231,6 @@ class SubmissionScorer:
             "lineage": json.loads((folder / LINEAGE).read_text()),
             "seconds": seconds,
         }
-        about = log_identity(meta, submission.repo_id, submission.commit, submission.method, submission.base_model)
         return Result(numbers, log, about, provenance)
 
 
