@@ -26,4 +26,6 @@ METRICS: dict[str, Metric] = {
     "model_utility": Metric("what is left outside the forget set: harmonic mean over tasks", "higher"),
     "clear_scores": Metric("CLEAR's Real, Retain and Forget: harmonic means of probability and truth ratio", "higher"),
     "forget_quality": Metric("whether the model passes for one that never saw the forget set", "higher"),
+    "u_lira": Metric("how often an attacker with shadow models tells forgotten from unseen photos", "gold"),
+    "u_mia": Metric("how often one classifier over all logits tells forgotten from unseen photos", "gold"),
 }

@@ -41,8 +41,17 @@ class Box:
     example: str
 
 
-# What can be pasted: predictions and references of the metrics that take samples.
-PASTED: dict[str, tuple[Box, Box]] = {
+# An attack asks for logits and memberships of target and of shadow models.
+ATTACK = (
+    Box("Logits of the target models, a line a model", rows_of_numbers, "4.5 0.0\n0.2 6.0"),
+    Box("Which examples each was trained on: 1 or 0, a line a model", rows_of_numbers, "1 0\n0 1"),
+    Box("Logits of the shadow models, a line a model", rows_of_numbers, "5.0 0.0\n4.0 1.0\n0.0 5.0\n1.0 4.0"),
+    Box("Which examples each was trained on: 1 or 0, a line a model", rows_of_numbers, "1 0\n1 0\n0 1\n0 1"),
+)
+ATTACKS = ("u_lira", "u_mia")
+ARGUMENTS = ("predictions", "references", "shadow_predictions", "shadow_references")
+# What can be pasted, in the order of ARGUMENTS, of the metrics that take samples.
+PASTED: dict[str, tuple[Box, ...]] = {
     "probability": (
         Box("Loss per token of each right answer (nats)", numbers, "0.693147, 0.5"),
         Box("Losses of its wrong answers, a line an example; none for the probability alone", rows_of_numbers, ""),
@@ -59,19 +68,20 @@ PASTED: dict[str, tuple[Box, Box]] = {
         Box("Truth ratios under the unlearned model", numbers, "1.0, 2.0, 3.0, 4.0"),
         Box("Truth ratios under the gold model", numbers, "5.0, 6.0, 7.0, 8.0"),
     ),
+    **dict.fromkeys(ATTACKS, ATTACK),
 }
 
 
-def from_pasted(name: str, metric: Any, predictions: str, references: str) -> dict[str, Any]:
-    """Computes a metric from two pasted texts.
+def from_pasted(name: str, metric: Any, *texts: str) -> dict[str, Any]:
+    """Computes a metric from pasted texts.
 
     Raises:
         ValueError: If they cannot be read, or the metric refuses them.
     """
-    left, right = (box.read(text) for box, text in zip(PASTED[name], (predictions, references), strict=True))
-    if name == "probability" and not right:
-        right = [[] for _ in left]
-    return metric.compute(predictions=left, references=right)
+    read = [box.read(text) for box, text in zip(PASTED[name], texts, strict=True)]
+    if name == "probability" and not read[1]:
+        read[1] = [[] for _ in read[0]]
+    return metric.compute(**dict(zip(ARGUMENTS, read, strict=False)))
 
 
 def from_logs(name: str, metric: Any, log: str | None, gold: str | None = None) -> dict[str, Any]:
@@ -138,8 +148,9 @@ def build_app(name: str) -> gr.Blocks:
             with gr.Tab("Numbers"):
                 boxes = [gr.Textbox(box.example, label=box.label, lines=4) for box in PASTED[name]]
                 gr.Button("Compute").click(told(from_pasted), boxes, gr.JSON(), api_name="pasted")
-        with gr.Tab("Logs"):
-            labels = ["Evaluation log", "Gold model's log"][: 2 if name == "forget_quality" else 1]
-            files = [gr.File(label=label, file_types=[".json"]) for label in labels]
-            gr.Button("Compute").click(told(from_logs), files, gr.JSON(), api_name="logs")
+        if name not in ATTACKS:  # they look at many models, a log is one model's
+            with gr.Tab("Logs"):
+                labels = ["Evaluation log", "Gold model's log"][: 2 if name == "forget_quality" else 1]
+                files = [gr.File(label=label, file_types=[".json"]) for label in labels]
+                gr.Button("Compute").click(told(from_logs), files, gr.JSON(), api_name="logs")
     return app
