@@ -1,4 +1,4 @@
-"""U-LIRA: can an attacker with shadow models tell forgotten examples from unseen ones? (arXiv 2403.01218, 2410.18057)."""
+"""U-LIRA: do shadow models tell forgotten examples from unseen ones? (arXiv 2403.01218, 2410.18057)."""
 
 from collections.abc import Sequence
 from typing import Any

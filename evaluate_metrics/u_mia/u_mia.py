@@ -1,4 +1,4 @@
-"""U-MIA: can one classifier over all logits tell forgotten examples from unseen ones? (arXiv 2403.01218, 2410.18057)."""
+"""U-MIA: does one classifier tell forgotten examples from unseen ones? (arXiv 2403.01218, 2410.18057)."""
 
 import heapq
 from collections.abc import Callable

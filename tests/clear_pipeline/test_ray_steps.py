@@ -1,7 +1,7 @@
 """The steps on Ray: a real cluster of two nodes on this machine, one of which is killed on the way."""
 
 import io
-import os
+import threading
 import time
 from pathlib import Path
 
@@ -16,7 +16,7 @@ def work(folder: Path, name: str, needs: list[str], seconds: float, progress) ->
     if missing:
         raise ValueError(f"{name} came before {missing}")
     with (folder / "starts").open("a") as starts:
-        starts.write(f"{name} {os.environ['RAY_NODE_ID'] if 'RAY_NODE_ID' in os.environ else ''}\n")
+        starts.write(f"{name}\n")
     progress(1, 2)
     time.sleep(seconds)
     progress(2, 2)
@@ -54,8 +54,6 @@ def test_steps_of_a_killed_node_are_done_again(tmp_path, cluster):
     last = {"folder": tmp_path, "name": "last", "needs": ["0", "1"], "seconds": 0}
     steps.insert(0, Step("last", work, last, ["step 0", "step 1"]))
 
-    import threading
-
     def kill() -> None:
         starts = tmp_path / "starts"
         while not starts.exists() or len(starts.read_text().splitlines()) < 2:
@@ -66,8 +64,7 @@ def test_steps_of_a_killed_node_are_done_again(tmp_path, cluster):
     killer.start()
     run_steps(steps, console, executor="ray")
     killer.join()
-    starts = [line.split()[0] for line in (tmp_path / "starts").read_text().splitlines()]
-    assert sorted(starts)[:2] != ["0", "1"] or len(starts) == 4
+    starts = (tmp_path / "starts").read_text().splitlines()
     assert len(starts) == 4, starts  # one of both twice, and the last
     assert starts[-1] == "last"
     assert (tmp_path / "last").exists()
@@ -81,4 +78,6 @@ def test_an_error_is_the_steps_own(tmp_path, cluster):
     assert type(caught.value) is ValueError
     assert "in step 'rose'" in caught.value.__notes__
     with pytest.raises(ValueError, match="wait for one another"):
-        run_steps([Step("a", fail, {}, ["b"]), Step("b", fail, {}, ["a"])], Console(file=io.StringIO()), executor="ray")
+        run_steps(
+            [Step("a", fail, {}, ["b"]), Step("b", fail, {}, ["a"])], Console(file=io.StringIO()), executor="ray"
+        )
