@@ -1,7 +1,7 @@
 """What every method of the visual track shares, on transformers' Trainer: two-sided batches and the original's word.
 
-A method is a `Config` with CLEAR's values (arXiv 2410.18057) and a `Trainer` that says, in `losses`, what it adds up of a
-batch of photos to forget and a batch to retain; means are over the rows of a side.
+A method is a `Config` with CLEAR's values (arXiv 2410.18057) and a `Trainer` that says, in `losses`, what it adds up
+of a batch of photos to forget and a batch to retain; means are over the rows of a side.
 """
 
 import math

@@ -96,7 +96,7 @@ class FaceModel(PreTrainedModel):
 
 
 def pooled(output: Any) -> torch.Tensor:
-    """What a backbone says of a photo as a whole [rows, features]: what it pools itself, else the mean of all places."""
+    """What a backbone says of a photo as a whole [rows, features]: what it pools itself, else the mean of places."""
     if output.get("pooler_output") is not None:
         return output.pooler_output.flatten(1)
     last = output.last_hidden_state
@@ -107,7 +107,7 @@ def build_face_model(backbone: str, people: Sequence[str], size: int, seed: int 
     """Makes a face recogniser.
 
     Args:
-        backbone: A key of BACKBONES, from config, or a vision model of transformers with its weights, by Hub id or folder.
+        backbone: A key of BACKBONES, from config, or a vision model of transformers, with its weights: id or folder.
         people: Whom it is to know.
         size: Side of the photos in pixels.
         seed: Draws the weights that are new.
@@ -123,8 +123,8 @@ def build_face_model(backbone: str, people: Sequence[str], size: int, seed: int 
             body = AutoModel.from_pretrained(backbone)
         except (OSError, ValueError) as error:
             raise ValueError(
-                f"unknown backbone {backbone!r}: neither {', '.join(BACKBONES)} nor a model of transformers here or on "
-                f"the Hub ({' '.join(str(error).split())[:200]})"
+                f"unknown backbone {backbone!r}: neither {', '.join(BACKBONES)} nor a model of transformers here or "
+                f"on the Hub ({' '.join(str(error).split())[:200]})"
             ) from error
     try:
         with torch.no_grad():

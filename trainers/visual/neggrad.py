@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader, Sampler
 
-from .base import Side, Sides, Terms, VisualConfig, VisualTrainer
+from .base import Numbers, Side, Sides, Terms, VisualConfig, VisualTrainer
 
 
 @dataclass
@@ -62,7 +62,7 @@ class NegGradTrainer(VisualTrainer):
     def get_train_dataloader(self) -> DataLoader:
         """Batches of one side each."""
         counts = [len(self.sides[name]) for name in ("forget", "retain")]
-        places: Dataset = _Places(sum(counts))
+        places = Numbers(sum(counts))
         phases = Phases(counts, self.args.train_batch_size, self.args.seed)
         return self.accelerator.prepare(DataLoader(places, batch_sampler=phases, collate_fn=self.phase))
 
@@ -71,14 +71,3 @@ class NegGradTrainer(VisualTrainer):
         (side,) = batch
         loss = self.margin_loss(self.output(model, batch, side), batch[side]["labels"])
         return {side: -loss if side == "forget" else loss}
-
-
-class _Places(Dataset):
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> int:
-        return index

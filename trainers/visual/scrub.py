@@ -1,4 +1,4 @@
-"""SCRUB on class probabilities, in CLEAR's form: all terms in one step, no temperature (arXiv 2302.09880, 2410.18057)."""
+"""SCRUB on class probabilities as CLEAR has it: one step, no temperature (arXiv 2302.09880, 2410.18057)."""
 
 from dataclasses import dataclass, field
 
