@@ -17,6 +17,7 @@ from .commands.push_logs import push_logs
 from .commands.report import report
 from .commands.score import score
 from .commands.unlearn import unlearn
+from .commands.visual import visual
 
 # What a user can mend. Anything else is a defect of ours and shows its traceback.
 USER_ERRORS = (
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "report": report,
     "push-logs": push_logs,
     "import-log": import_log,
+    "visual": visual,
 }
 
 

@@ -48,7 +48,7 @@ def recognise(embeddings: np.ndarray, people: Sequence[str]) -> tuple[np.ndarray
         people: The person of each photo.
 
     Returns:
-        The number of each photo among its person's, its cosine to its own enrolment, and whether nobody else's is nearer.
+        The number of each photo among its person's, its cosine to its own enrolment, and whether no other is nearer.
     """
     names, owner = np.unique(np.asarray(people), return_inverse=True)
     number = np.zeros(len(owner), dtype=int)

@@ -1,4 +1,4 @@
-"""From what the models of a run recognise to the table: accuracies, both attacks, and the logits as one parquet file."""
+"""From what the models of a run recognise to the table: accuracies, attacks, and the logits as one parquet file."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -121,9 +121,11 @@ def _arrays(table: pa.Table, what: str) -> tuple[tuple[np.ndarray, np.ndarray], 
         raise ValueError(f"{what}: models do not have the same photos; model {few} has {min(counts)} of {max(counts)}")
     shape = (len(models), counts[0])
     members = table["member"].to_numpy().reshape(shape)
-    if members.all(1).any() or not members.any():
+    share = members.mean(0)
+    for place in np.flatnonzero((share == 0) | (share == 1))[:1]:
+        said = "all" if share[place] else "none"
         raise ValueError(
-            f"{what}: half of the models is missing, those trained on the {'holdout' if members.all() else 'forget'} people"
+            f"{what}: {said} of the {len(models)} models were trained on {photos[place][0]}: half of them is missing"
         )
     return (table["logit"].to_numpy().reshape(shape), members), photos[: counts[0]]
 

@@ -1,8 +1,8 @@
 """Who is trained on what: for each model its own people to retain, and the forget or the holdout people besides.
 
-The first half of the models is trained on the forget people and has never seen the holdout people, the second half the
-other way round (CLEAR, arXiv 2410.18057, appendix): what one half unlearns, the other has never seen. The second half of
-each half are the attacker's shadow models, the first its targets.
+The first half of the models is trained on the forget people and has never seen the holdout people, the second half
+the other way round (CLEAR, arXiv 2410.18057): what one half unlearns, the other has never seen. Of each half the first
+half are the attacker's targets, the second its shadow models.
 """
 
 import random
