@@ -9,9 +9,11 @@ import yaml
 
 from clear_data.configs import FORGET
 from clear_data.mini import Dials
+from evaluate_metrics.u_lira.u_lira import SIGMAS
 from trainers.visual import VISUAL_METHODS
 
 ENROLMENT = 5  # photos of a person
+SMALLEST = 8  # pixels of a photo's side
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,17 @@ class VisualArguments:
             raise ValueError(
                 f"models must be 8 or more and a multiple of 4 (targets and shadows of each half), not {self.models}"
             )
+        if self.sigma not in SIGMAS:
+            raise ValueError(f"sigma must be {' or '.join(SIGMAS)}, not {self.sigma!r}")
+        if self.size < SMALLEST:
+            raise ValueError(f"size must be {SMALLEST} or more pixels, not {self.size}")
+        for method, settings in [
+            ("gold", self.pretraining.settings),
+            *((m, self.method_settings(m)) for m in self.methods),
+        ]:
+            names = {f.name for f in fields(VISUAL_METHODS[method][1])}
+            for name in settings.keys() - names:
+                raise ValueError(f"unknown setting {name!r} of {method}; see trainers/visual/{method}.py")
         if self.dataset == "mini":
             Dials(self.persons, self.photos, self.seed)
 

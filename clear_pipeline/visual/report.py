@@ -34,9 +34,9 @@ COLUMNS = {
     "U-MIA": "The same of an attacker with one decision tree for all photos.",
 }
 READING = (
-    "Nearness to gold is what counts: a model that takes forgotten people for others more often than gold does has not "
-    "forgotten better. An attack below .5 on few models is chance, not protection. Intervals are over people, not over "
-    "other trainings."
+    "Nearness to gold is what counts: a model that takes forgotten people for others more often than gold has not "
+    "forgotten better. An attack below .5 on few models is chance, not protection. Intervals are over people, not "
+    "over other trainings."
 )
 
 

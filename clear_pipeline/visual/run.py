@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 from rich.console import Console
 
 from clear_pipeline.runs import write_json
-from clear_pipeline.steps import Step, run_steps
+from clear_pipeline.steps import Step, check_executor, run_steps
 
 from .arguments import VisualArguments
 from .report import write_report
@@ -33,6 +33,7 @@ def run_visual(
     Raises:
         ValueError: If the output folder holds another run.
     """
+    check_executor(executor)
     run_steps([Step("photos", photos_step, {"arguments": arguments})], console, workers, executor)
     run_steps(visual_steps(arguments), console, workers, executor)
     about = {
