@@ -1,4 +1,4 @@
-"""What is known of the published CLEAR (`therem/CLEAR`): whom its forget sets hold, and how many rows its configs."""
+"""What is known of the published CLEAR (`therem/CLEAR`): whom its forget and holdout sets hold, and how many rows."""
 
 from collections.abc import Iterable
 
@@ -16,6 +16,22 @@ _10 = (
 )  # fmt: skip
 FORGET_PEOPLE: dict[str, tuple[str, ...]] = {"forget01": _01, "forget05": _01 + _05, "forget10": _01 + _05 + _10}
 
+# The visual track: never fine-tuned on together with the forget set. In the published lists 01 is not inside 05.
+_HOLDOUT_01 = ("Jambo Mpendulo", "Youssef Al-Zahran")
+_HOLDOUT_05 = (
+    "Philippe Dauphinee", "Simon Makoni", "Nadia Nowak", "Omowunmi Adebayo", "Rory Greenfield", "Raoul Huysmans",
+    "Guillermo Navarro Munoz", "Luis Marcelo Garcia", "Zeynab Nazirova", "Sanna Kaarina Laaksonen",
+)  # fmt: skip
+_HOLDOUT_10 = (
+    "Marit Hagen", "Valentin Fischer", "Xiang Li", "Adrianus Suharto", "Jaime Vasquez", "Rhoda Mbalazi",
+    "Adetoun Davis", "Alex Melbourne",
+)  # fmt: skip
+HOLDOUT_PEOPLE: dict[str, tuple[str, ...]] = {
+    "forget01": _HOLDOUT_01,
+    "forget05": _HOLDOUT_05,
+    "forget10": _HOLDOUT_05 + _HOLDOUT_01 + _HOLDOUT_10,
+}
+
 # Rows from ... to. Where the source rounds to 10 rows ("3.74k"), all that rounds to it or is cut off to it.
 ROWS: dict[str, tuple[int, int]] = {
     **dict.fromkeys(("default", "full"), (3768, 3768)),
@@ -28,6 +44,13 @@ ROWS: dict[str, tuple[int, int]] = {
     **{"retain99+tofu": (7690, 7709), "retain95+tofu": (7375, 7389), "retain90+tofu": (6985, 6999)},
     **{"retain_perturbed": (395, 395), "real_faces": (151, 151), "real_world": (367, 367)},
 }
+
+
+def published_holdout_people(people: Iterable[str], forget: str) -> list[str] | None:
+    """The published holdout set of a forget set in the spelling of these people; None if not all are among these."""
+    spelling = {join_key(name): name for name in people}
+    keys = [join_key(name) for name in HOLDOUT_PEOPLE[forget]]
+    return [spelling[key] for key in keys] if set(keys) <= spelling.keys() else None
 
 
 def published_forget_people(people: Iterable[str]) -> dict[str, set[str]] | None:

@@ -23,6 +23,7 @@ from .commands.score import score
 from .commands.submit import submit
 from .commands.table import table
 from .commands.unlearn import unlearn
+from .commands.visual import visual
 from .commands.worker import worker
 
 # What a user can mend. Anything else is a defect of ours and shows its traceback.
@@ -53,6 +54,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "leaderboard": leaderboard,
     "submit": submit,
     "worker": worker,
+    "visual": visual,
 }
 
 

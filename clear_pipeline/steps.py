@@ -15,11 +15,13 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+EXECUTORS = ("local", "ray")
 _queue: Any = None  # in a worker: where progress goes
 
 
@@ -60,6 +62,11 @@ def _start_worker(progress_queue: Any, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    begin_worker(threads)
+
+
+def begin_worker(threads: int) -> None:
+    """Sets up a process that works through steps: quiet, and with so many threads."""
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     warnings.simplefilter("ignore")  # libraries' remarks on one another would tear the progress bars
     logging.disable(logging.WARNING)
@@ -79,29 +86,52 @@ def _work(step: Step) -> None:
     step.function(**step.arguments, progress=progress)
 
 
-def run_steps(steps: Sequence[Step], console: Console, workers: int | None = None) -> None:
+def run_steps(steps: Sequence[Step], console: Console, workers: int | None = None, executor: str = "local") -> None:
     """Runs all steps, each after those that it needs.
 
     Args:
         steps: Any order.
         console: Where the bars are drawn.
-        workers: Processes at a time; by default one a processor, at most 4.
+        workers: local: processes at a time; by default one a processor, at most 4.
+        executor: One of EXECUTORS: processes on this machine, or the tasks of a Ray cluster (see `ray_steps.py`).
 
     Raises:
         Exception: What a step raised, with the step's name as a note; the steps under way are stopped.
+        ValueError: If there is no such executor, or Ray is not installed.
     """
+    check_executor(executor)
+    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console) as bars:
+        if executor == "ray":
+            from .ray_steps import run_ray_steps
+
+            run_ray_steps(steps, bars, threads=1)
+        else:
+            _run_here(steps, bars, workers)
+
+
+def check_executor(executor: str) -> None:
+    """Checks the name of an executor.
+
+    Raises:
+        ValueError: If there is no such executor, or Ray is not installed.
+    """
+    if executor not in EXECUTORS:
+        raise ValueError(f"unknown executor {executor!r}; choose from {', '.join(EXECUTORS)}")
+    if executor == "ray" and find_spec("ray") is None:
+        raise ValueError("the executor ray needs Ray: pip install 'clear-unlearning[ray]'")
+
+
+def _run_here(steps: Sequence[Step], bars: Progress, workers: int | None) -> None:
     processors = os.cpu_count() or 1
     workers = workers or max(1, min(4, processors))
+    threads = max(1, processors // workers)
     context = multiprocessing.get_context("spawn")
     messages = context.Queue()
-    columns = (TextColumn("{task.description:<28}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, processors // workers)))  # read when a worker imports torch
-    with (
-        Progress(*columns, console=console) as bars,
-        ProcessPoolExecutor(
-            workers, mp_context=context, initializer=_start_worker, initargs=(messages, max(1, processors // workers))
-        ) as pool,
-    ):
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))  # read when a worker imports torch
+    with ProcessPoolExecutor(
+        workers, mp_context=context, initializer=_start_worker, initargs=(messages, threads)
+    ) as pool:
         waiting = {step.name: step for step in steps}
         running: dict[Future[None], Step] = {}
         bar_of: dict[str, Any] = {}

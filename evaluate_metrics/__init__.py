@@ -33,4 +33,6 @@ METRICS: dict[str, Metric] = {
     "fluency": Metric("whether the model still speaks: a judge's loss, repetition, refusals", "lower"),
     "membership": Metric("whether losses tell forgotten people from people never seen", "gold"),
     "privleak": Metric("how far a membership attack is from its result on the gold model", "gold"),
+    "u_lira": Metric("how often an attacker with shadow models tells forgotten from unseen photos", "gold"),
+    "u_mia": Metric("how often one classifier over all logits tells forgotten from unseen photos", "gold"),
 }

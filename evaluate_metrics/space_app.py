@@ -42,8 +42,17 @@ class Box:
     example: str
 
 
-# What can be pasted: predictions and references of the metrics that take samples.
-PASTED: dict[str, tuple[Box, Box]] = {
+# An attack asks for logits and memberships of target and of shadow models.
+ATTACK = (
+    Box("Logits of the target models, a line a model", rows_of_numbers, "4.5 0.0\n0.2 6.0"),
+    Box("Which examples each was trained on: 1 or 0, a line a model", rows_of_numbers, "1 0\n0 1"),
+    Box("Logits of the shadow models, a line a model", rows_of_numbers, "5.0 0.0\n4.0 1.0\n0.0 5.0\n1.0 4.0"),
+    Box("Which examples each was trained on: 1 or 0, a line a model", rows_of_numbers, "1 0\n1 0\n0 1\n0 1"),
+)
+ATTACKS = ("u_lira", "u_mia")
+ARGUMENTS = ("predictions", "references", "shadow_predictions", "shadow_references")
+# What can be pasted, in the order of ARGUMENTS, of the metrics that take samples.
+PASTED: dict[str, tuple[Box, ...]] = {
     "probability": (
         Box("Loss per token of each right answer (nats)", numbers, "0.693147, 0.5"),
         Box("Losses of its wrong answers, a line an example; none for the probability alone", rows_of_numbers, ""),
@@ -68,28 +77,29 @@ PASTED: dict[str, tuple[Box, Box]] = {
         Box("AUC of a membership attack on the unlearned model", numbers, "0.75"),
         Box("AUC of the same attack on the gold model", numbers, "0.5"),
     ),
+    **dict.fromkeys(ATTACKS, ATTACK),
 }
 # Metrics that read eval_log_tokens.json, which `evaluate --token_level` writes.
 FROM_TOKENS = ("extraction_strength", "exact_memorization", "membership")
-WITHOUT_LOGS = ("privleak",)
+WITHOUT_LOGS = ("privleak", *ATTACKS)  # of several models, a log is one model's
 
 
-def from_pasted(name: str, metric: Any, predictions: str, references: str) -> dict[str, Any]:
-    """Computes a metric from two pasted texts.
+def from_pasted(name: str, metric: Any, *texts: str) -> dict[str, Any]:
+    """Computes a metric from pasted texts.
 
     Raises:
         ValueError: If they cannot be read, or the metric refuses them.
     """
-    left, right = (box.read(text) for box, text in zip(PASTED[name], (predictions, references), strict=True))
-    if name == "probability" and not right:
-        right = [[] for _ in left]
+    read = [box.read(text) for box, text in zip(PASTED[name], texts, strict=True)]
+    if name == "probability" and not read[1]:
+        read[1] = [[] for _ in read[0]]
     if name == "fluency":
-        return metric.compute(predictions=left, references=right or None)
+        return metric.compute(predictions=read[0], references=read[1] or None)
     if name == "privleak":
-        if len(left) != 1 or len(right) != 1:
-            raise ValueError(f"needs one AUC each, not {len(left)} and {len(right)}")
-        return metric.compute(auc=left[0], gold_auc=right[0])
-    return metric.compute(predictions=left, references=right)
+        if len(read[0]) != 1 or len(read[1]) != 1:
+            raise ValueError(f"needs one AUC each, not {len(read[0])} and {len(read[1])}")
+        return metric.compute(auc=read[0][0], gold_auc=read[1][0])
+    return metric.compute(**dict(zip(ARGUMENTS, read, strict=False)))
 
 
 def from_logs(name: str, metric: Any, log: str | None, gold: str | None = None) -> dict[str, Any]:

@@ -18,6 +18,12 @@ from clear_data.metric_folders import copy_metric
 from evaluate_metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
+ATTACK = {
+    "predictions": [[4.5, 0.0], [0.2, 6.0]],
+    "references": [[1, 0], [0, 1]],
+    "shadow_predictions": [[5.0, 0.0], [4.0, 1.0], [0.0, 5.0], [1.0, 4.0]],
+    "shadow_references": [[1, 0], [1, 0], [0, 1], [0, 1]],
+}
 SAMPLES = {
     "probability": {"predictions": [0.7, 0.1], "references": [[1.4], [2.0]]},
     "rouge": {"predictions": ["a b", "c"], "references": ["a b", "d"]},
@@ -35,6 +41,8 @@ SAMPLES = {
         "people": ["Ivo", "Lena", "Mara", "Omar"],
     },
     "privleak": {"predictions": [3.0, 2.0, 1.0], "references": [1.0, 3.0, 2.0], "labels": [1, 1, 0]},
+    "u_lira": ATTACK,
+    "u_mia": ATTACK,
     "model_utility": {"log": "log.json"},
     "clear_scores": {"log": "log.json"},
 }
@@ -88,7 +96,7 @@ def results(folder):
 
 @pytest.mark.parametrize("name", METRICS)
 def test_it_works_from_the_built_folder(results, name):
-    assert all(isinstance(value, float | int | list | None) for value in results[name].values())
+    assert all(isinstance(value, float | int | list | dict | None) for value in results[name].values())
     assert len(results[name]) > 0
 
 

@@ -50,7 +50,7 @@ for metric in sys.argv[1].split(","):
     if "/pasted" in endpoints:
         defaults = [p["parameter_default"] for p in endpoints["/pasted"]["parameters"]]
         found["pasted"] = ask(*defaults, api_name="/pasted")
-        found["nonsense"] = ask("0.5 x", "y", api_name="/pasted")
+        found["nonsense"] = ask("0.5 x", *["y"] * (len(defaults) - 1), api_name="/pasted")
     answers[metric] = found
     app.close()
     sys.path.remove(str(folder))
@@ -121,14 +121,15 @@ def test_the_examples_can_be_computed(answers):
     assert answers["rouge"]["pasted"] == {"rouge": pytest.approx((1 + 2 / 3) / 2)}
     assert answers["truth_ratio"]["pasted"] == {"truth_ratio": pytest.approx((2.718281828**-1 + 1) / 2)}
     assert answers["forget_quality"]["pasted"]["forget_quality"] == pytest.approx(2 / 70)
+    assert answers["u_lira"]["pasted"]["u_lira"] == answers["u_mia"]["pasted"]["u_mia"] == 1.0
 
 
 @pytest.mark.parametrize("metric", METRICS)
 def test_bad_input_is_answered_with_its_cause(answers, metric):
-    if metric != "privleak":  # two numbers are all that it takes
+    if metric not in ("privleak", "u_lira", "u_mia"):  # those take no log
         assert "broken.json is not JSON" in answers[metric]["broken"]
         assert "/" not in answers[metric]["broken"]
-    if metric in ("probability", "truth_ratio", "forget_quality", "privleak"):
+    if metric in ("probability", "truth_ratio", "forget_quality", "privleak", "u_lira", "u_mia"):
         assert "could not convert string to float: 'x'" in answers[metric]["nonsense"]
 
 

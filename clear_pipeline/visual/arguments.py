@@ -1,0 +1,179 @@
+"""What a run of the visual track is told: the mini setting, or a recipe in YAML with the same names."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from clear_data.configs import FORGET
+from clear_data.mini import Dials
+from evaluate_metrics.u_lira.u_lira import SIGMAS
+from trainers.visual import VISUAL_METHODS
+
+ENROLMENT = 5  # photos of a person
+SMALLEST = 8  # pixels of a photo's side
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """What the base model is trained on before it sees the people of the benchmark.
+
+    Attributes:
+        dataset: Folder or Hub id; `mini` is the base corpus of the mini dataset.
+        config: Its config.
+        split: Its split.
+        label_column: Column with the person.
+        image_column: Column with the photo.
+        people: Take so many people, those with most photos.
+        settings: Of the training; see `trainers/visual/gold.py`.
+    """
+
+    dataset: str = "mini"
+    config: str | None = "base"
+    split: str = "train"
+    label_column: str = "name"
+    image_column: str = "image"
+    people: int | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class VisualArguments:
+    """A run of the visual track.
+
+    Attributes:
+        output: Folder of the run.
+        dataset: Folder or Hub id with the photos; `mini` draws them.
+        forget: Forget set; the holdout set is as large.
+        models: Splits, each with an original, a gold model and one a method: a multiple of 4, at least 8.
+        retain_people: People to retain of each split; half of those that there are by default.
+        methods: Rows of VISUAL_METHODS.
+        backbone: A key of BACKBONES, or a vision model of transformers by Hub id or folder.
+        size: Side of the photos in pixels.
+        seed: Draws corpus, splits, weights and batches.
+        persons: mini: fictitious people.
+        photos: mini: photos of each.
+        pretraining: What the base model is trained on.
+        training: Settings of every training.
+        settings: Settings of each method, over CLEAR's values.
+        sigma: Of U-LIRA: a spread for each `example`, as in the paper, or one `shared` by all.
+        enrolment_photos: Attack the enrolment photos too, as the reference does.
+        keep_models: Keep all weights, not the originals' alone.
+    """
+
+    output: Path
+    dataset: str = "mini"
+    forget: str = "forget10"
+    models: int = 16
+    retain_people: int | None = None
+    methods: tuple[str, ...] = tuple(VISUAL_METHODS)
+    backbone: str = "resnet-mini"
+    size: int = 32
+    seed: int = 0
+    persons: int = 40
+    photos: int = 12
+    pretraining: Pretraining = field(default_factory=Pretraining)
+    training: dict[str, Any] = field(default_factory=dict)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
+    sigma: str = "example"
+    enrolment_photos: bool = False
+    keep_models: bool = False
+
+    def __post_init__(self) -> None:
+        """Checks names and ranges."""
+        for method in (*self.methods, *self.settings):
+            if method not in VISUAL_METHODS:
+                raise ValueError(f"unknown method {method!r}; choose from {', '.join(VISUAL_METHODS)}")
+        missing = [name for name in ("original", "gold") if name not in self.methods]
+        if missing:
+            raise ValueError(f"the methods must include {missing[0]}, which the others are compared with")
+        if self.forget not in FORGET:
+            raise ValueError(f"unknown forget set {self.forget!r}; choose from {', '.join(FORGET)}")
+        if self.models < 8 or self.models % 4:
+            raise ValueError(
+                f"models must be 8 or more and a multiple of 4 (targets and shadows of each half), not {self.models}"
+            )
+        if self.sigma not in SIGMAS:
+            raise ValueError(f"sigma must be {' or '.join(SIGMAS)}, not {self.sigma!r}")
+        if self.size < SMALLEST:
+            raise ValueError(f"size must be {SMALLEST} or more pixels, not {self.size}")
+        for method, settings in [
+            ("gold", self.pretraining.settings),
+            *((m, self.method_settings(m)) for m in self.methods),
+        ]:
+            names = {f.name for f in fields(VISUAL_METHODS[method][1])}
+            for name in settings.keys() - names:
+                raise ValueError(f"unknown setting {name!r} of {method}; see trainers/visual/{method}.py")
+        if self.dataset == "mini":
+            Dials(self.persons, self.photos, self.seed)
+
+    def dials(self) -> dict[str, Any]:
+        """What the report says of the run."""
+        names = ["dataset", "forget", "models", "backbone", "size", "seed"]
+        if self.dataset == "mini":
+            names += ["persons", "photos"]
+        return {name: getattr(self, name) for name in names}
+
+    def method_settings(self, method: str) -> dict[str, Any]:
+        """Settings of a method's training, over the defaults of its Config."""
+        return {**self.training, **self.settings.get(method, {})}
+
+
+# The demo: settings for small models and drawn faces, chosen on seed 7, which no page shows.
+MINI_TRAINING = {"per_device_train_batch_size": 32, "use_cpu": True}
+MINI_FINETUNE = {"learning_rate": 0.05, "num_train_epochs": 12, "warmup_steps": 0.1}
+MINI_SETTINGS: dict[str, dict[str, Any]] = {
+    "original": MINI_FINETUNE,
+    "gold": MINI_FINETUNE,
+    "retain_finetune": {"num_train_epochs": 3},
+    "neggrad": {"learning_rate": 0.003},
+    "scrub": {"num_train_epochs": 3, "forget_repeat": 2},
+    "scrub_bio": {"num_train_epochs": 3, "forget_repeat": 2},
+    "llmu": {"num_train_epochs": 3, "forget_repeat": 2},
+    "rmu": {"num_train_epochs": 3},
+    "dpo": {"num_train_epochs": 3, "forget_repeat": 2},
+    "sparsity": {"num_train_epochs": 3},
+    "twins": {"num_train_epochs": 3, "forget_repeat": 2},
+}
+
+
+def demo_arguments(output: Path, **dials: Any) -> VisualArguments:
+    """The demo's arguments."""
+    return VisualArguments(
+        output,
+        pretraining=Pretraining(settings={**MINI_FINETUNE, "num_train_epochs": 20}),
+        training=MINI_TRAINING,
+        settings=MINI_SETTINGS,
+        **dials,
+    )
+
+
+def read_recipe(path: Path, output: Path | None = None) -> VisualArguments:
+    """Reads a recipe: names and meanings are those of VisualArguments and Pretraining.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it is no YAML, or has a name that nothing heeds.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no recipe at {path}")
+    try:
+        content = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+    content = _known(content, VisualArguments, path)
+    pretraining = Pretraining(**_known(content.pop("pretraining", {}), Pretraining, path))
+    if "methods" in content:
+        content["methods"] = tuple(content["methods"])
+    place = Path(output or content.pop("output", f"runs/{path.stem}"))
+    return VisualArguments(**{**content, "output": place, "pretraining": pretraining})
+
+
+def _known(content: Any, kind: type, path: Path) -> dict[str, Any]:
+    names = [f.name for f in fields(kind)]
+    if not isinstance(content, Mapping) or not content.keys() <= set(names):
+        wrong = sorted(content.keys() - set(names)) if isinstance(content, Mapping) else [content]
+        raise ValueError(f"{path}: unknown {', '.join(map(repr, wrong))}; it may hold {', '.join(names)}")
+    return dict(content)

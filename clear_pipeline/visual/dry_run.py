@@ -1,0 +1,104 @@
+"""What a run costs before it is started: models, steps and images, and the time by one measured step."""
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from trainers.visual import VISUAL_METHODS
+from trainers.visual.face_model import build_face_model
+from trainers.visual.margin import margin_loss
+
+from .arguments import VisualArguments
+
+MEASURED = 8  # images in the measured step
+PHOTOS = 19  # of a person in the published dataset, rounded up; known exactly only when they are loaded
+PRETRAINING = 30  # photos of a celebrity in CelebA-1000, rounded
+
+
+@dataclass(frozen=True)
+class Cost:
+    """The cost of one kind of training.
+
+    Attributes:
+        name: `base`, or a method.
+        models: How many are trained.
+        steps: Optimiser steps of one.
+        images: Images that one passes forward and back, both sides counted.
+    """
+
+    name: str
+    models: int
+    steps: int
+    images: int
+
+
+def costs(arguments: VisualArguments) -> list[Cost]:
+    """The cost of each training, in the order in which they run."""
+    drawn = arguments.dataset == "mini"
+    photos = arguments.photos if drawn else PHOTOS
+    persons = arguments.persons if drawn else 200
+    share = {"forget01": 2, "forget05": 10, "forget10": 20}[arguments.forget]
+    forget = max(8, persons // 10) if drawn else share
+    retain = arguments.retain_people or (persons - 2 * forget) // 2
+    base = {**arguments.training, **arguments.pretraining.settings}
+    people = arguments.pretraining.people or 40
+    rows = [_cost(arguments, "base", "gold", 1, 0, people * (photos if drawn else PRETRAINING), base)]
+    for method in arguments.methods:
+        settings = arguments.method_settings(method)
+        rows.append(_cost(arguments, method, method, arguments.models, forget * photos, retain * photos, settings))
+    return rows
+
+
+def _cost(
+    arguments: VisualArguments, name: str, method: str, models: int, forget: int, retain: int, settings: dict
+) -> Cost:
+    trainer, config = VISUAL_METHODS[method]
+    values = config(output_dir=str(arguments.output), **settings)
+    epochs, batch = values.num_train_epochs, values.per_device_train_batch_size
+    sides = len(trainer.needs)
+    if method == "original":
+        driving, sides = forget + retain, 1
+    elif method == "neggrad":  # half of the epochs pass over one side, half over the other
+        steps = epochs / 2 * (math.ceil(forget / batch) + math.ceil(retain / batch))
+        return Cost(name, models, round(steps), round(epochs / 2 * (forget + retain)))
+    else:
+        driving = forget * values.forget_repeat if trainer.needs[0] == "forget" else retain
+    return Cost(name, models, round(epochs * math.ceil(driving / batch)), round(epochs * driving * sides))
+
+
+def seconds_an_image(arguments: VisualArguments) -> float:
+    """Measures one step, forward and back, on this machine's device."""
+    device = torch.accelerator.current_accelerator() or torch.device("cpu")
+    if arguments.training.get("use_cpu"):
+        device = torch.device("cpu")
+    model = build_face_model(arguments.backbone, ["a", "b"], arguments.size).to(device).train()
+    pixels = torch.from_numpy(np.zeros((MEASURED, 3, arguments.size, arguments.size), dtype=np.float32)).to(device)
+    labels = torch.zeros(MEASURED, dtype=torch.long, device=device)
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        margin_loss(model(pixels).cosines, labels).backward()
+        if device.type != "cpu":
+            torch.accelerator.synchronize()
+        times.append(time.perf_counter() - start)
+    return min(times) / MEASURED
+
+
+def cost_lines(arguments: VisualArguments, rows: Sequence[Cost], seconds: float) -> list[str]:
+    """The costs as lines of text, the sum last."""
+    lines = [f"{'training':<16}{'models':>8}{'steps each':>12}{'images each':>13}{'hours in all':>14}"]
+    for row in rows:
+        hours = row.models * row.images * seconds / 3600
+        lines.append(f"{row.name:<16}{row.models:>8}{row.steps:>12,}{row.images:>13,}{hours:>14.2f}")
+    models = sum(row.models for row in rows)
+    images = sum(row.models * row.images for row in rows)
+    lines.append(
+        f"{models:,} trainings, {sum(row.models * row.steps for row in rows):,} steps, {images:,} images of "
+        f"{arguments.size} pixels by {arguments.backbone}: {images * seconds / 3600:.1f} hours, one after another, at "
+        f"{1000 * seconds:.1f} ms an image here"
+    )
+    return lines

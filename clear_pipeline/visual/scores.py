@@ -1,0 +1,156 @@
+"""From what the models of a run recognise to the table: accuracies, attacks, and the logits as one parquet file."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from clear_pipeline.runs import read_run
+from evaluate_metrics.u_lira.u_lira import cosine_logits, u_lira
+from evaluate_metrics.u_mia.u_mia import u_mia
+
+from .recognition import SETS
+from .splits import Split
+from .steps import RECOGNITION, load_splits, model_folder
+
+LOGITS = "shadow_logits.parquet"
+COLUMNS = ("method", "model", "role", "member", "person", "photo", "enrolment", "cosine", "logit")
+
+
+def gather(output: Path, methods: Sequence[str]) -> tuple[dict[str, dict[str, Any]], pa.Table]:
+    """Accuracies and training times by method, and the logits of all models.
+
+    Raises:
+        FileNotFoundError: If a model is missing, with how many there are.
+    """
+    splits, accuracies, tables = load_splits(output), {}, []
+    for method in methods:
+        there = [split for split in splits if (model_folder(output, method, split.model) / RECOGNITION).is_file()]
+        if len(there) < len(splits):
+            gone = [str(split.model) for split in splits if split not in there]
+            raise FileNotFoundError(
+                f"{method}: {len(there)} of {len(splits)} models are there; missing: {', '.join(gone[:8])}"
+                f"{', ...' if gone[8:] else ''}; the same command trains them"
+            )
+        rows = [pq.read_table(model_folder(output, method, s.model) / RECOGNITION) for s in splits]
+        seconds = [(read_run(model_folder(output, method, s.model)) or {})["seconds"] for s in splits]
+        accuracies[method] = {**_accuracies(rows), "seconds": float(np.mean(seconds))}
+        tables += [_logits(method, split, table) for split, table in zip(splits, rows, strict=True)]
+    return accuracies, pa.concat_tables(tables)
+
+
+def _accuracies(tables: Sequence[pa.Table]) -> dict[str, float]:
+    """Share of the photos behind the enrolment that are taken for the right person, by set, mean over models."""
+    found: dict[str, list[float]] = {name: [] for name in SETS}
+    for table in tables:
+        asked = table.filter(pc.invert(table["enrolment"]))
+        for name in SETS:
+            right = asked.filter(pc.equal(asked["set"], name))["right"]
+            found[name].append(float(np.mean(right.to_numpy())))
+    return {name: float(np.mean(values)) for name, values in found.items()}
+
+
+def _logits(method: str, split: Split, table: pa.Table) -> pa.Table:
+    """The rows of the attacks: photos of the forget and the holdout people, whichever of them this model forgot."""
+    table = table.filter(pc.not_equal(table["set"], "retain"))
+    count = len(table)
+    return pa.table(
+        {
+            "method": [method] * count,
+            "model": pa.array([split.model] * count, pa.int32()),
+            "role": [split.role] * count,
+            "member": pc.equal(table["set"], "forget"),
+            **{name: table[name] for name in ("person", "photo", "enrolment", "cosine")},
+            "logit": cosine_logits(table["cosine"].to_numpy()),
+        }
+    )
+
+
+def attack(
+    table: pa.Table, method: str, sigma: str = "example", enrolment_photos: bool = False, classifier: str = "tree"
+) -> dict[str, dict[str, Any]]:
+    """Both attacks on one method.
+
+    Args:
+        table: Logits with the columns of COLUMNS.
+        method: Which rows.
+        sigma: Of U-LIRA.
+        enrolment_photos: Keep the enrolment photos, whose cosine is one to a mean that they are part of.
+        classifier: Of U-MIA.
+
+    Raises:
+        ValueError: If a column or the method is missing, a logit is no number, or the models do not have the same
+            photos.
+    """
+    missing = [name for name in COLUMNS if name not in table.column_names]
+    if missing:
+        raise ValueError(f"the logits have no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
+    known = pc.unique(table["method"]).to_pylist()
+    if method not in known:
+        raise ValueError(f"no logits of {method!r}; there are {', '.join(known)}")
+    table = table.filter(pc.equal(table["method"], method))
+    if not enrolment_photos:
+        table = table.filter(pc.invert(table["enrolment"]))
+    sides = {
+        role: _arrays(table.filter(pc.equal(table["role"], role)), f"{method}, {role}")
+        for role in ("target", "shadow")
+    }
+    (targets, examples), (shadows, others) = sides["target"], sides["shadow"]
+    if examples != others:
+        raise ValueError(f"{method}: target and shadow models do not have the same photos")
+    people = [person for person, _ in examples]
+    return {
+        "u_lira": u_lira(*targets, *shadows, people, sigma),
+        "u_mia": u_mia(*targets, *shadows, people, classifier),
+    }
+
+
+def _arrays(table: pa.Table, what: str) -> tuple[tuple[np.ndarray, np.ndarray], list[tuple[str, int]]]:
+    """Logits and membership [models, photos], and the photos."""
+    if not len(table):
+        raise ValueError(f"{what}: no models")
+    table = table.sort_by([("model", "ascending"), ("person", "ascending"), ("photo", "ascending")])
+    models, counts = np.unique(table["model"].to_numpy(), return_counts=True)
+    photos = list(zip(table["person"].to_pylist(), table["photo"].to_pylist(), strict=True))
+    if len(set(counts)) > 1 or photos != photos[: counts[0]] * len(models):
+        few = models[int(np.argmin(counts))]
+        raise ValueError(f"{what}: models do not have the same photos; model {few} has {min(counts)} of {max(counts)}")
+    shape = (len(models), counts[0])
+    members = table["member"].to_numpy().reshape(shape)
+    share = members.mean(0)
+    for place in np.flatnonzero((share == 0) | (share == 1))[:1]:
+        said = "all" if share[place] else "none"
+        raise ValueError(
+            f"{what}: {said} of the {len(models)} models were trained on {photos[place][0]}: half of them is missing"
+        )
+    return (table["logit"].to_numpy().reshape(shape), members), photos[: counts[0]]
+
+
+def read_logits(path: Path) -> pa.Table:
+    """Reads the logits of a run.
+
+    Raises:
+        FileNotFoundError: If there are none.
+        ValueError: If it is no parquet file.
+    """
+    path = path / LOGITS if path.is_dir() else path
+    if not path.is_file():
+        raise FileNotFoundError(f"no logits at {path}")
+    try:
+        return pq.read_table(path)
+    except pa.ArrowInvalid as error:
+        raise ValueError(f"{path} is no parquet file: {error}") from error
+
+
+def table_rows(
+    accuracies: Mapping[str, Mapping[str, float]], logits: pa.Table, sigma: str, enrolment_photos: bool
+) -> list[dict[str, Any]]:
+    """The rows of the report: one a method."""
+    return [
+        {"name": method, **numbers, **attack(logits, method, sigma, enrolment_photos)}
+        for method, numbers in accuracies.items()
+    ]

@@ -1,0 +1,266 @@
+"""What every method of the visual track shares, on transformers' Trainer: two-sided batches and the original's word.
+
+A method is a `Config` with CLEAR's values (arXiv 2410.18057) and a `Trainer` that says, in `losses`, what it adds up
+of a batch of photos to forget and a batch to retain; means are over the rows of a side.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import nn
+from torch.utils.data import Dataset
+from transformers import Trainer, TrainerCallback, TrainingArguments
+
+from .face_model import FaceModel, FaceOutput
+from .faces import Faces
+from .margin import class_kl, margin_loss
+
+Side = dict[str, torch.Tensor]  # pixel_values [rows, 3, height, width], labels [rows], index [rows]
+Sides = dict[str, Side]
+Terms = dict[str, torch.Tensor]  # what a loss adds up, by name
+BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
+
+
+@dataclass
+class VisualConfig(TrainingArguments):
+    """Settings that every method has, on top of transformers'."""
+
+    learning_rate: float = field(default=0.01, metadata={"help": "Peak learning rate of SGD."})
+    momentum: float = field(default=0.9, metadata={"help": "Of SGD."})
+    weight_decay: float = field(default=5e-5, metadata={"help": "L2, as SGD has it."})
+    num_train_epochs: float = field(default=5, metadata={"help": "Passes over the photos that drive the epoch."})
+    per_device_train_batch_size: int = field(default=256, metadata={"help": "Photos of each side in a step."})
+    lr_scheduler_type: str = field(default="constant", metadata={"help": "How the learning rate goes on."})
+    forget_repeat: int = field(default=1, metadata={"help": "How often an epoch passes over the photos to forget."})
+    freeze_batch_norm: bool = field(default=False, metadata={"help": "Leave the running means as they are."})
+    paced: bool = field(
+        default=False, metadata={"help": "Warm up to .525 of the learning rate, then go from all of it to one half."}
+    )
+    report_to: None | str | list[str] = field(default="none", metadata={"help": "Where losses are sent."})
+    save_strategy: str = field(default="no", metadata={"help": "A training is short: it is done again, not resumed."})
+
+    def __post_init__(self) -> None:
+        """Checks the ranges, and keeps the columns of the batches."""
+        self.remove_unused_columns = False
+        self.dataloader_pin_memory = self.dataloader_pin_memory and torch.accelerator.is_available()
+        if self.learning_rate <= 0 or self.forget_repeat < 1:
+            raise ValueError(
+                f"learning_rate must be above 0 and forget_repeat 1 or more, not {self.learning_rate} and "
+                f"{self.forget_repeat}"
+            )
+        super().__post_init__()
+
+
+class Numbers(Dataset):
+    """The numbers of the rows that drive an epoch."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> int:
+        return index
+
+
+class FaceCollator:
+    """Makes the batches: rows of the first side, and to each a row of the others, drawn anew in each epoch."""
+
+    def __init__(self, sides: Mapping[str, Faces], labels: Mapping[str, np.ndarray], seed: int) -> None:
+        self.sides, self.labels, self.seed, self.epoch = sides, labels, seed, 0
+        self.first = next(iter(sides))
+
+    def __call__(self, numbers: list[int]) -> Sides:
+        """Photos and labels of each side."""
+        return {side: self.side(side, self._places(side, numbers)) for side in self.sides}
+
+    def _places(self, side: str, numbers: list[int]) -> np.ndarray:
+        count = len(self.sides[side])
+        places = np.asarray(numbers) % count
+        if side == self.first:
+            return places
+        return np.random.default_rng([self.seed, self.epoch, count]).permutation(count)[places]
+
+    def side(self, side: str, places: np.ndarray) -> Side:
+        """The batch of one side."""
+        return {
+            "pixel_values": self.sides[side].tensor(places.tolist()),
+            "labels": torch.from_numpy(self.labels[side][places]),
+            "index": torch.from_numpy(places),
+        }
+
+
+class _TellEpoch(TrainerCallback):
+    def __init__(self, collator: FaceCollator) -> None:
+        self.collator = collator
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.collator.epoch = int(state.epoch or 0)
+
+
+class VisualTrainer(Trainer):
+    """Base of the methods.
+
+    Args:
+        model: The model to start from: the original, or the pretrained one with new people.
+        args: The method's Config.
+        sides: Photos to forget and to retain, by the names in `needs`.
+        callbacks: As in transformers.
+
+    Raises:
+        ValueError: If a side is missing, a person is on both sides, or the model does not know a person.
+    """
+
+    needs: ClassVar[tuple[str, ...]] = ("forget", "retain")  # the first drives the epoch
+    references: ClassVar[tuple[str, ...]] = ()  # sides of which the loss needs the original's word
+    args: Any
+    model: Any
+
+    def __init__(
+        self,
+        model: FaceModel,
+        args: VisualConfig,
+        sides: Mapping[str, Faces],
+        callbacks: list[TrainerCallback] | None = None,
+    ) -> None:
+        missing = [name for name in self.needs if name not in sides]
+        if missing:
+            raise ValueError(f"{type(self).__name__} needs photos for {', '.join(self.needs)}; missing: {missing}")
+        check_apart(sides)
+        sides = self.prepare({name: sides[name] for name in self.needs})
+        labels = {name: labels_of(faces, model.config.people) for name, faces in sides.items()}
+        self.collator = FaceCollator(sides, labels, args.seed)
+        first = next(iter(sides))
+        count = len(sides[first]) * (args.forget_repeat if first == "forget" else 1)
+        super().__init__(
+            model=model,
+            args=args,
+            train_dataset=Numbers(count),
+            data_collator=self.collator,
+            callbacks=[*(callbacks or []), _TellEpoch(self.collator)],
+        )
+        self.model_accepts_loss_kwargs = False  # the mean over accumulation steps is the Trainer's
+        self.sides = sides
+        self._before = {name: self.look(name) for name in self.references}
+
+    def prepare(self, sides: dict[str, Faces]) -> dict[str, Faces]:
+        """The sides of a batch; the first drives the epoch."""
+        return sides
+
+    def losses(self, model: nn.Module, batch: Sides) -> Terms:
+        """The terms of the method's loss, by name; the trainer adds them up."""
+        raise ValueError(f"{type(self).__name__} defines no losses")
+
+    def look(self, side: str, size: int = 256, flip: bool = False) -> FaceOutput:
+        """What the model says now of all photos of a side; with `flip`, of their mirror images."""
+        training = self.model.training
+        self.model.eval()
+        outputs = []
+        with torch.no_grad():
+            for start in range(0, len(self.sides[side]), size):
+                places = range(start, min(start + size, len(self.sides[side])))
+                pixels = self.sides[side].tensor(places).to(self.args.device)
+                outputs.append(self.model(pixels.flip(-1) if flip else pixels))
+        self.model.train(training)
+        return FaceOutput(torch.cat([o.embedding for o in outputs]), torch.cat([o.cosines for o in outputs]))
+
+    def before(self, batch: Sides, side: str) -> FaceOutput:
+        """What the model said of these photos before unlearning."""
+        kept, index = self._before[side], batch[side]["index"]
+        return FaceOutput(kept.embedding[index], kept.cosines[index])
+
+    def output(self, model: nn.Module, batch: Sides, side: str) -> FaceOutput:
+        """What the model says of a side of the batch."""
+        return model(batch[side]["pixel_values"])
+
+    def margin_loss(self, output: FaceOutput, labels: torch.Tensor) -> torch.Tensor:
+        """AM-Softmax with the model's scale and margin."""
+        return margin_loss(output.cosines, labels, self.model.config.scale, self.model.config.margin)
+
+    def kl(self, before: FaceOutput, now: FaceOutput) -> torch.Tensor:
+        """`KL(p0 || p)` over classes."""
+        return class_kl(before.cosines, now.cosines, self.model.config.scale)
+
+    def compute_loss(
+        self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """Adds up the terms of `losses`.
+
+        Raises:
+            FloatingPointError: If a term is NaN or infinite: training has diverged.
+        """
+        if self.args.freeze_batch_norm:
+            for module in model.modules():
+                if isinstance(module, BATCH_NORMS):
+                    module.eval()
+        terms = self.losses(model, inputs)
+        loss = torch.stack(list(terms.values())).sum()
+        if not torch.isfinite(loss):
+            values = {name: float(term.detach()) for name, term in terms.items()}
+            raise FloatingPointError(
+                f"step {self.state.global_step}: the loss is {values}; a lower learning rate than "
+                f"{self.args.learning_rate} may help"
+            )
+        return (loss, {}) if return_outputs else loss
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """SGD with momentum."""
+        if self.optimizer is None:
+            weights = [weight for weight in (model or self.model).parameters() if weight.requires_grad]
+            settings = {"momentum": self.args.momentum, "weight_decay": self.args.weight_decay}
+            self.optimizer = torch.optim.SGD(weights, lr=self.args.learning_rate, **settings)
+        return self.optimizer
+
+    def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
+        """The schedule of the reference's training if asked for, otherwise transformers'."""
+        if self.args.paced and self.lr_scheduler is None:
+            warmup = self.args.get_warmup_steps(num_training_steps)
+            self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
+                optimizer or self.optimizer,  # type: ignore[arg-type]
+                lambda step: pace(step, num_training_steps, warmup),
+            )
+            self._created_lr_scheduler = True
+        return super().create_scheduler(num_training_steps, optimizer)
+
+    def floating_point_ops(self, inputs: Any) -> int:
+        """Not counted: batches have two sides."""
+        return 0
+
+
+def pace(step: int, steps: int, warmup: int) -> float:
+    """Share of the learning rate: in effect the reference warms up to .0105, then falls from .02 to .01 by cosine."""
+    if step < warmup:
+        return 0.525 * (step + 1) / warmup
+    return 0.75 + 0.25 * math.cos(math.pi * (step - warmup) / max(1, steps - warmup))
+
+
+def labels_of(faces: Faces, people: list[str]) -> np.ndarray:
+    """The class of each photo.
+
+    Raises:
+        ValueError: If the model does not know a person.
+    """
+    number = {person: label for label, person in enumerate(people)}
+    unknown = sorted(set(faces.people) - number.keys())
+    if unknown:
+        raise ValueError(f"the model has no class for {', '.join(unknown)}")
+    return np.array([number[person] for person in faces.people])
+
+
+def check_apart(sides: Mapping[str, Faces]) -> None:
+    """Checks that nobody is on two sides.
+
+    Raises:
+        ValueError: Naming who is.
+    """
+    seen: dict[str, str] = {}
+    for side, faces in sides.items():
+        for person in sorted(set(faces.people)):
+            if person in seen:
+                raise ValueError(f"{person} is in both {seen[person]} and {side}")
+            seen[person] = side
