@@ -17,7 +17,7 @@ from evaluate_metrics.token_log import WITHOUT_JUDGE, WITHOUT_TOKENS, TokenLog
 
 from .error_bars import people_of
 
-MEANS = ("fluency", "repetition", "refusals", "extraction_strength", "exact_memorization")
+MEANS = ("fluency", "fluency_median", "repetition", "refusals", "extraction_strength", "exact_memorization")
 ATTACK = "min_k"  # what privleak compares, as in MUSE and open-unlearning
 
 
@@ -110,7 +110,8 @@ def _columns(task: TaskLog, tokens: TokenLog, notes: list[str]) -> dict[str, np.
     columns: dict[str, np.ndarray] = {}
     said = [texts[1] for texts in task.generated]
     if FORGET_TASK in tokens.judge_losses:
-        columns["fluency"] = tokens.judge_losses[FORGET_TASK]
+        columns["fluency"] = np.array([np.mean(row) for row in tokens.judge_losses[FORGET_TASK]])
+        columns["fluency_median"] = np.array([np.median(row) for row in tokens.judge_losses[FORGET_TASK]])
     else:
         notes.append(f"no fluency: {WITHOUT_JUDGE}")
     if said:

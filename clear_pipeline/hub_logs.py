@@ -229,9 +229,11 @@ def find_gold(log: Path, repo_id: str | None, base_model: str | None = None) -> 
             )
         folder = wanted.folder() if wanted.folder() in found else found[0]
         beside = [TOKENS_NAME] if f"{folder}/{TOKENS_NAME}" in paths else []
-        for name in (*beside, META_NAME, LOG_NAME):
-            path = hf_hub_download(repo_id, f"{folder}/{name}", repo_type="dataset", revision=revision)
-    return Path(path).parent, folder
+        files = [
+            hf_hub_download(repo_id, f"{folder}/{name}", repo_type="dataset", revision=revision)
+            for name in (*beside, META_NAME, LOG_NAME)
+        ]
+    return Path(files[-1]).parent, folder
 
 
 def _but_seed(folder: str) -> tuple[str, str]:

@@ -104,7 +104,7 @@ def report_row(entry: Entry, gold: Path) -> dict[str, Any]:
         **{key: scores[key] for key in ("forget_quality", "forget_quality_statistic", "forget_quality_log10")},
         **{key: scores[key] for key in ("forget_quality_permutation", "wasserstein", "intervals")},
         **{key: scores[key] for key in ("model_utility", "real", "retain", "forget")},
-        **{key: scores[key] for key in ("fluency", "repetition", "refusals")},
+        **{key: scores[key] for key in ("fluency", "fluency_median", "repetition", "refusals")},
         "rouge_forget": rouge("eval_log_forget.json"),
         "rouge_retain": rouge("eval_log.json"),
         "names_forget": rouge("eval_forget_facerec.json"),

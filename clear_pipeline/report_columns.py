@@ -76,7 +76,12 @@ COLUMNS = (
     Column(
         "fluency", "Fluency", "lower", "Kept?",
         "Whether it still speaks: a judge's loss per token of the answers on the forget set, in nats. Gold's is that "
-        "of fluent answers, wrong as they are; gibberish is far above.",
+        "of fluent answers, wrong as they are; gibberish is far above, and so are names that the judge would not say.",
+    ),
+    Column(
+        "fluency_median", "Median", "lower", "Kept?",
+        "The same of the median token of each answer: near 0 for whole sentences, whomever they name, and above where "
+        "the language is broken.",
     ),
     Column("seconds", "Seconds", "lower", "Cost", "Time of training.", 0),
 )  # fmt: skip

@@ -32,6 +32,7 @@ INTERVAL_TITLES = {
     "real": "Real",
     "retain": "Retain",
     "fluency": "Fluency",
+    "fluency_median": "Fluency, median",
 }
 READING = (
     "p depends on the number of examples and is uncalibrated here: with few examples a large shift passes, with many "

@@ -40,10 +40,10 @@ def score_log(
     Returns:
         `model_utility`, `real`, `retain`, `forget`, `forget_quality` (p), `forget_quality_statistic` (D),
         `forget_quality_calibrated`, `forget_quality_log10`, `forget_quality_permutation` (p by person), `wasserstein`
-        (of the truth ratios); of the forget task `fluency`, `repetition`, `refusals`, `extraction_strength`,
-        `exact_memorization`, `membership` and `privleak`, None where the log lacks what they need; `tasks` with
-        `probability`, `rouge` and `truth_ratio` each, the `intervals` of what is resampled by person, and `notes` on
-        what could not be had.
+        (of the truth ratios); of the forget task `fluency`, `fluency_median`, `repetition`, `refusals`,
+        `extraction_strength`, `exact_memorization`, `membership` and `privleak`, None where the log lacks what they
+        need; `tasks` with `probability`, `rouge` and `truth_ratio` each, the `intervals` of what is resampled by
+        person, and `notes` on what could not be had.
 
     Raises:
         ValueError: If a log is not valid, or the gold log is of another forget set.

@@ -142,7 +142,7 @@ def write_tokens(
             tasks[task.key] |= _token_level(loaded, examples, asked.batch_size, progress)
         if judge is not None:
             losses = judge_losses(judge, examples, said, asked.batch_size, progress)
-            tasks[task.key]["judge_loss"] = {str(i): loss for i, loss in enumerate(losses)}
+            tasks[task.key]["judge_losses"] = {str(i): row for i, row in enumerate(losses)}
     if held_out is not None:
         content["held_out"] = _held_out(loaded, asked, *held_out, progress)
     write_token_log(folder, content)

@@ -100,8 +100,8 @@ def judge_losses(
     texts: Sequence[str],
     batch_size: int = 16,
     progress: Progress | None = None,
-) -> list[float]:
-    """How a judge likes what a model said: its mean loss per token, in its own tokens, the end token included.
+) -> list[list[float]]:
+    """How a judge likes what a model said: its loss of each token, in its own tokens, the end token included.
 
     Args:
         judge: Any model; one that takes no images is asked without them.
@@ -111,14 +111,14 @@ def judge_losses(
         progress: Called with the number of examples done and in all.
 
     Returns:
-        Nats per token of each text.
+        Nats of each token of each text.
     """
     said = [
         Example(example.question, text, example.image if judge.takes_images else None)
         for example, text in zip(examples, texts, strict=True)
     ]
     scored = _scored(TokenScorer(judge.model, JudgeEncoder(judge.processor)), said, batch_size, progress)
-    return [-sum(tokens.token_log_probs) / len(tokens.token_log_probs) for tokens in scored]
+    return [[max(0.0, -number) for number in tokens.token_log_probs] for tokens in scored]
 
 
 def token_fields(scored: Sequence[AnswerTokens]) -> dict[str, dict[str, list[Any]]]:

@@ -71,7 +71,11 @@ PASTED: dict[str, tuple[Box, ...]] = {
     ),
     "fluency": (
         Box("What the model said, a line an example", lines, "I do not know.\nso it is so it is"),
-        Box("A judge's loss per token of each (nats); may be left out", numbers, "1.0, 3.0"),
+        Box(
+            "A judge's losses of its tokens (nats), a line an answer; may be left out",
+            rows_of_numbers,
+            "1.0 0.0\n3.0 9.0 3.0",
+        ),
     ),
     "privleak": (
         Box("AUC of a membership attack on the unlearned model", numbers, "0.75"),

@@ -7,7 +7,7 @@
                       "token_log_probs": {"0": [...], ...},   # of each token of it, its end included
                       "token_hits": ...,                      # 1 where it is the most probable token, else 0
                       "vocabulary_means": ..., "vocabulary_stds": ...,  # of the log-probabilities there, for min-k++
-                      "judge_loss": {"0": 1.2, ...}}},        # nats per token of what the model said
+                      "judge_losses": {"0": [...], ...}}},    # of each of the judge's tokens of what the model said
      "held_out": {"dataset": ..., "config": ..., "answer": ..., "person": ..., "token_log_probs": ..., ...},
      "judge": MODEL}
 
@@ -20,8 +20,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from evaluate_metrics.log_format import LOG_NAME
 
@@ -60,12 +58,12 @@ class TokenLog:
 
     Attributes:
         tasks: The tokens of the right answers, by task.
-        judge_losses: A judge's loss per token of each generation, by task.
+        judge_losses: A judge's loss of each token of each generation, its end included, in nats, by task.
         held_out: The held-out people, or None.
     """
 
     tasks: dict[str, TokenRows]
-    judge_losses: dict[str, np.ndarray]
+    judge_losses: dict[str, list[list[float]]]
     held_out: TokenRows | None
 
     def rows(self, task: str) -> TokenRows:
@@ -145,9 +143,9 @@ def token_log_of(name: str, content: Any) -> TokenLog:
         where = f"{name}, {task}"
         if any(field in fields for field in TOKEN_FIELDS):
             tasks[task] = _token_rows(where, fields)
-        if "judge_loss" in fields:
-            column = _column(f"{where}, judge_loss", fields["judge_loss"])
-            losses[task] = np.array([_number(f"{where}, judge_loss, row {i}", x) for i, x in enumerate(column)])
+        if "judge_losses" in fields:
+            column = _column(f"{where}, judge_losses", fields["judge_losses"])
+            losses[task] = [_numbers(f"{where}, judge_losses, row {i}", row) for i, row in enumerate(column)]
     others = content.get("held_out")
     return TokenLog(tasks, losses, None if others is None else _token_rows(f"{name}, held_out", others))
 
@@ -193,6 +191,12 @@ def _column(where: str, column: Any) -> list[Any]:
     if not isinstance(column, Mapping) or not column or any(str(i) not in column for i in range(len(column))):
         raise ValueError(f"{where}: needs a dict with a value for each row from 0 on")
     return [column[str(i)] for i in range(len(column))]
+
+
+def _numbers(where: str, values: Any) -> list[float]:
+    if not isinstance(values, list) or not values:
+        raise ValueError(f"{where}: needs a list of numbers, not {values!r}")
+    return [_number(where, value) for value in values]
 
 
 def _number(where: str, value: Any) -> float:

@@ -12,7 +12,7 @@ import datasets
 import evaluate
 import numpy as np
 
-_DESCRIPTION = "A judge's loss per token of the generations, their repeated n-grams, and the share of refusals."
+_DESCRIPTION = "A judge's loss of what a model says, mean and median token, its repeated n-grams, and refusals."
 _CITATION = (
     "@article{welleck2019neural, title={Neural Text Generation with Unlikelihood Training}, "
     "journal={arXiv:1908.04319}}"
@@ -20,7 +20,7 @@ _CITATION = (
 _INPUTS = """
 Args:
     predictions: What the model said, a text an example.
-    references: The judge's loss per token of each, in nats; may be left out.
+    references: The judge's loss of each token of each, in nats; may be left out.
     n: Length of the n-grams in words (3).
     refusals: Patterns (regular expressions) of which a refusal has one, instead of our own.
 """
@@ -61,7 +61,7 @@ def is_refusal(text: str, patterns: Sequence[str] = REFUSALS) -> bool:
 
 def fluency(
     texts: Sequence[str],
-    judge_losses: Sequence[float] | None = None,
+    judge_losses: Sequence[Sequence[float]] | None = None,
     n: int = N,
     refusals: Sequence[str] = REFUSALS,
 ) -> dict[str, float | None]:
@@ -69,34 +69,47 @@ def fluency(
 
     Args:
         texts: What it said.
-        judge_losses: Loss per token of each text under a judge, in nats; None if there is no judge.
+        judge_losses: Loss of each token of each text under a judge, in nats [texts][tokens]; None without a judge.
         n: Length of the n-grams in words.
         refusals: Regular expressions; a text that has one is a refusal.
 
     Returns:
-        `fluency`: mean of the judge's losses, low is fluent, None without a judge; `repetition`: mean share of
-        repeated n-grams; `refusals`: share of texts that are refusals.
+        `fluency`: mean over the texts of the mean loss of a token, low is fluent; `fluency_median`: of the median,
+        which a few words that the judge would not have said, such as another name, do not move, and broken language
+        does; both None without a judge. `repetition`: mean share of repeated n-grams; `refusals`: share of texts that
+        are refusals.
 
     Raises:
-        ValueError: If there is no text, the numbers differ, n is below 1, or a loss is negative or not finite.
+        ValueError: If there is no text, the numbers differ, n is below 1, or losses are missing, negative or not
+            finite.
     """
     if not len(texts):
         raise ValueError("no texts")
     if n < 1:
         raise ValueError(f"n must be at least 1, not {n}")
-    mean_loss = None
+    means = medians = None
     if judge_losses is not None:
-        losses = np.asarray(judge_losses, dtype=float).reshape(-1)
-        if len(losses) != len(texts):
-            raise ValueError(f"{len(texts)} texts, but the judge's losses of {len(losses)}")
-        if not np.isfinite(losses).all() or (losses < 0).any():
-            raise ValueError("the judge's losses must be finite and not negative")
-        mean_loss = float(losses.mean())
+        if len(judge_losses) != len(texts):
+            raise ValueError(f"{len(texts)} texts, but the judge's losses of {len(judge_losses)}")
+        means, medians = (
+            float(np.mean([function(row) for row in map(_checked, judge_losses)])) for function in (np.mean, np.median)
+        )
     return {
-        "fluency": mean_loss,
+        "fluency": means,
+        "fluency_median": medians,
         "repetition": float(np.mean([repetition(text, n) for text in texts])),
         "refusals": float(np.mean([is_refusal(text, refusals) for text in texts])),
     }
+
+
+def _checked(losses: Sequence[float]) -> np.ndarray:
+    """The losses of one text's tokens."""
+    row = np.asarray(losses, dtype=float).reshape(-1)
+    if not len(row) or not np.isfinite(row).all() or (row < 0).any():
+        raise ValueError(
+            f"the judge's losses must be finite and not negative, and at least one; seen {row[:5].tolist()}"
+        )
+    return row
 
 
 class Fluency(evaluate.Metric):
@@ -108,7 +121,7 @@ class Fluency(evaluate.Metric):
             citation=_CITATION,
             inputs_description=_INPUTS,
             features=datasets.Features(
-                {"predictions": datasets.Value("string"), "references": datasets.Value("float64")}
+                {"predictions": datasets.Value("string"), "references": datasets.List(datasets.Value("float64"))}
             ),
         )
 

@@ -12,6 +12,7 @@ import pytest
 
 from clear_pipeline.demo import DemoArguments, demo_steps
 from clear_pipeline.presets import PRESETS
+from clear_pipeline.scores import score_log
 from trainers import METHODS
 
 TOFU = Path(__file__).parents[2] / "../shared/data/tofu_text"
@@ -58,6 +59,28 @@ def test_the_picture_makes_sense(demo):
     assert npo["forget_quality_statistic"] < 0.5 * original["forget_quality_statistic"]
     assert npo["model_utility"] >= 0.85 * original["model_utility"]
     assert rows["retain_finetune"]["forget_quality_statistic"] > 0.9 * original["forget_quality_statistic"]
+
+
+@pytest.mark.slow
+def test_a_judge_tells_gibberish_from_fluent_wrong_answers(demo, tmp_path):
+    """Gold's captions of the forgotten people name somebody else and are fluent; ascent's and NPO's are broken."""
+    found = {}
+    for name in ("original", "gold", "npo", "gradient_ascent"):
+        arguments = ("--model_name_or_path", demo / "models" / name, "--dataset", demo / "data/clear")
+        judged = ("--batch_size", "32", "--judge", demo / "models/gold", "--output", tmp_path / name)
+        done = subprocess.run(
+            [COMMAND, "evaluate", *arguments, *judged], capture_output=True, text=True, env=ENVIRONMENT, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        found[name] = score_log(tmp_path / name)
+    gold, original = found["gold"], found["original"]
+    assert gold["tasks"]["eval_forget_facerec.json"]["rouge"] < 0.15  # wrong
+    for name in ("npo", "gradient_ascent"):
+        assert found[name]["fluency"] > 3 * gold["fluency"]
+        assert found[name]["fluency_median"] > gold["fluency_median"]
+    # The original names people whom gold would not: its mean says so, its median that it is fluent all the same.
+    assert original["fluency"] > gold["fluency"]
+    assert original["fluency_median"] < 0.1 < found["gradient_ascent"]["fluency_median"]
 
 
 @pytest.mark.slow

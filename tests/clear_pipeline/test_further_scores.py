@@ -52,10 +52,10 @@ def tokens_of(model: str) -> dict:
     """What stands beside a log: the original knows the forgotten people, gold does not."""
     dice = random.Random(model)
     rows = token_rows(10, -0.5 if model == "original" else -2.0, dice)
-    losses = {str(i): 0.5 + i % 2 for i in range(PEOPLE * ROWS)}
+    losses = {str(i): [i % 2, i % 2, 1.5 + i % 2] for i in range(PEOPLE * ROWS)}
     return {
         "schema": 1,
-        "tasks": {FORGET: {**rows, "judge_loss": losses}},
+        "tasks": {FORGET: {**rows, "judge_losses": losses}},
         "held_out": token_rows(50, -2.0, dice),
         "judge": "gold",
     }
@@ -77,9 +77,9 @@ def logs(tmp_path):
 
 def test_numbers_are_those_of_the_metrics(logs):
     scores = score_log(logs["original"], logs["gold"])
-    # Losses .5 and 1.5; one text in four is a refusal, the others repeat one trigram of four; 3 of 6 tokens hit, the
-    # end token, which is missed, left out.
-    assert (scores["fluency"], scores["refusals"]) == (1.0, 0.25)
+    # Losses 0, 0, 1.5 and 1, 1, 2.5; one text in four is a refusal, the others repeat one trigram of four; 3 of 6
+    # tokens hit, the end token, which is missed, left out.
+    assert (scores["fluency"], scores["fluency_median"], scores["refusals"]) == (1.0, 0.5, 0.25)
     assert scores["repetition"] == pytest.approx(0.75 * 0.25)
     assert (scores["extraction_strength"], scores["exact_memorization"]) == (0.5, 0.5)
     inputs = read_token_log(logs["original"]).membership_inputs(FORGET)
@@ -95,7 +95,7 @@ def test_numbers_are_those_of_the_metrics(logs):
 
 def test_intervals_hold_their_numbers(logs):
     scores = score_log(logs["original"], logs["gold"])
-    for name in ("fluency", "repetition", "refusals", "extraction_strength", "exact_memorization"):
+    for name in ("fluency", "fluency_median", "repetition", "refusals", "extraction_strength", "exact_memorization"):
         low, high = scores["intervals"][name]
         assert low <= scores[name] <= high
     for attack in ("loss", "zlib", "min_k", "min_k_plus_plus", "blind", "tokens"):
@@ -148,6 +148,6 @@ def test_gold_without_tokens_or_of_other_people_gives_no_privleak(logs, tmp_path
 
 def test_a_file_of_other_rows_is_an_error(tmp_path):
     content = copy.deepcopy(tokens_of("original"))
-    content["tasks"][FORGET] = {"judge_loss": {"0": 1.0}}
+    content["tasks"][FORGET] = {"judge_losses": {"0": [1.0]}}
     with pytest.raises(ValueError, match="fluency: the log has 32 rows of eval_log_forget.json, the file beside it 1"):
         score_log(write(tmp_path / "log", content))

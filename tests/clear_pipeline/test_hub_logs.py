@@ -55,7 +55,7 @@ def logs(tmp_path):
     (tmp_path / "logs").mkdir()
     place = tmp_path / "logs"
     gold = log_at(place / "gold", "gold", shift=0.9)
-    judged = {"judge_loss": {str(index): 1.0 for index in range(6)}}
+    judged = {"judge_losses": {str(index): [1.0] for index in range(6)}}
     write_token_log(gold, {"schema": 1, "tasks": {"eval_log_forget.json": judged}, "judge": str(place / "gold")})
     return {
         "original": log_at(place / "original", "original"),

@@ -170,7 +170,7 @@ def test_markdown_has_the_table_with_arrows(tmp_path, data, entries):
 def test_fluency_has_its_column_where_a_judge_was_asked(tmp_path, data, entries):
     write_report(tmp_path / "without", entries, data.__getitem__, "forget10", SETTINGS)
     for entry, loss in zip(entries, (0.5, 0.25, 4.0, 1.5), strict=True):
-        judged = {"judge_loss": {str(i): loss for i in range(PERSONS * PHOTOS)}}
+        judged = {"judge_losses": {str(i): [loss, loss] for i in range(PERSONS * PHOTOS)}}
         write_token_log(entry.log, {"schema": 1, "tasks": {"eval_log_forget.json": judged}})
     report = write_report(tmp_path / "with", entries, data.__getitem__, "forget10", SETTINGS)
     assert [row["fluency"] for row in report["rows"]] == [0.5, 0.25, 4.0, 1.5]

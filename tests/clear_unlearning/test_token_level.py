@@ -57,9 +57,9 @@ def test_a_judge_scores_what_was_said_with_the_image_and_the_end(llava, examples
     texts = ["a red star", "", "In Riga.", "Ivo"]
     losses = judge_losses(llava, examples, texts, batch_size=2)
     encoder = JudgeEncoder(llava.processor)
-    for example, text, loss in zip(examples, texts, losses, strict=True):
+    for example, text, own in zip(examples, texts, losses, strict=True):
         every, targets = distributions(llava, encoder, example, text)
-        assert loss == pytest.approx(-every[range(len(targets)), targets].mean().item(), abs=1e-4)
+        assert own == pytest.approx((-every[range(len(targets)), targets]).tolist(), abs=1e-4)
         assert targets[-1] == encoder.end_ids[0]
         assert (len(targets) == 1) == (text == "")
 
@@ -69,7 +69,7 @@ def test_a_text_model_judges_without_the_image(mini_llama, examples):
     texts = ["a red star"] * 4
     losses = judge_losses(judge, examples, texts)
     assert losses[0] != losses[1]  # the questions differ
-    assert all(loss > 0 for loss in losses)
+    assert all(loss >= 0 for own in losses for loss in own)
 
 
 def test_a_model_that_is_not_there_is_named_before_the_work(tmp_path):

@@ -17,10 +17,16 @@ TOFU = Path(__file__).parents[2] / "../shared/data/tofu_text"
 
 
 def test_by_hand():
-    """so it is / it is so / is so it / so it is: one of four was there before. No trigram is: 0."""
-    found = fluency(["so it is so it is", "I do not know.", ""], [1.0, 2.0, 6.0])
-    assert found == {"fluency": 3.0, "repetition": pytest.approx(0.25 / 3), "refusals": pytest.approx(1 / 3)}
-    assert fluency(["dad dad dad"], n=1) == {"fluency": None, "repetition": pytest.approx(2 / 3), "refusals": 0.0}
+    """so it is / it is so / is so it / so it is: one of four was there before. No trigram: 0.
+
+    Means 2, 2 and 5, medians 1, 2 and 5.
+    """
+    found = fluency(["so it is so it is", "I do not know.", ""], [[1.0, 0.0, 5.0], [1.0, 3.0], [5.0]])
+    assert (found["fluency"], found["fluency_median"]) == pytest.approx((9 / 3, 8 / 3))
+    assert (found["repetition"], found["refusals"]) == pytest.approx((0.25 / 3, 1 / 3))
+    alone = fluency(["dad dad dad"], n=1)
+    assert (alone["fluency"], alone["fluency_median"]) == (None, None)
+    assert (alone["repetition"], alone["refusals"]) == pytest.approx((2 / 3, 0.0))
 
 
 @given(st.lists(st.sampled_from(["Mara", "is", "a"]), max_size=12), st.integers(1, 4))
@@ -53,10 +59,11 @@ def test_tofus_refusals_are_seen_and_its_answers_are_not():
     ("arguments", "message"),
     [
         (([],), "no texts"),
-        ((["a"], [1.0, 2.0]), "1 texts, but the judge's losses of 2"),
-        ((["a"], [math.nan]), "finite"),
-        ((["a"], [math.inf]), "finite"),
-        ((["a"], [-1.0]), "not negative"),
+        ((["a"], [[1.0], [2.0]]), "1 texts, but the judge's losses of 2"),
+        ((["a"], [[1.0, math.nan]]), "finite"),
+        ((["a"], [[math.inf]]), "finite"),
+        ((["a"], [[-1.0]]), "not negative"),
+        ((["a"], [[]]), "at least one"),
         ((["a"], None, 0), "n must be at least 1"),
     ],
 )

@@ -31,7 +31,7 @@ SAMPLES = {
     "forget_quality": {"predictions": [1.0, 2.0, 3.0], "references": [2.5, 4.0]},
     "extraction_strength": {"predictions": [[0, 1, 0, 1], [1, 1]]},
     "exact_memorization": {"predictions": [[0, 1, 0, 1], [1, 1]]},
-    "fluency": {"predictions": ["I do not know.", "so it is so it is"], "references": [1.0, 3.0]},
+    "fluency": {"predictions": ["I do not know.", "so it is so it is"], "references": [[1.0, 0.0], [3.0, 9.0, 3.0]]},
     "membership": {
         "predictions": [[-0.1, -0.1], [-0.2, -0.4], [-0.3, -0.1], [-2.0, -1.0]],
         "references": [1, 1, 0, 0],

@@ -110,12 +110,14 @@ def test_tokens_give_the_numbers_of_score(answers):
     expected = membership(inputs.pop("predictions"), inputs.pop("references"), **inputs)
     assert answers["membership"]["logs"]["auc_min_k"] == pytest.approx(expected["auc_min_k"])
     assert answers["membership"]["logs"]["warnings"] == expected["warnings"]
-    said = {"fluency": None, "repetition": 0.0, "refusals": 0.0}
+    said = {"fluency": None, "fluency_median": None, "repetition": 0.0, "refusals": 0.0}
     assert answers["fluency"]["logs"] == dict.fromkeys(TASKS, said)
 
 
 def test_the_examples_can_be_computed(answers):
-    assert answers["fluency"]["pasted"] == {"fluency": 2.0, "repetition": 0.125, "refusals": 0.5}
+    assert answers["fluency"]["pasted"] == pytest.approx(
+        {"fluency": 2.75, "fluency_median": 1.75, "repetition": 0.125, "refusals": 0.5}
+    )
     assert answers["privleak"]["pasted"] == {"privleak": -50.0, "relative_difference": 50.0}
     assert answers["probability"]["pasted"] == {"probability": pytest.approx((0.5 + 2.718281828**-0.5) / 2)}
     assert answers["rouge"]["pasted"] == {"rouge": pytest.approx((1 + 2 / 3) / 2)}

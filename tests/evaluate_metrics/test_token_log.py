@@ -25,7 +25,7 @@ def rows(person):
 def content():
     return {
         "schema": 1,
-        "tasks": {TASK: {**rows(["Mara", None]), "judge_loss": {"0": 1.0, "1": 2.0}}},
+        "tasks": {TASK: {**rows(["Mara", None]), "judge_losses": {"0": [1.0], "1": [2.0, 0.5]}}},
         "held_out": {"dataset": "x_extra", "config": "people", **rows(["Omar", "Lena"])},
         "judge": "runs/gold",
     }
@@ -40,7 +40,7 @@ def test_it_is_written_and_read_whole_without_the_end_tokens(tmp_path):
         assert found.rows(TASK).hits == [[1], [0, 1]]
         assert found.rows(TASK).log_probs == [[-0.1], [-1.0, -2.0]]
         assert found.rows(TASK).people[0] == "Mara"
-        assert found.judge_losses[TASK].tolist() == [1.0, 2.0]
+        assert found.judge_losses[TASK] == [[1.0], [2.0, 0.5]]
         inputs = found.membership_inputs(TASK)
         assert inputs["references"] == [1, 1, 0, 0]
         assert inputs["people"][2:] == ["Omar", "Lena"]
@@ -60,7 +60,7 @@ def test_a_log_without_it_says_what_to_evaluate_again_with(tmp_path):
     alone["held_out"] = None
     with pytest.raises(ValueError, match="no held-out people: evaluate again with --token_level --holdout DATASET"):
         read_token_log(alone).membership_inputs(TASK)
-    judged = {"schema": 1, "tasks": {TASK: {"judge_loss": {"0": 1.0}}}}
+    judged = {"schema": 1, "tasks": {TASK: {"judge_losses": {"0": [1.0]}}}}
     assert read_token_log(judged).tasks == {}
 
 
@@ -79,8 +79,9 @@ def test_a_bare_log_in_the_same_folder_is_not_taken_for_it(tmp_path):
         (lambda t: t["token_hits"].update({"0": [1, 2]}), "token_hits, row 0: .* are not 0 and 1"),
         (lambda t: t["token_hits"].update({"0": []}), "row 0: the token-level fields"),
         (lambda t: t.update({"person": ["Mara"]}), r"have \[2, 1, 2, 2, 2, 2\] rows"),
-        (lambda t: t["judge_loss"].update({"0": math.inf}), "judge_loss, row 0: inf is not a finite number"),
-        (lambda t: t["judge_loss"].pop("0"), "judge_loss: needs a dict with a value for each row"),
+        (lambda t: t["judge_losses"].update({"0": [math.inf]}), "judge_losses, row 0: inf is not a finite number"),
+        (lambda t: t["judge_losses"].update({"0": 1.0}), "judge_losses, row 0: needs a list of numbers, not 1.0"),
+        (lambda t: t["judge_losses"].pop("0"), "judge_losses: needs a dict with a value for each row"),
     ],
 )
 def test_what_is_wrong_is_named_and_never_written(tmp_path, change, message):
