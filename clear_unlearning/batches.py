@@ -37,7 +37,10 @@ class Encoder:
         # The prompt looks at all of itself, and its processor writes it otherwise than the chat template has it.
         self.prefix_model = isinstance(processor, PaliGemmaProcessor)
         if not processor.chat_template:
-            raise ValueError("the model's processor has no chat template; add one to its folder (chat_template.jinja)")
+            raise ValueError(
+                f"{self.tokenizer.name_or_path or 'the model'} has no chat template: name a Jinja file by "
+                "--chat_template, or put it into the model's folder as chat_template.jinja"
+            )
         # The same questions come back again and again: rendering them is the slow part of a small batch.
         self._prompt_text = functools.lru_cache(maxsize=100_000)(self._render_prompt)
         self.answer_ids = functools.lru_cache(maxsize=100_000)(self._answer_ids)

@@ -54,7 +54,7 @@ def prompt_positions(model: Any, prompts: Mapping[str, torch.Tensor]) -> torch.T
     rope = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
     if "mrope_section" in rope and "image_grid_thw" in prompts:
         names = ("input_ids", "attention_mask", "mm_token_type_ids", "image_grid_thw")
-        inner = model.get_base_model() if isinstance(model, PeftModel) else model
+        inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
         return inner.base_model.get_rope_index(**{name: prompts[name] for name in names})[0]
     return (mask.cumsum(1) - 1).clamp(min=0)
 

@@ -21,12 +21,13 @@ class EvaluateArguments:
 
 def evaluate(argv: Sequence[str]) -> None:
     """Scores a model and writes its log."""
-    from trl import ModelConfig, TrlParser
+    from trl import TrlParser
 
+    from clear_pipeline.model_arguments import ModelArguments
     from clear_pipeline.recipes import DataArguments
     from clear_pipeline.recipes import evaluate as run
 
-    parser = TrlParser((EvaluateArguments, DataArguments, ModelConfig))  # type: ignore[arg-type]
+    parser = TrlParser((EvaluateArguments, DataArguments, ModelArguments))  # type: ignore[arg-type]
     arguments, data, model = parser.parse_args_and_config(list(argv))
     folder = output_folder(arguments.output, "--output")
     from tqdm.auto import tqdm

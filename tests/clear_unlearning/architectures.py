@@ -5,12 +5,13 @@ processors are those that work without torchvision. Where a processor asks for a
 a subclass leaves that out: pictures and image tokens are made by the real class.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
@@ -30,6 +31,7 @@ from transformers import (
     LlavaNextImageProcessorPil,
     LlavaNextProcessor,
     LlavaProcessor,
+    MambaConfig,
     MistralConfig,
     PaliGemmaConfig,
     PaliGemmaProcessor,
@@ -51,9 +53,11 @@ from transformers import (
     SmolVLMImageProcessorPil,
 )
 
+from clear_unlearning.tasks import Example
 from tests.clear_unlearning.tiny_tokenizers import GEMMA, IDEFICS, LLAVA, PALIGEMMA, QWEN, tokenizer
+from tests.conftest import picture
 
-WINDOW = 24  # tokens that a sliding layer sees: fewer than a prompt has
+WINDOW = 12  # tokens that a sliding layer sees: fewer than a prompt has
 
 
 class _WithoutVideo:
@@ -232,11 +236,13 @@ class Architecture:
         build: Gives config and processor.
         images: Whether it takes images.
         inputs: Where its inputs come from.
+        shared: Whether its prompts can be shared.
     """
 
     build: Callable[[], tuple[Any, Any]]
     images: bool = True
     inputs: str = "its processor"
+    shared: bool = True
 
 
 STILL = "its processor, less the video processor"
@@ -256,6 +262,7 @@ ARCHITECTURES = {
     "Phi-3": Architecture(text(Phi3Config, sliding_window=WINDOW), False, "its tokenizer"),
     "Qwen2": Architecture(text(Qwen2Config, QWEN, "qwen"), False, "its tokenizer"),
     "Qwen3": Architecture(text(Qwen3Config, QWEN, "qwen"), False, "its tokenizer"),
+    "Mamba": Architecture(text(MambaConfig, state_size=4), False, "its tokenizer", shared=False),
 }
 
 
@@ -269,7 +276,7 @@ def build_architecture(name: str, seed: int = 0) -> tuple[Any, Any]:
     with torch.no_grad():
         for weight in model.parameters():
             if weight.ndim > 1:
-                weight.mul_(0.15 / weight.std().clamp(min=1e-3))
+                weight.normal_(0, 0.15)
     return model, processor
 
 
@@ -280,6 +287,13 @@ def save_architecture(name: str, folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def names(images: bool | None = None) -> Sequence[str]:
-    """Names of the rows, of those that take images or do not alone if asked for."""
-    return [name for name, row in ARCHITECTURES.items() if images is None or row.images == images]
+def questions(images: bool) -> list[Example]:
+    """Prompts and answers of mixed lengths, pictures of two shapes."""
+    wide = picture(1).resize((80, 40), Image.Resampling.BILINEAR)
+    rows = [
+        Example("Who is this?", "Mara Torgard", picture(0), "It is Mara Torgard.", ("Ivo Fenbek", "Lena Halrez")),
+        Example("What can be seen in this image, and who is smiling?", "a hat", wide, "one hat", ("a red star", "b")),
+        Example("Where was Mara Torgard born?", "In Riga.", None, "Riga it is.", ("In Oslo.", "In Lima, Peru.")),
+        Example("Who?", "Ivo", None, "Ivo F", ("a very long and wrong answer to a short question", "b")),
+    ]
+    return rows if images else rows[2:]

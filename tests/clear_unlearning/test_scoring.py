@@ -7,6 +7,7 @@ from clear_unlearning.batches import Encoder
 from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.models import load_model
 from clear_unlearning.scoring import Scorer, score_examples
+from clear_unlearning.tasks import Example
 
 
 @pytest.fixture(scope="module")
@@ -87,3 +88,34 @@ def test_batches_that_are_done_are_left_out_and_the_others_are_the_same(loaded, 
     whole = list(score_examples(scorer, examples * 3, batch_size=2))
     done = {i for batch in whole[:2] for i in batch}
     assert list(score_examples(scorer, examples * 3, batch_size=2, done=done)) == whole[2:]
+
+
+def row(**changes) -> Example:
+    given = {"question": "Who?", "answer": "Ivo", "paraphrase": "Ivo F", "wrong": ("Lena", "Mara"), "where": "t, row 4"}
+    return Example(**{**given, **changes})
+
+
+@pytest.mark.parametrize("changes", [{"answer": "  "}, {"paraphrase": "\n"}, {"wrong": ("Lena", " ")}])
+def test_an_answer_without_tokens_is_named_with_its_row(loaded, changes):
+    with pytest.raises(ValueError, match=r"t, row 4: the answer '.+' to 'Who\?' has no tokens"):
+        scores(loaded, [row(**changes)])
+
+
+def test_a_prompt_longer_than_the_context_is_named_with_its_row(loaded):
+    scorer = Scorer(loaded.model, Encoder(loaded.processor), max_new_tokens=8)
+    long = "Who is this person, and what is it that they are doing in this picture? " * 12
+    with pytest.raises(ValueError, match=r"t, row 4 .*prompt of \d+ tokens, answers of .* the model's context of 512"):
+        list(score_examples(scorer, [row(question=long)]))
+    fits = Scorer(loaded.model, scorer.encoder, max_new_tokens=400)
+    with pytest.raises(ValueError, match="400 new tokens"):
+        list(score_examples(fits, [row(question=long[:500])]))
+    assert list(score_examples(scorer, [row(question=long[:500])]))
+
+
+def test_infinite_logits_are_named_with_their_row(mini_llava, examples):
+    broken = load_model(str(mini_llava), device="cpu")
+    weight = broken.model.get_output_embeddings().weight
+    weight.data = weight.data.clone()
+    weight.data[5] = float("inf")
+    with pytest.raises(FloatingPointError, match=r"t, row 4 \('Who\?'\): the model gives NaN or infinite losses"):
+        scores(broken, [row()])

@@ -24,7 +24,8 @@ def _repo(request: Request, write: bool = False) -> Repo:
     """The repository of a request, if its token may see it or, with `write`, write to it."""
     hub, parts = _hub(request), request.path_params
     authorization = request.headers.get("authorization", "")
-    repo = hub.repo(KINDS[parts["kinds"]], f"{parts['org']}/{parts['name']}")
+    # The addresses of a model's files name no kind.
+    repo = hub.repo(KINDS[parts.get("kinds", "models")], f"{parts['org']}/{parts['name']}")
     if write:
         hub.writer(authorization, parts["org"])
     elif hub.reader(authorization) is None and repo.private:
@@ -225,6 +226,8 @@ def build_app(hub: Hub) -> Starlette:
         Route(f"{files}.git/info/lfs/objects/batch", lfs_batch, methods=["POST"]),
         Route("/lfs/{oid}", lfs_upload, methods=["PUT"]),
         Route(f"{files}/resolve/{{revision}}/{{path:path}}", resolve),
+        Route("/{org}/{name}.git/info/lfs/objects/batch", lfs_batch, methods=["POST"]),
+        Route("/{org}/{name}/resolve/{revision}/{path:path}", resolve),
     ]
     app = Starlette(routes=routes, middleware=[Middleware(_Gate)], exception_handlers={Refusal: _refuse})
     app.state.hub = hub
