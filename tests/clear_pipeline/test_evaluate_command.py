@@ -1,4 +1,4 @@
-"""`clear-unlearning evaluate`: text questions to a vision-language model, and what it says of models that do not fit."""
+"""`clear-unlearning evaluate`: text questions to a vision-language model, and models that do not fit."""
 
 import json
 import shutil

@@ -91,8 +91,8 @@ def test_batches_that_are_done_are_left_out_and_the_others_are_the_same(loaded, 
 
 
 def row(**changes) -> Example:
-    given = {"question": "Who?", "answer": "Ivo", "paraphrase": "Ivo F", "wrong": ("Lena", "Mara"), "where": "t, row 4"}
-    return Example(**{**given, **changes})
+    given = {"question": "Who?", "answer": "Ivo", "paraphrase": "Ivo F", "wrong": ("Lena", "Mara")}
+    return Example(**{**given, **changes}, where="t, row 4")
 
 
 @pytest.mark.parametrize("changes", [{"answer": "  "}, {"paraphrase": "\n"}, {"wrong": ("Lena", " ")}])
