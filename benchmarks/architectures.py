@@ -28,19 +28,18 @@ def row(name: str) -> tuple[str, ...]:
         equal = equal and alone.generated == found[i].generated
         pairs = zip(alone.losses, found[i].losses, alone.tokens, strict=True)
         difference = max(difference, *(abs(one - other) / tokens for one, other, tokens in pairs))
-    paths = {
-        images: "shared" if reason is None else f"plain ({reason})" for images, reason in scorer.plain_because.items()
-    }
-    path = ", ".join(f"{'image' if images else 'text'}: {how}" for images, how in paths.items())
+    path = "; ".join(f"{kind}: {shared}" for kind, shared in scorer.path.items())
+    why = "; ".join(f"{kind}: {reason}" for kind, reason in scorer.reasons.items())
     same = "same" if equal else "DIFFERENT"
-    return name, f"`{type(model).__name__}`", ARCHITECTURES[name].inputs, path, f"{difference:.1e}", same
+    return name, f"`{type(model).__name__}`", ARCHITECTURES[name].inputs, path, why, f"{difference:.1e}", same
 
 
 def main() -> None:
     """Prints the table."""
     logging.getLogger("transformers").setLevel(logging.ERROR)
     torch.set_num_threads(1)
-    print("| model | class | inputs made by | path | nats a token | greedy text |\n|---|---|---|---|---|---|")
+    print("| model | class | inputs made by | shared | why no more | nats a token | greedy text |")
+    print("|---|---|---|---|---|---|---|")
     for name in ARCHITECTURES:
         print(f"| {' | '.join(row(name))} |", flush=True)
 

@@ -62,8 +62,9 @@ def test_losses_are_those_of_separate_passes_and_texts_those_of_generate(built, 
     with caplog.at_level(logging.WARNING, "clear_unlearning"):
         found = {i: one for batch in score_examples(scorer, examples, 2) for i, one in batch.items()}
     shared = ARCHITECTURES[request.node.callspec.params["built"]].shared
-    assert (set(scorer.plain_because.values()) == {None}) == shared, caplog.text
-    assert ("is scored without a shared prompt: " in caplog.text) != shared
+    kinds = {"same images": shared, "images": "prompt"} if examples[0].image else {}
+    assert scorer.path == {**kinds, "text": "plain" if shared == "plain" else "prompt"}, caplog.text
+    assert ("is scored without a shared " in caplog.text) == (shared != "image")
     for i, example in enumerate(examples):
         for answer, loss, tokens in zip(candidates(example), found[i].losses, found[i].tokens, strict=True):
             assert loss == pytest.approx(separate_loss(model, processor, example, answer, tokens), abs=1e-4 * tokens)
@@ -75,11 +76,14 @@ def test_losses_are_those_of_separate_passes_and_texts_those_of_generate(built, 
         assert found[i].generated == text.strip()
 
 
-def test_a_batch_with_and_without_images_is_scored_as_its_rows_alone(built):
+@pytest.mark.parametrize("path", ["prompt", "plain"])
+def test_a_batch_with_and_without_images_is_scored_as_its_rows_alone(built, request, path):
     model, _, encoder, examples = built
+    if ARCHITECTURES[request.node.callspec.params["built"]].shared == "plain":
+        path = "plain"
     scorer = Scorer(model, encoder, NEW_TOKENS)
     with torch.inference_mode():
-        together = scorer(examples)
+        together = scorer.fast(examples) if path == "prompt" else scorer.plain(examples)
         for example, scored in zip(examples, together, strict=True):
             (alone,) = scorer([example])
             for one, other, tokens in zip(alone.losses, scored.losses, scored.tokens, strict=True):
