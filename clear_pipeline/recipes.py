@@ -21,7 +21,7 @@ from clear_dataset import load_clear
 from clear_unlearning.evaluate import FinishedRows, check_evaluation, evaluate_model
 from clear_unlearning.hub import write_model_card
 from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
-from clear_unlearning.models import LoadedModel, load_model
+from clear_unlearning.models import LoadedModel
 from clear_unlearning.processes import Processes
 from clear_unlearning.tasks import QUESTION_TASKS, TASKS, Task
 from evaluate_metrics.log_format import write_log
@@ -34,6 +34,7 @@ from .forget_request import ForgetRequest
 from .hub_logs import dataset_identity
 from .lineage import lineage
 from .machine import hardware, versions
+from .model_arguments import load, revision_setting
 from .runs import Run, write_json
 from .token_level import Asked, TokenArguments, held_out_rows, write_tokens
 
@@ -111,6 +112,7 @@ def finetune(
     settings = {
         "recipe": "finetune",
         "model": model.model_name_or_path,
+        **revision_setting(model),
         "dataset_config": arguments.dataset_config,
         "extra_config": arguments.extra_config,
         "data": data.fingerprint(),
@@ -120,7 +122,7 @@ def finetune(
     run = Run(folder, settings)
     if run.finished:
         return
-    loaded = _load(model)
+    loaded = load(model)
     rows = Rows(_training_rows(data, arguments), seed=training.seed)
     what = f"{model.model_name_or_path} fine-tuned on `{arguments.dataset_config}` of `{data.dataset}`."
     _train(run, RetainFinetuneTrainer, loaded, model, training, {"retain": rows}, what, data.dataset, progress)
@@ -145,6 +147,7 @@ def unlearn(
         "recipe": "unlearn",
         "method": method,
         "model": model.model_name_or_path,
+        **revision_setting(model),
         "forget": data.forget,
         "data": data.fingerprint(),
         "settings": changed(training),
@@ -154,7 +157,7 @@ def unlearn(
     run = Run(folder, settings)
     if run.finished:
         return
-    loaded = _load(model)
+    loaded = load(model)
     configs = [data.training_config(split) for split in (data.forget, RETAIN_OF[data.forget], "full")]
     sides = request.sides(data.dataset, configs, training.seed)
     what = f"{model.model_name_or_path} after unlearning {request.what(data.forget)} by `{method}`."
@@ -183,6 +186,7 @@ def evaluate(
     settings = {
         "recipe": "evaluate",
         "model": model.model_name_or_path,
+        **revision_setting(model),
         "forget": data.forget,
         **({} if tasks is TASKS[data.track] else {"track": data.track}),
         "data": data.fingerprint(),
@@ -195,7 +199,7 @@ def evaluate(
     if run.finished:
         return
     processes = processes or Processes()
-    loaded = _load(model, processes.device)
+    loaded = load(model, processes.device)
     check_evaluation(loaded, tasks, control)
     configs = dict.fromkeys(task.config.format(forget=data.forget) for task in tasks)
     rows = {config: load_clear(config, source) for config in configs}
@@ -253,13 +257,6 @@ def _training_rows(data: DataArguments, arguments: FinetuneArguments) -> list[Da
         source = arguments.extra_dataset or f"{data.dataset}_extra"
         rows += [load_clear(config, source) for config in arguments.extra_config.split(",")]
     return rows
-
-
-def _load(model: ModelConfig, device: str | None = None) -> LoadedModel:
-    if not model.model_name_or_path:
-        raise ValueError("name a model: --model_name_or_path FOLDER_OR_HUB_ID")
-    revision = None if model.model_revision == "main" else model.model_revision
-    return load_model(model.model_name_or_path, revision=revision, dtype=model.dtype or "float32", device=device)
 
 
 def _train(

@@ -7,6 +7,7 @@ where the template writes none.
 
 import functools
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -37,7 +38,10 @@ class Encoder:
         # The prompt looks at all of itself, and its processor writes it otherwise than the chat template has it.
         self.prefix_model = isinstance(processor, PaliGemmaProcessor)
         if not processor.chat_template:
-            raise ValueError("the model's processor has no chat template; add one to its folder (chat_template.jinja)")
+            raise ValueError(
+                f"{self.tokenizer.name_or_path or 'the model'} has no chat template: name a Jinja file by "
+                "--chat_template, or put it into the model's folder as chat_template.jinja"
+            )
         # The same questions come back again and again: rendering them is the slow part of a small batch.
         self._prompt_text = functools.lru_cache(maxsize=100_000)(self._render_prompt)
         self.answer_ids = functools.lru_cache(maxsize=100_000)(self._answer_ids)
@@ -99,6 +103,12 @@ class Encoder:
     def _adds_special(self, text: str) -> bool:
         bos = self.tokenizer.bos_token
         return bos is None or not text.startswith(bos)
+
+    def image_tokens(self, example: Example) -> int:
+        """Tokens that the image of an example takes up in its prompt."""
+        without = replace(example, image=None)
+        (seen,), (unseen,) = (self.encode_prompts([one])[0] for one in (example, without))
+        return len(seen) - len(unseen)
 
     def encode_prompts(self, examples: Sequence[Example]) -> tuple[list[list[int]], dict[str, Any]]:
         """Encodes the prompts.
@@ -169,7 +179,10 @@ class Encoder:
 
     def prompts(self, examples: Sequence[Example]) -> Batch:
         """Encodes the prompts alone, padded on the left, as `generate` wants them."""
-        ids, extra = self.encode_prompts(examples)
+        return self.pad_prompts(*self.encode_prompts(examples))
+
+    def pad_prompts(self, ids: Sequence[Sequence[int]], extra: dict[str, Any]) -> Batch:
+        """Pads what `encode_prompts` returns on the left."""
         return {
             "input_ids": self.pad(ids, self.pad_id, "left"),
             "attention_mask": self.pad([[1] * len(row) for row in ids], 0, "left"),

@@ -79,6 +79,9 @@ def require_model(source: str, revision: str | None = None) -> None:
     """
     if not any(_file(source, name, revision) for name in ("adapter_config.json", "config.json")):
         raise FileNotFoundError(f"model {source!r} holds neither config.json nor adapter_config.json")
+def _commit(source: str, file: Path) -> str | None:
+    """Commit of a file of a Hub repository, None for a folder."""
+    return None if Path(source).is_dir() else file.parent.name  # .../snapshots/<commit>/config.json
 
 
 def load_model(
@@ -117,25 +120,45 @@ def _load(source: str, revision: str | None, options: dict[str, Any], device: st
     adapter = _file(source, "adapter_config.json", revision)
     if adapter is not None:
         return _load_adapter(source, revision, adapter, options, device, merge)
-    if _file(source, "config.json", revision) is None:
+    about = _file(source, "config.json", revision)
+    if about is None:
         raise FileNotFoundError(f"model {source!r} holds neither config.json nor adapter_config.json")
+    commit = _commit(source, about)
+    revision = commit or revision  # of a branch that moves meanwhile everything is of one commit
     config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
     pictures = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
     model_class = AutoModelForImageTextToText if pictures else AutoModelForCausalLM
     spread = {"device_map": device} if device in DEVICE_MAPS else {}
-    network: Any = model_class.from_pretrained(
-        source, revision=revision, trust_remote_code=False, use_safetensors=True, **options, **spread
-    )
+    try:
+        network: Any = model_class.from_pretrained(
+            source, revision=revision, trust_remote_code=False, use_safetensors=True, **options, **spread
+        )
+    except OSError as error:
+        if error.errno is not None:  # the disk's or the network's, not that of transformers about the files
+            raise
+        raise FileNotFoundError(f"model {source!r}: {error}") from error
     if not spread:
         accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
         network = network.to(device or accelerator or "cpu")
     processor = _load_processor(source, revision, pictures)
-    return LoadedModel(network.eval(), processor, source, getattr(config, "_commit_hash", None))
+    return LoadedModel(network.eval(), processor, source, commit)
 
 
 def _load_processor(source: str, revision: str | None, pictures: bool) -> ProcessorMixin | PreTrainedTokenizerBase:
+    """Loads a processor, or a tokenizer for a model that takes no images.
+
+    Raises:
+        ValueError: If the model takes images and there is only a tokenizer, or a library is missing.
+    """
     processor_class = AutoProcessor if pictures else AutoTokenizer
-    return processor_class.from_pretrained(source, revision=revision, trust_remote_code=False)
+    missing = f"the processor of {source!r} cannot be loaded; some need torchvision (pip install torchvision)"
+    try:
+        processor = processor_class.from_pretrained(source, revision=revision, trust_remote_code=False)
+    except (OSError, ImportError) as error:
+        raise ValueError(f"{missing}: {error}") from error
+    if pictures and isinstance(processor, PreTrainedTokenizerBase):  # AutoProcessor makes do with what it finds
+        raise ValueError(f"{missing}: there is a tokenizer alone")
+    return processor
 
 
 def _load_adapter(
@@ -143,6 +166,7 @@ def _load_adapter(
 ) -> LoadedModel:
     """Loads an adapter on its base, which may be an adapter itself: an unlearned one on the original's."""
     settings = json.loads(settings_file.read_text())
+    revision = _commit(source, settings_file) or revision
     base = _load(settings["base_model_name_or_path"], settings.get("revision"), options, device, merge=True)
     weights = _file(source, "adapter_model.safetensors", revision)
     if weights is None:
@@ -155,8 +179,7 @@ def _load_adapter(
     # An adapter folder may bring no processor of its own: then the base's holds.
     own = _file(source, "tokenizer_config.json", revision) is not None
     processor = _load_processor(source, revision, base.takes_images) if own else base.processor
-    commit = None if Path(source).is_dir() else settings_file.parent.name  # .../snapshots/<commit>/adapter_config.json
-    return LoadedModel(model.eval(), processor, source, commit)
+    return LoadedModel(model.eval(), processor, source, _commit(source, settings_file))
 
 
 def _put_on(base: LoadedModel, source: str, revision: str | None, weights: Path) -> Any:

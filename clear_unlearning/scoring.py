@@ -1,8 +1,8 @@
 """What a model makes of examples: the loss of every answer that may be given, and the answer that it gives itself.
 
-The fast path computes each prompt once (`shared_prompt.py`). Whether it holds for an architecture is checked on the
-model itself, on the first examples of every run with and without images; where it does not, the plain path is taken
-and the reason is logged.
+The fast path computes each prompt once (`shared_prompt.py`), and the image of several questions once
+(`shared_image.py`). Whether that holds for an architecture is checked on the model itself, on the first examples of
+every run with and without images; where it does not, the next plainer path is taken and the reason is logged.
 """
 
 import logging
@@ -13,10 +13,11 @@ import torch
 from accelerate.utils.memory import should_reduce_batch_size
 from transformers import PreTrainedModel
 
-from .batches import Batch, Encoder
+from .batches import Batch, Encoder, to_device
 from .likelihood import answer_likelihood
-from .shared_prompt import score_shared
-from .tasks import Example
+from .shared_image import CannotShare, check_sharing, cut_prompts, image_cache, same_picture
+from .shared_prompt import PromptCache, prompt_cache, score_shared
+from .tasks import Example, candidates
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ class Scored:
 
 
 class Scorer:
-    """Scores batches of examples that have the same number of answers.
+    """Scores batches of examples, all with or all without images.
 
     Args:
         model: In evaluation mode.
@@ -51,17 +52,20 @@ class Scorer:
 
     def __init__(self, model: PreTrainedModel, encoder: Encoder, max_new_tokens: int = 64) -> None:
         self.model, self.encoder, self.max_new_tokens = model, encoder, max_new_tokens
-        # Why the prompt is not shared, None where it is; by whether there are images, from the first batch of either.
-        self.plain_because: dict[bool, str | None] = {}
+        self._paths = {"image": self.by_image, "prompt": self.fast, "plain": self.plain}
+        # What is shared in batches of each kind, known from the first: `image`, `prompt`, or nothing in `plain` ones.
+        self.path: dict[str, str] = {}
+        self.reasons: dict[str, str] = {}  # why not what would be faster
 
     def plain(self, examples: Sequence[Example]) -> list[Scored]:
         """One full pass an answer, and `generate`."""
+        prompts = self.encoder.prompts(examples)
+        self._check_context(examples, prompts["attention_mask"].sum(1).tolist())
         answers = [text for example in examples for text in candidates(example)]
         repeated = [example for example in examples for _ in candidates(example)]
         likelihood = answer_likelihood(self.model, self._here(self.encoder.batch(repeated, answers)))
-        prompts = self._prompts(examples)
         output: torch.Tensor = self.model.generate(  # type: ignore[assignment]
-            **prompts,
+            **self._here(prompts),
             max_new_tokens=self.max_new_tokens,
             do_sample=False,
             pad_token_id=self.encoder.pad_id,
@@ -72,34 +76,59 @@ class Scorer:
 
     def fast(self, examples: Sequence[Example]) -> list[Scored]:
         """Everything from one pass over the prompts."""
-        prompts = self._prompts(examples)
-        losses, counts, generated = score_shared(self.model, self.encoder, prompts, examples, self.max_new_tokens)
-        return self._scored(examples, losses, counts, generated)
+        prompts = self.encoder.prompts(examples)
+        self._check_context(examples, prompts["attention_mask"].sum(1).tolist())
+        return self._from(prompt_cache(self.model, self._here(prompts)), examples)
+
+    def by_image(self, examples: Sequence[Example]) -> list[Scored]:
+        """Everything from one pass over the images, and from there over the questions about each."""
+        shared = cut_prompts(self.encoder, examples)
+        check_sharing(self.model, self.encoder, shared, self._check_context(examples, shared.lengths))
+        return self._from(image_cache(self.model, self.encoder, shared, self.model.device), examples)
 
     @torch.inference_mode()
     def __call__(self, examples: Sequence[Example]) -> list[Scored]:
-        """Scores by the fast path if it holds for this model.
+        """Scores by the fastest path that holds for this model.
 
         Raises:
             ValueError: If an answer has no tokens or a prompt and its answer are longer than the model's context.
             FloatingPointError: If the model gives NaN or infinite losses.
         """
-        images = examples[0].image is not None
-        if images not in self.plain_because:
-            self.plain_because[images] = reason = self._difference(examples[:CHECKED])
-            if reason is not None:
-                logger.warning("%s is scored without a shared prompt: %s", type(self.model).__name__, reason)
-        return self.plain(examples) if self.plain_because[images] else self.fast(examples)
-
-    def _difference(self, examples: Sequence[Example]) -> str | None:
-        """Says what the fast path would make otherwise, None if nothing."""
-        plain = self.plain(examples)  # first: what it raises is no matter of the path
+        groups = same_picture(examples)
+        kind = "text" if examples[0].image is None else "images" if len(groups) == len(examples) else "same images"
+        if kind not in self.path:
+            first = max(groups, key=len)[:2]  # if any are about one picture, two that are
+            self._choose(kind, [examples[i] for i in (*first, *(set(range(len(examples))) - set(first)))][:CHECKED])
         try:
-            fast = self.fast(examples)
+            return self._paths[self.path[kind]](examples)
+        except CannotShare as error:
+            self._note(kind, "image", str(error))
+            self.path[kind] = "prompt"
+            return self.fast(examples)
+
+    def _choose(self, kind: str, examples: Sequence[Example]) -> None:
+        """Finds the fastest path that makes of examples what the plain one makes of them."""
+        plain = self.plain(examples)  # first: what it raises is no matter of the path
+        for name in ("image", "prompt") if kind == "same images" else ("prompt",):
+            difference = self._difference(name, examples, plain)
+            if difference is None:
+                self.path[kind] = name
+                return
+            self._note(kind, name, difference)
+        self.path[kind] = "plain"
+
+    def _note(self, kind: str, name: str, reason: str) -> None:
+        self.reasons[kind] = reason
+        logger.warning("%s (%s) is scored without a shared %s: %s", type(self.model).__name__, kind, name, reason)
+
+    def _difference(self, name: str, examples: Sequence[Example], plain: Sequence[Scored]) -> str | None:
+        """Says what a path makes otherwise, None if nothing."""
+        try:
+            fast = self._paths[name](examples)
         except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
             if isinstance(error, RuntimeError) and should_reduce_batch_size(error):
                 raise
-            return f"{type(error).__name__}: {error}"
+            return str(error) if isinstance(error, CannotShare) else f"{type(error).__name__}: {error}"
         difference = max(
             abs(a - b) / count
             for one, other in zip(fast, plain, strict=True)
@@ -112,41 +141,60 @@ class Scorer:
             return "it generates other answers"
         return None
 
-    def _prompts(self, examples: Sequence[Example]) -> Batch:
-        """Prompts on the model's device, if they and their answers fit into its context."""
-        prompts = self.encoder.prompts(examples)
+    def _check_context(self, examples: Sequence[Example], lengths: Sequence[int]) -> int:
+        """Makes sure that prompts and their answers fit, and returns how many tokens follow the prompts at most."""
         context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
-        for example, length in zip(examples, prompts["attention_mask"].sum(1).tolist(), strict=True):
+        room = self.max_new_tokens
+        for example, length in zip(examples, lengths, strict=True):
             answers = max(len(self.encoder.tail(example, text)) for text in candidates(example))
+            room = max(room, answers)
             if context is not None and length + max(answers, self.max_new_tokens) > context:
                 raise ValueError(
                     f"{example.where} ({example.question!r}): a prompt of {length} tokens, answers of {answers} and "
                     f"{self.max_new_tokens} new tokens do not fit into the model's context of {context}"
                 )
-        return self._here(prompts)
+        return room
 
     def _here(self, batch: Batch) -> Batch:
-        return {name: value.to(self.model.device) for name, value in batch.items()}
+        return to_device(batch, self.model.device)
+
+    def _from(self, prompt: PromptCache, examples: Sequence[Example]) -> list[Scored]:
+        return self._scored(examples, *score_shared(self.model, self.encoder, prompt, examples, self.max_new_tokens))
 
     def _scored(
         self, examples: Sequence[Example], losses: torch.Tensor, counts: torch.Tensor, generated: torch.Tensor
     ) -> list[Scored]:
-        for example, own in zip(examples, losses.view(len(examples), -1), strict=True):
+        texts = self.encoder.tokenizer.batch_decode(generated, skip_special_tokens=True)
+        sizes = [len(candidates(example)) for example in examples]
+        scored = []
+        for example, own, count, text in zip(examples, losses.split(sizes), counts.split(sizes), texts, strict=True):
             if not own.isfinite().all():
                 raise FloatingPointError(
                     f"{example.where} ({example.question!r}): the model gives NaN or infinite losses {own.tolist()}"
                 )
-        texts = self.encoder.tokenizer.batch_decode(generated, skip_special_tokens=True)
-        each_losses, each_counts = losses.view(len(examples), -1).tolist(), counts.view(len(examples), -1).tolist()
-        return [
-            Scored(loss, count, text.strip())
-            for loss, count, text in zip(each_losses, each_counts, texts, strict=True)
-        ]
+            scored.append(Scored(own.tolist(), count.tolist(), text.strip()))
+        return scored
 
 
-def candidates(example: Example) -> tuple[str, ...]:
-    """The answers that are scored: the right one, its paraphrase, the wrong ones."""
-    return (example.answer, example.paraphrase, *example.wrong)
+def batches_of(examples: Sequence[Example], batch_size: int) -> list[list[int]]:
+    """The batches in which examples are scored, by their indices.
+
+    Examples with images and without are apart, those about one picture together, and otherwise such of similar length.
+    """
+
+    def length(group: Sequence[int]) -> tuple[bool, int]:
+        longest = max(len(examples[i].question + examples[i].answer) for i in group)
+        return examples[group[0]].image is None, longest
+
+    batches: list[list[int]] = []
+    for group in sorted(same_picture(examples), key=length):
+        for part in (group[k : k + batch_size] for k in range(0, len(group), batch_size)):
+            last = batches[-1] if batches else []
+            apart = not last or (examples[last[0]].image is None) != (examples[part[0]].image is None)
+            if apart or len(last) + len(part) > batch_size:
+                batches.append([])
+            batches[-1].extend(part)
+    return batches
 
 
 def batches_of(examples: Sequence[Example], batch_size: int) -> list[list[int]]:

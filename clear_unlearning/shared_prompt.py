@@ -15,7 +15,7 @@ from torch import nn
 from transformers import DynamicCache
 
 from .batches import Encoder
-from .tasks import Example
+from .tasks import Example, candidates
 
 
 @dataclass
@@ -54,7 +54,7 @@ def prompt_positions(model: Any, prompts: Mapping[str, torch.Tensor]) -> torch.T
     rope = getattr(model.config.get_text_config(), "rope_parameters", None) or {}
     if "mrope_section" in rope and "image_grid_thw" in prompts:
         names = ("input_ids", "attention_mask", "mm_token_type_ids", "image_grid_thw")
-        inner = model.get_base_model() if isinstance(model, PeftModel) else model
+        inner: Any = model.get_base_model() if isinstance(model, PeftModel) else model
         return inner.base_model.get_rope_index(**{name: prompts[name] for name in names})[0]
     return (mask.cumsum(1) - 1).clamp(min=0)
 
@@ -96,30 +96,32 @@ def greedy(
 
 
 def answer_losses(
-    model: nn.Module, prompt: PromptCache, answers: Sequence[Sequence[int]], encoder: Encoder
+    model: nn.Module, prompt: PromptCache, answers: Sequence[Sequence[int]], asked: Sequence[int], encoder: Encoder
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Losses of several answers to each prompt.
 
     Args:
         model: The model.
         prompt: The prompts; their cache is repeated in place.
-        answers: Token ids, the same number of answers for each prompt, those of one prompt together.
+        answers: Token ids.
+        asked: The prompt that each answers.
         encoder: Pads them.
 
     Returns:
         Negative log-probability of each answer, summed over its tokens, in nats, and the number of its tokens.
     """
-    each = len(answers) // len(prompt.mask)
-    ids = encoder.pad(answers, encoder.pad_id).to(prompt.mask.device)
-    own = encoder.pad([[1] * len(answer) for answer in answers], 0).to(prompt.mask.device)
-    losses = -prompt.first.log_softmax(-1).repeat_interleave(each, 0).gather(1, ids[:, :1])[:, 0]
+    device = prompt.mask.device
+    row = torch.tensor(asked, device=device)
+    ids = encoder.pad(answers, encoder.pad_id).to(device)
+    own = encoder.pad([[1] * len(answer) for answer in answers], 0).to(device)
+    losses = -prompt.first.log_softmax(-1)[row].gather(1, ids[:, :1])[:, 0]
     if ids.shape[1] > 1:
-        prompt.cache.batch_repeat_interleave(each)
+        prompt.cache.batch_select_indices(row)
         keep = own[:, 1:].bool()
         output = model(
             input_ids=ids[:, :-1],
-            attention_mask=torch.cat([prompt.mask.repeat_interleave(each, 0), own[:, :-1]], 1),
-            position_ids=prompt.next.repeat_interleave(each)[:, None] + torch.arange(ids.shape[1] - 1).to(ids),
+            attention_mask=torch.cat([prompt.mask[row], own[:, :-1]], 1),
+            position_ids=prompt.next[row][:, None] + torch.arange(ids.shape[1] - 1, device=device),
             past_key_values=prompt.cache,
             use_cache=True,
             logits_to_keep=keep,
@@ -130,24 +132,17 @@ def answer_losses(
 
 
 def score_shared(
-    model: nn.Module,
-    encoder: Encoder,
-    prompts: Mapping[str, torch.Tensor],
-    examples: Sequence[Example],
-    max_new_tokens: int,
+    model: nn.Module, encoder: Encoder, prompt: PromptCache, examples: Sequence[Example], max_new_tokens: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Scores examples with the same number of answers each.
+    """Scores examples from their prompts.
 
     Returns:
-        Losses and token counts of the answers [examples x answers], and the tokens generated [examples, new tokens].
+        Losses and token counts of the answers, those of one example together, and the tokens generated [examples, new
+        tokens].
     """
-    prompt = prompt_cache(model, prompts)
     own = replace(prompt, cache=copy.deepcopy(prompt.cache))
     generated = greedy(model, own, encoder.end_ids, max_new_tokens, encoder.pad_id)
-    answers = [
-        encoder.tail(example, text)
-        for example in examples
-        for text in (example.answer, example.paraphrase, *example.wrong)
-    ]
-    losses, counts = answer_losses(model, prompt, answers, encoder)
+    each = [(i, text) for i, example in enumerate(examples) for text in candidates(example)]
+    answers = [encoder.tail(examples[i], text) for i, text in each]
+    losses, counts = answer_losses(model, prompt, answers, [i for i, _ in each], encoder)
     return losses, counts, generated

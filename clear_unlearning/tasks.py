@@ -50,6 +50,11 @@ class Example:
     where: str = "an example"
 
 
+def candidates(example: Example) -> tuple[str, ...]:
+    """The answers that are scored: the right one, its paraphrase, the wrong ones."""
+    return (example.answer, example.paraphrase, *example.wrong)
+
+
 @dataclass(frozen=True)
 class Task:
     """A row of the table of tasks.

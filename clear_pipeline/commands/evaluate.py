@@ -34,13 +34,14 @@ def evaluate(argv: Sequence[str]) -> None:
 
 def _evaluate(argv: Sequence[str], processes: Any) -> Path:
     from tqdm.auto import tqdm
-    from trl import ModelConfig, TrlParser
+    from trl import TrlParser
 
+    from clear_pipeline.model_arguments import ModelArguments
     from clear_pipeline.recipes import DataArguments
     from clear_pipeline.recipes import evaluate as run
     from clear_pipeline.token_level import TokenArguments
 
-    parser = TrlParser((EvaluateArguments, TokenArguments, DataArguments, ModelConfig))  # type: ignore[arg-type]
+    parser = TrlParser((EvaluateArguments, TokenArguments, DataArguments, ModelArguments))  # type: ignore[arg-type]
     arguments, tokens, data, model = parser.parse_args_and_config(list(argv))
     folder = output_folder(arguments.output, "--output")
     bar: Any = None

@@ -17,9 +17,10 @@ class UnlearnArguments:
 
 def unlearn(argv: Sequence[str]) -> None:
     """Makes the original model forget, by one method."""
-    from trl import ModelConfig, TrlParser
+    from trl import TrlParser
 
     from clear_pipeline.forget_request import ForgetRequest
+    from clear_pipeline.model_arguments import ModelArguments
     from clear_pipeline.recipes import DataArguments
     from clear_pipeline.recipes import unlearn as run
     from trainers import METHODS
@@ -27,7 +28,7 @@ def unlearn(argv: Sequence[str]) -> None:
     method = _method(argv)
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; choose one by --method: {', '.join(METHODS)}")
-    arguments = (UnlearnArguments, ForgetRequest, DataArguments, ModelConfig, METHODS[method][1])
+    arguments = (UnlearnArguments, ForgetRequest, DataArguments, ModelArguments, METHODS[method][1])
     parser = TrlParser(arguments)  # type: ignore[arg-type]
     _, request, data, model, training = parser.parse_args_and_config(list(argv))
     folder = output_folder(training.output_dir, "--output_dir")

@@ -5,12 +5,14 @@ processors are those that work without torchvision. Where a processor asks for a
 a subclass leaves that out: pictures and image tokens are made by the real class.
 """
 
-from collections.abc import Callable, Sequence
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from PIL import Image
 from transformers import (
     AutoModelForCausalLM,
     AutoModelForImageTextToText,
@@ -30,6 +32,7 @@ from transformers import (
     LlavaNextImageProcessorPil,
     LlavaNextProcessor,
     LlavaProcessor,
+    MambaConfig,
     MistralConfig,
     PaliGemmaConfig,
     PaliGemmaProcessor,
@@ -51,9 +54,11 @@ from transformers import (
     SmolVLMImageProcessorPil,
 )
 
+from clear_unlearning.tasks import Example
 from tests.clear_unlearning.tiny_tokenizers import GEMMA, IDEFICS, LLAVA, PALIGEMMA, QWEN, tokenizer
+from tests.conftest import picture
 
-WINDOW = 24  # tokens that a sliding layer sees: fewer than a prompt has
+WINDOW = 12  # tokens that a sliding layer sees: fewer than a prompt has
 
 
 class _WithoutVideo:
@@ -147,14 +152,14 @@ def smolvlm() -> tuple[Any, Any]:
     return idefics3(SmolVLMConfig, SmolVLMImageProcessorPil)
 
 
-def gemma3() -> tuple[Any, Any]:
+def gemma3(window: int = WINDOW) -> tuple[Any, Any]:
     tokens = tokenizer(
         "gemma", GEMMA, boi_token="<start_of_image>", eoi_token="<end_of_image>", image_token="<image_soft_token>"
     )
     layers = ["sliding_attention", "full_attention"]
     config = Gemma3Config(
         vision_config=vision_config(SiglipVisionConfig, 32, 8),
-        text_config=text_config(Gemma3TextConfig, tokens, sliding_window=WINDOW, layer_types=layers),
+        text_config=text_config(Gemma3TextConfig, tokens, sliding_window=window, layer_types=layers),
         image_token_index=tokens.convert_tokens_to_ids("<image_soft_token>"),
         boi_token_index=tokens.convert_tokens_to_ids("<start_of_image>"),
         eoi_token_index=tokens.convert_tokens_to_ids("<end_of_image>"),
@@ -232,11 +237,13 @@ class Architecture:
         build: Gives config and processor.
         images: Whether it takes images.
         inputs: Where its inputs come from.
+        shared: What is shared: `image` where several questions are about one, `prompt`, or `plain` for nothing.
     """
 
     build: Callable[[], tuple[Any, Any]]
     images: bool = True
     inputs: str = "its processor"
+    shared: str = "image"
 
 
 STILL = "its processor, less the video processor"
@@ -245,8 +252,9 @@ ARCHITECTURES = {
     "LLaVA-NeXT": Architecture(llava_next),
     "Idefics3": Architecture(idefics3),
     "SmolVLM": Architecture(smolvlm, inputs="its image processor in Idefics3's processor"),
-    "Gemma 3": Architecture(gemma3),
-    "PaliGemma": Architecture(paligemma),
+    "Gemma 3": Architecture(functools.partial(gemma3, window=512)),
+    "Gemma 3, prompts longer than its window": Architecture(gemma3, shared="prompt"),
+    "PaliGemma": Architecture(paligemma, shared="prompt"),
     "Qwen2-VL": Architecture(qwen2_vl, inputs=STILL),
     "Qwen2.5-VL": Architecture(qwen2_5_vl, inputs=STILL),
     "Qwen3-VL": Architecture(qwen3_vl, inputs=STILL),
@@ -256,6 +264,7 @@ ARCHITECTURES = {
     "Phi-3": Architecture(text(Phi3Config, sliding_window=WINDOW), False, "its tokenizer"),
     "Qwen2": Architecture(text(Qwen2Config, QWEN, "qwen"), False, "its tokenizer"),
     "Qwen3": Architecture(text(Qwen3Config, QWEN, "qwen"), False, "its tokenizer"),
+    "Mamba": Architecture(text(MambaConfig, state_size=4), False, "its tokenizer", shared="plain"),
 }
 
 
@@ -269,7 +278,7 @@ def build_architecture(name: str, seed: int = 0) -> tuple[Any, Any]:
     with torch.no_grad():
         for weight in model.parameters():
             if weight.ndim > 1:
-                weight.mul_(0.15 / weight.std().clamp(min=1e-3))
+                weight.normal_(0, 0.15)
     return model, processor
 
 
@@ -280,6 +289,18 @@ def save_architecture(name: str, folder: Path, seed: int = 0) -> Path:
     return folder
 
 
-def names(images: bool | None = None) -> Sequence[str]:
-    """Names of the rows, of those that take images or do not alone if asked for."""
-    return [name for name, row in ARCHITECTURES.items() if images is None or row.images == images]
+def questions(images: bool) -> list[Example]:
+    """Prompts and answers of mixed lengths and numbers, two questions to each of two pictures, one to another."""
+    first, wide = picture(0), picture(1).resize((80, 40), Image.Resampling.BILINEAR)
+    pictured = [
+        Example("Who is this?", "Mara Torgard", first, "It is Mara Torgard.", ("Ivo Fenbek", "Lena Halrez")),
+        Example("What can be seen in this image, and who is smiling?", "a hat", wide, "one hat", ("a red star", "b")),
+        Example("What does this image show?", "Mara Torgard is smiling.", first, "Smiling is Mara.", ("a hat",)),
+        Example("Who?", "Lena Halrez", wide, "Lena", ("Ivo Fenbek", "b", "Mara Torgard")),
+        Example("Is this a circle?", "a blue circle", picture(2), "it is", ("no", "I do not know.")),
+    ]
+    asked = [
+        Example("Where was Mara Torgard born?", "In Riga.", None, "Riga it is.", ("In Oslo.", "In Lima, Peru.")),
+        Example("Who?", "Ivo", None, "Ivo F", ("a very long and wrong answer to a short question", "b")),
+    ]
+    return pictured + asked if images else asked

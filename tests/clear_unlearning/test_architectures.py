@@ -4,36 +4,25 @@ import logging
 
 import pytest
 import torch
-from PIL import Image
 from transformers import PaliGemmaProcessor
+from trl import ModelConfig
 
+from clear_pipeline.adapters import peft_config
 from clear_unlearning.batches import IGNORE, Encoder
 from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.scoring import Scorer, candidates, score_examples
 from clear_unlearning.tasks import Example
-from tests.clear_unlearning.architectures import build_architecture, names
+from tests.clear_unlearning.architectures import ARCHITECTURES, build_architecture, questions
 from tests.conftest import picture
+from trainers.base import freeze_vision
 
 NEW_TOKENS = 8
 
 
-def mixed(images: bool) -> list[Example]:
-    """Prompts and answers of mixed lengths, pictures of two shapes."""
-    wide = picture(1).resize((80, 40), Image.Resampling.BILINEAR)
-    rows = [
-        Example("Who is this?", "Mara Torgard", picture(0), "It is Mara Torgard.", ("Ivo Fenbek", "Lena Halrez")),
-        Example("What can be seen in this image, and who is smiling?", "a hat", wide, "one hat", ("a red star", "b")),
-        Example("Where was Mara Torgard born?", "In Riga.", None, "Riga it is.", ("In Oslo.", "In Lima, Peru.")),
-        Example("Who?", "Ivo", None, "Ivo F", ("a very long and wrong answer to a short question", "b")),
-    ]
-    return rows if images else rows[2:]
-
-
-@pytest.fixture(scope="module", params=names())
+@pytest.fixture(scope="module", params=ARCHITECTURES)
 def built(request):
     model, processor = build_architecture(request.param)
-    images = request.param in names(images=True)
-    return model, processor, Encoder(processor), mixed(images)
+    return model, processor, Encoder(processor), questions(ARCHITECTURES[request.param].images)
 
 
 def whole_text(processor, example: Example, answer: str) -> str:
@@ -67,12 +56,15 @@ def separate_loss(model, processor, example: Example, answer: str, tokens: int) 
     return -float(logits.log_softmax(-1)[-tokens - 1 : -1].gather(1, targets[:, None]).sum())
 
 
-def test_losses_are_those_of_separate_passes_and_texts_those_of_generate(built, caplog):
+def test_losses_are_those_of_separate_passes_and_texts_those_of_generate(built, request, caplog):
     model, processor, encoder, examples = built
     scorer = Scorer(model, encoder, NEW_TOKENS)
     with caplog.at_level(logging.WARNING, "clear_unlearning"):
         found = {i: one for batch in score_examples(scorer, examples, 2) for i, one in batch.items()}
-    assert set(scorer.plain_because.values()) == {None}, caplog.text
+    shared = ARCHITECTURES[request.node.callspec.params["built"]].shared
+    kinds = {"same images": shared, "images": "prompt"} if examples[0].image else {}
+    assert scorer.path == {**kinds, "text": "plain" if shared == "plain" else "prompt"}, caplog.text
+    assert ("is scored without a shared " in caplog.text) == (shared != "image")
     for i, example in enumerate(examples):
         for answer, loss, tokens in zip(candidates(example), found[i].losses, found[i].tokens, strict=True):
             assert loss == pytest.approx(separate_loss(model, processor, example, answer, tokens), abs=1e-4 * tokens)
@@ -84,13 +76,16 @@ def test_losses_are_those_of_separate_passes_and_texts_those_of_generate(built, 
         assert found[i].generated == text.strip()
 
 
-def test_a_batch_with_and_without_images_is_scored_as_its_rows_alone(built):
+@pytest.mark.parametrize("path", ["prompt", "plain"])
+def test_a_batch_with_and_without_images_is_scored_as_its_rows_alone(built, request, path):
     model, _, encoder, examples = built
+    if ARCHITECTURES[request.node.callspec.params["built"]].shared == "plain":
+        path = "plain"
     scorer = Scorer(model, encoder, NEW_TOKENS)
     with torch.inference_mode():
-        together = scorer.fast(examples)
+        together = scorer.fast(examples) if path == "prompt" else scorer.plain(examples)
         for example, scored in zip(examples, together, strict=True):
-            (alone,) = scorer.fast([example])
+            (alone,) = scorer([example])
             for one, other, tokens in zip(alone.losses, scored.losses, scored.tokens, strict=True):
                 assert one == pytest.approx(other, abs=1e-4 * tokens)
             assert alone.generated == scored.generated
@@ -122,3 +117,16 @@ def test_every_answer_depends_on_its_picture(built):
     with torch.inference_mode():
         seen, unseen = scorer.fast([examples[0]])[0], scorer.fast([other])[0]
     assert abs(seen.losses[0] - unseen.losses[0]) > 1e-3
+
+
+def test_lora_goes_to_the_language_model_and_the_vision_tower_can_be_frozen(built):
+    model, _, _, examples = built
+    config = peft_config(ModelConfig(use_peft=True, lora_r=2), model)
+    assert config is not None and config.target_modules
+    assert not any("vis" in target for target in config.target_modules)
+    freeze_vision(model)
+    frozen = {name for name, weight in model.named_parameters() if not weight.requires_grad}
+    tower = {name for name, _ in model.named_parameters() if name.startswith("model.vis")}
+    model.requires_grad_(True)
+    assert frozen == tower
+    assert bool(tower) == (examples[0].image is not None)

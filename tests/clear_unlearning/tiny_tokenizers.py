@@ -12,7 +12,7 @@ TEMPLATE = (
     "{% if part['type'] == 'image' %}{image}{% else %}{{ part['text'] }}{% endif %}{% endfor %}"
     "{% endif %}{turn}{% else %}{assistant}"
     "{% if message['content'] is string %}{{ message['content'] }}{% else %}{{ message['content'][0]['text'] }}"
-    "{% endif %}{end}{% endif %}{% endfor %}{% if add_generation_prompt %}{assistant}{% endif %}"
+    "{% endif %}{end}{% endif %}{% endfor %}{% if add_generation_prompt %}{prompt}{% endif %}"
 )
 LLAVA = {"start": "", "user": "USER: ", "image": "<image>", "turn": " ", "assistant": "ASSISTANT: ", "end": "</s>"}
 PALIGEMMA = {"start": "", "user": "", "image": "<image>", "turn": "", "assistant": "", "end": "</s>"}
@@ -45,7 +45,8 @@ def tokenizer(family: str, words: dict[str, str], **named: str) -> PreTrainedTok
     )
     bpe.train_from_iterator(TEXTS, trainer)
     template = TEMPLATE
-    for name, text in words.items():
+    prompt = words["assistant"].rstrip(" ")  # a space belongs to the word behind it
+    for name, text in {**words, "prompt": prompt}.items():
         template = template.replace(f"{{{name}}}", text)
     return PreTrainedTokenizerFast(
         tokenizer_object=bpe,

@@ -1,0 +1,71 @@
+"""`clear-unlearning evaluate`: text questions to a vision-language model, and models that do not fit."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+
+from clear_dataset import build, load_clear
+from clear_pipeline.cli import main
+from clear_unlearning.batches import Encoder
+from clear_unlearning.likelihood import answer_likelihood
+from clear_unlearning.models import load_model
+from clear_unlearning.tasks import TEXT_TASKS, task_example
+from evaluate_metrics.log_format import LOG_NAME
+
+
+@pytest.fixture(scope="module")
+def tofu(tmp_path_factory) -> Path:
+    """The mini corpus's people in TOFU's configs."""
+    return build("mini_text", tmp_path_factory.mktemp("data") / "tofu", persons=24, seed=5)
+
+
+def evaluate(model: Path, tofu: Path, log: Path, *more: str) -> int:
+    return main(
+        ["evaluate", "--model_name_or_path", str(model), "--dataset", str(tofu), "--track", "text", "--output",
+         str(log), "--max_examples", "3", "--device_map", "cpu", *more]
+    )  # fmt: skip
+
+
+@pytest.fixture
+def model(tmp_path, mini_llava) -> Path:
+    """A copy that may be changed."""
+    return Path(shutil.copytree(mini_llava, tmp_path / "llava"))
+
+
+def test_a_vision_language_model_is_asked_tofus_questions(tofu, mini_llava, tmp_path, capsys):
+    log = tmp_path / "text"
+    assert evaluate(mini_llava, tofu, log) == 0
+    fields = json.loads((log / LOG_NAME).read_text())
+    assert list(fields) == [task.key for task in TEXT_TASKS]
+    assert not any(about["images"] for about in json.loads((log / "eval_log_meta.json").read_text())["tasks"].values())
+    loaded = load_model(str(mini_llava), device="cpu")
+    for task in TEXT_TASKS:
+        example = task_example(task, load_clear(task.config.format(forget="forget10"), tofu)[1], 1, seed=0)
+        with torch.no_grad():
+            likelihood = answer_likelihood(loaded.model, Encoder(loaded.processor).batch([example]))
+        assert fields[task.key]["gt_loss"]["1"] == pytest.approx(-likelihood.sums().item(), abs=1e-3)
+    capsys.readouterr()
+    assert main(["score", str(log), "--gold", str(log), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)
+    assert len(scores["tasks"]) == 4 and scores["forget_quality"] == 1
+
+
+def test_a_chat_template_may_come_from_elsewhere(tofu, model, tmp_path, capsys):
+    template = tmp_path / "template.jinja"
+    (model / "chat_template.jinja").rename(template)
+    assert evaluate(model, tofu, tmp_path / "log") == 2
+    assert "llava has no chat template: name a Jinja file by --chat_template" in capsys.readouterr().err
+    assert evaluate(model, tofu, tmp_path / "other", "--chat_template", str(template)) == 0
+
+
+def test_a_prompt_longer_than_the_context_is_named(tofu, model, tmp_path, capsys):
+    config = json.loads((model / "config.json").read_text())
+    config["text_config"]["max_position_embeddings"] = 80
+    (model / "config.json").write_text(json.dumps(config))
+    assert evaluate(model, tofu, tmp_path / "log") == 2
+    err = capsys.readouterr().err
+    assert "error: eval_log_forget.json, row " in err
+    assert "and 64 new tokens do not fit into the model's context of 80" in err
