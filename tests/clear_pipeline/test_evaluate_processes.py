@@ -155,8 +155,10 @@ def test_what_two_processes_had_done_one_finishes(mini_llava, data, whole, tmp_p
     )  # fmt: skip
     files = [tmp_path / f"log.part/finished_rows-{index}.jsonl" for index in (0, 1)]
     kill_when(process, files, 3)
-    shares = [{(line["task"], i) for line in map(json.loads, file.read_bytes().splitlines()) for i in line["scored"]}
-              for file in files]  # fmt: skip
+    shares = [
+        {(task, i) for line in map(json.loads, file.read_bytes().splitlines()) for task in line for i in line[task]}
+        for file in files
+    ]
     assert not shares[0] & shares[1]
     assert main(given) == 0
     assert_same(tmp_path / "log", whole)
