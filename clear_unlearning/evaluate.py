@@ -7,7 +7,7 @@ every row is scored, and each row's question is the same for the answer, its par
 import json
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from .scoring import Scored, Scorer, batches_of, candidates, score_examples
 from .tasks import CONTROLS, Example, Task, controlled, task_example
 
 Progress = Callable[[int, int], None]
+Place = tuple[str, int]  # task and index of an example
 FINISHED_ROWS = "finished_rows-{}.jsonl"  # of each process
 IMAGE_COST = 2000  # how many characters of text take a model as long as a picture, roughly
 REAL_SETS = "real"  # part of the key of tasks whose log also holds the normalised loss
@@ -47,10 +48,10 @@ class FinishedRows:
             whole = file.read_bytes().rpartition(b"\n")[0] if file.is_file() else b""
             for number, line in enumerate(whole.splitlines(), 1):
                 try:
-                    content = json.loads(line)
-                    scored = {int(i): Scored(**fields) for i, fields in content["scored"].items()}
-                    self._scored.setdefault(content["task"], {}).update(scored)
-                except (KeyError, TypeError, ValueError) as error:
+                    for task, rows in json.loads(line).items():
+                        scored = {int(i): Scored(**fields) for i, fields in rows.items()}
+                        self._scored.setdefault(task, {}).update(scored)
+                except (AttributeError, TypeError, ValueError) as error:
                     raise ValueError(
                         f"{file}, line {number}: damaged ({error}); delete the file to score its rows again"
                     ) from error
@@ -61,9 +62,9 @@ class FinishedRows:
         """What the rows of a task got, by their index."""
         return self._scored.get(task, {})
 
-    def append(self, task: str, batch: Mapping[int, Scored]) -> None:
-        """Writes down a batch."""
-        line = json.dumps({"task": task, "scored": {str(i): asdict(scored) for i, scored in batch.items()}})
+    def append(self, batch: Mapping[str, Mapping[int, Scored]]) -> None:
+        """Writes down a batch, by task and index."""
+        line = json.dumps({task: {i: asdict(scored) for i, scored in rows.items()} for task, rows in batch.items()})
         with self.path.open("a") as file:
             file.write(line + "\n")
 
@@ -131,12 +132,16 @@ def evaluate_model(
     }
     asked: dict[str, list[Example]] = {}
 
-    def questions() -> Iterator[tuple[str, list[Example]]]:
-        for task in tasks:
-            rows = configs[task.key]
-            examples = [controlled(task_example(task, rows[i], i, seed), control) for i in range(counts[task.key])]
-            asked[task.key] = [replace(example, image=None) for example in examples]
-            yield task.key, examples
+    def questions() -> Iterator[dict[Place, Example]]:
+        """All questions about the rows of a config, one config after the other: they are about the same pictures."""
+        for config in dict.fromkeys(task.config for task in tasks):
+            group: dict[Place, Example] = {}
+            for task in (task for task in tasks if task.config == config):
+                rows = configs[task.key]
+                examples = [controlled(task_example(task, rows[i], i, seed), control) for i in range(counts[task.key])]
+                asked[task.key] = [replace(example, image=None) for example in examples]
+                group |= {(task.key, i): example for i, example in enumerate(examples)}
+            yield group
 
     before = {task.key: finished.of(task.key) if finished else {} for task in tasks}
     scored = _score_together(
@@ -157,7 +162,7 @@ def evaluate_model(
 
 def _score_together(
     scorer: Scorer,
-    questions: Iterable[tuple[str, list[Example]]],
+    questions: Iterable[Mapping[Place, Example]],
     total: int,
     batch_size: int,
     before: Mapping[str, Mapping[int, Scored]],
@@ -165,19 +170,25 @@ def _score_together(
     processes: Processes,
     progress: Progress | None,
 ) -> dict[str, dict[int, Scored]]:
-    """Scores this process's share of each task, and returns what all have, by task and index."""
-    new: dict[str, dict[int, Scored]] = {}
+    """Scores this process's share of the questions, and returns what all have, by task and index."""
+    new: dict[str, dict[int, Scored]] = {key: {} for key in before}
     done, loads = sum(map(len, before.values())), [0] * processes.count
     processes.gather()  # all have read the files of finished rows: from here on they grow
     if progress:
         progress(done, total)
-    for key, examples in questions:
-        new[key] = {}
-        for batch in own_batches(scorer, examples, batch_size, before[key], processes, loads):
+    for group in questions:
+        places = list(group)
+        known = {position for position, (key, i) in enumerate(places) if i in before[key]}
+        for batch in own_batches(scorer, list(group.values()), batch_size, known, processes, loads):
+            by_task: dict[str, dict[int, Scored]] = {}
+            for position, result in batch.items():
+                key, i = places[position]
+                by_task.setdefault(key, {})[i] = result
             if finished:
-                finished.append(key, batch)
-            new[key] |= batch
-            done_by_all = processes.add(len(batch.keys() - before[key].keys()))
+                finished.append(by_task)
+            for key, rows in by_task.items():
+                new[key] |= rows
+            done_by_all = processes.add(len(batch.keys() - known))
             if progress:
                 progress(done + done_by_all, total)
             processes.stop_if_failed()
@@ -194,15 +205,15 @@ def own_batches(
     scorer: Scorer,
     examples: Sequence[Example],
     batch_size: int,
-    done: Mapping[int, Scored],
+    done: Set[int],
     processes: Processes,
     loads: list[int],
 ) -> Iterator[dict[int, Scored]]:
-    """Scores this process's share of a task: whole batches, so that the number of processes moves no score."""
-    batches = [batch for batch in batches_of(examples, batch_size) if not done.keys() >= set(batch)]
+    """Scores this process's share of examples: whole batches, so that the number of processes moves no score."""
+    batches = [batch for batch in batches_of(examples, batch_size) if not done >= set(batch)]
     owners = deal([sum(_cost(examples[i]) for i in batch) for batch in batches], loads)
     of_others = {i for batch, owner in zip(batches, owners, strict=True) if owner != processes.index for i in batch}
-    return score_examples(scorer, examples, batch_size, done=done.keys() | of_others)
+    return score_examples(scorer, examples, batch_size, done=done | of_others)
 
 
 def _cost(example: Example) -> int:

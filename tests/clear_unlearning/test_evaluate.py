@@ -226,19 +226,19 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_log(llava, pho
                 progress=stop_after(rows), finished=FinishedRows(tmp_path),
             )  # fmt: skip
         with path.open("a") as file:
-            file.write('{"task": "eval_log.json", "sco')  # killed while it was writing
+            file.write('{"eval_log.json": {"1": {"los')  # killed while it was writing
     seen = []
     again = evaluate_model(
         llava, IMAGE_TASKS, photos.__getitem__, "forget05", batch_size=2, max_new_tokens=6,
         progress=lambda done, total: seen.append((done, total)), finished=FinishedRows(tmp_path),
     )  # fmt: skip
     assert again == whole
-    assert seen[0] == (9, 16) and seen[-1] == (16, 16)
+    assert seen[0] == (10, 16) and seen[-1] == (16, 16)
 
 
-@pytest.mark.parametrize("line", ["{", "[]", '{"task": "eval_log.json", "scored": {"0": {"losses": [1.0]}}}'])
+@pytest.mark.parametrize("line", ["{", "[]", '{"eval_log.json": {"0": {"losses": [1.0]}}}'])
 def test_damaged_finished_rows_are_named(tmp_path, line):
     path = tmp_path / "finished_rows-3.jsonl"
-    path.write_text(f'{{"task": "eval_log.json", "scored": {{}}}}\n{line}\n')
+    path.write_text(f'{{"eval_log.json": {{}}}}\n{line}\n')
     with pytest.raises(ValueError, match="finished_rows-3.jsonl, line 2: damaged"):
         FinishedRows(tmp_path)
