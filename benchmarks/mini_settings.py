@@ -4,27 +4,26 @@
     python benchmarks/mini_settings.py runs/seed7
 
 Photos of the selection set show the same people, and no model was trained on them. All numbers are computed as in the
-report, with these photos in the place of the forget and retain rows that the report shows.
+report, with these photos in the place of the forget and retain rows that the report shows. Since then
+`clear-unlearning table --tune` searches an equal grid for every method; this is the finer one of the first four.
 """
 
 import argparse
 import json
-from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
 from rich.console import Console
 from trl import ModelConfig
 
-from clear_dataset import load_clear
 from clear_pipeline import recipes
 from clear_pipeline.presets import MINI
 from clear_pipeline.recipes import DataArguments, Progress
 from clear_pipeline.runs import write_json
 from clear_pipeline.scores import report_table, score_log
 from clear_pipeline.steps import Step, run_steps
+from clear_pipeline.tuning import selection_rows
 from clear_unlearning.evaluate import evaluate_model
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import IMAGE_TASKS
@@ -44,21 +43,6 @@ GRID: dict[str, dict[str, list[Any]]] = {
 ROUGE = {"rouge_forget": "eval_log_forget.json", "rouge_retain": "eval_log.json"}
 
 
-def selection_rows(folder: Path, forget: str) -> Callable[[str], Dataset]:
-    """Gives the rows of a config, with those of the selection set for the forget and the retain rows."""
-    data = folder / "data" / MINI.folder
-    people = set(load_clear(forget, data)["name"])
-    selection = load_clear("selection", f"{data}{MINI.extra_suffix}")
-
-    def load(config: str) -> Dataset:
-        if not config.endswith("_perturbed"):
-            return load_clear(config, data)
-        inside = config.startswith("forget")
-        return selection.select([i for i, name in enumerate(selection["name"]) if (name in people) == inside])
-
-    return load
-
-
 def try_settings(folder: Path, target: Path, method: str | None, settings: dict[str, Any], progress: Progress) -> None:
     """Unlearns with settings and scores on the selection set; without a method, scores a model of the demo."""
     if (target / "selection.json").is_file():
@@ -71,8 +55,8 @@ def try_settings(folder: Path, target: Path, method: str | None, settings: dict[
         recipes.unlearn(target, method, original, data, training, progress)
     model = target if method else folder / "models" / target.name
     log, _ = evaluate_model(
-        load_model(str(model)), IMAGE_TASKS, selection_rows(folder, data.forget), data.forget, batch_size=32,
-        progress=progress,
+        load_model(str(model)), IMAGE_TASKS, selection_rows(data, f"{data.dataset}{MINI.extra_suffix}"), data.forget,
+        batch_size=32, progress=progress,
     )  # fmt: skip
     target.mkdir(parents=True, exist_ok=True)
     write_json(target / "selection.json", log)

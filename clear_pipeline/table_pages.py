@@ -1,6 +1,7 @@
 """The tables on paper: Markdown, CSV, LaTeX, and one page with both and the trade-off."""
 
 import base64
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,7 +26,6 @@ ABLATION = (
 )  # fmt: skip
 ASKED = {"image": "images", "text": "text questions"}
 LATEX = {"↑": "$\\uparrow$", "↓": "$\\downarrow$", "→": "$\\rightarrow$", ABSENT: "--", "–": "--"}
-KEPT = "both"
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,8 @@ def main_grid(table: MainTable) -> Grid:
 
 def modality_grid(table: ModalityTable) -> Grid:
     """The ablation: method and what was forgotten, then the numbers of each track."""
-    stubs = [[cell.method or cell.name, cell.modality if cell.method else ABSENT] for cell in table.cells]
+    several = Counter(cell.method for cell in table.cells if cell.method)
+    stubs = [[cell.method or cell.name, cell.modality if several[cell.method] > 1 else ABSENT] for cell in table.cells]
     columns = [
         (ASKED[block.track], column, block.rows) for block in table.blocks for column in _columns(ABLATION, block.rows)
     ]
@@ -122,8 +123,7 @@ def markdown(grid: Grid) -> str:
     head = [*grid.stub_titles, *titles(grid)]
     rules = ["---"] * len(grid.stub_titles) + ["---:"] * len(grid.columns)
     body = [
-        [*(f"`{stub}`" if i == 0 else stub for i, stub in enumerate(stubs)),
-         *(f"**{text}**" if best else text for text, best in zip(line, mark, strict=True))]
+        [*stubs, *(f"**{text}**" if best else text for text, best in zip(line, mark, strict=True))]
         for stubs, line, mark in zip(grid.stubs, lines, marks, strict=True)
     ]  # fmt: skip
     return "".join(f"| {' | '.join(line)} |\n" for line in [head, rules, *body])

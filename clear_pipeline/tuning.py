@@ -164,7 +164,7 @@ def _page(recipe: Recipe, tuning: Tuning, rows: Sequence[Mapping[str, Any]]) -> 
         "|---|---:|---:|---:|---:|",
     ]
     for row in rows:
-        cells = [f"`{row['method']}`", *(f"{row['values'][key]:g}" if row["values"] else "–" for key in SEARCHED)]
+        cells = [row["method"], *(f"{row['values'][key]:g}" if row["values"] else "–" for key in SEARCHED)]
         cells += [number(row["D"]), number(row["utility"])]
         lines.append("| " + " | ".join(f"**{cell}**" if row["chosen"] else cell for cell in cells) + " |")
     return "\n".join(lines) + "\n"

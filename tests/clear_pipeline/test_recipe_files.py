@@ -60,7 +60,7 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
             "  batch: 32",
             "evaluate: unknown setting 'batch'; valid: batch_size, max_examples, seed",
         ),
-        ("    npo: {learning_rate: [4e-4, 7e-4, 1e-3]", "    npo: {learning_rate: [4e-4]", "as many tries"),
+        ("    npo: {learning_rate: [7e-4, 1e-3]", "    npo: {learning_rate: [4e-4]", "as many tries"),
         ("finetune:", "finetune", "is not YAML"),
     ],
 )

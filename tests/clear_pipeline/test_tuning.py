@@ -28,7 +28,7 @@ def test_every_method_gets_as_many_tries(tmp_path):
     recipe = read_recipe("mini")
     assert recipe.tune is not None
     tries = [method for method, _ in tries_of(recipe, recipe.tune).values()]
-    assert {tries.count(method) for method in recipe.methods} == {6}
+    assert {tries.count(method) for method in recipe.methods} == {4}
     steps = tuning_steps(recipe, recipe.tune, tmp_path)
     names = {step.name for step in steps}
     assert len(names) == len(steps) and all(set(step.needs) <= names for step in steps)
