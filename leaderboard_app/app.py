@@ -58,7 +58,7 @@ def build_app(store: Store, check: Check | None = None, bases: Sequence[str] | N
                 details_html(store, asked["row"]),
                 asked["status"],
                 status_html(store, asked["status"]),
-                gr.Tabs(selected=chosen or "leaderboard"),
+                gr.Tabs(selected=chosen) if chosen else gr.skip(),
                 _updated(list(_groups(store))),
             )
 

@@ -7,9 +7,12 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 
 from .app import build_app, serve
+from .bases import read_bases
+from .intake import check_of
 from .mirror import read_mirror
 from .store import Store
 
+BASES = "bases.json"  # beside the Space's app.py
 DISK = Path("/data")  # a Space's persistent storage, if its keeper has given it one
 
 
@@ -26,4 +29,5 @@ def start(results: str) -> None:
         with tempfile.TemporaryDirectory() as folder:
             snapshot_download(results, repo_type="dataset", local_dir=folder)
             read_mirror(store, Path(folder))
-    serve(build_app(store))
+    bases = read_bases(Path(BASES)) if Path(BASES).is_file() else {}
+    serve(build_app(store, check_of(bases) if bases else None, list(bases)))

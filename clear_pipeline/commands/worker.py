@@ -12,9 +12,7 @@ def worker(argv: Sequence[str]) -> None:
     parser.add_argument("--bases", type=Path, required=True, help="bases.json: originals, golds, data")
     parser.add_argument("--work", type=Path, default=Path("runs/worker"), help="downloads and jobs (%(default)s)")
     parser.add_argument("--once", action="store_true", help="end when none waits")
-    parser.add_argument(
-        "--pause", type=float, default=10, help="seconds between looks at an empty queue"
-    )
+    parser.add_argument("--pause", type=float, default=10, help="seconds between looks at an empty queue")
     parser.add_argument("--lease", type=float, default=120, help="seconds until a dead worker's job is another's")
     parser.add_argument("--most_seconds", type=float, default=4 * 3600, help="for one model (%(default)s)")
     parser.add_argument("--memory_gb", type=float, default=24, help="for one model; 0: no limit, as GPUs need it")
