@@ -1,6 +1,7 @@
 """`clear-unlearning leaderboard`: what a keeper does."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def _serve(options: argparse.Namespace) -> None:
     from leaderboard_app.bases import read_bases
     from leaderboard_app.intake import check_of
     from leaderboard_app.store import Store
+    from leaderboard_app.worker_api import SECRET
 
     if options.demo and not options.demo.is_dir():
         raise FileNotFoundError(f"{options.demo} holds no finished demo; `make demo` runs one")
@@ -61,7 +63,7 @@ def _serve(options: argparse.Namespace) -> None:
 
         print(f"{len(import_demo(store, options.demo))} rows imported from {options.demo} into {store.path}")
     bases = read_bases(options.bases) if options.bases else {}
-    app = build_app(store, check_of(bases) if bases else None, list(bases))
+    app = build_app(store, check_of(bases) if bases else None, list(bases), os.environ.get(SECRET))
     serve(app, server_name=options.host, server_port=options.port, quiet=True, prevent_thread_lock=True)
     print(f"the leaderboard is at http://{options.host}:{options.port}; Ctrl+C ends it", flush=True)
     app.block_thread()

@@ -14,10 +14,12 @@ from gradio_client import Client
 
 from clear_pipeline.cli import main
 from clear_pipeline.leaderboard import import_demo, space_files
+from clear_pipeline.scores import score_log
 from evaluate_metrics.log_format import write_log
 from leaderboard_app.store import Store
 from tests.conftest import picture
 from tests.leaderboard_app.entries import add_references, add_scored
+from tests.loopback_hub.store import Fault
 
 PEOPLE = [f"person {i // 2}" for i in range(12)]
 TASKS = {
@@ -52,6 +54,8 @@ def write_demo(folder: Path, methods: dict[str, float]) -> Path:
         place = folder / "data" / "clear" / config / "train-00000-of-00001.parquet"
         place.parent.mkdir(parents=True)
         Dataset.from_dict({"image": [picture(i) for i in range(12)]}).to_parquet(place)
+    configs = [{"config_name": config, "data_files": f"{config}/*.parquet"} for config in TASKS.values()]
+    (folder / "data" / "clear" / "README.md").write_text(f"---\n{json.dumps({'configs': configs})}\n---\n")
     dials = {"corpus": "mini", "methods": list(methods), "forget": "forget10", "seed": 0}
     (folder / "demo.json").write_text(json.dumps(dials))
     return folder
@@ -63,9 +67,10 @@ def test_a_finished_demo_becomes_verified_rows_with_photos_once(tmp_path):
     assert import_demo(store, folder) == [1, 2]
     assert import_demo(store, folder) == []
     board = store.rows()
-    assert [(row.method, row.verified, row.rank) for row in board.rows] == [
-        ("npo", True, 1), ("gradient_ascent", True, 2)
-    ]  # fmt: skip
+    assert {row.method: row.numbers["d"] for row in board.rows if row.verified} == {
+        method: score_log(folder / "logs" / method, folder / "logs" / "gold")["forget_quality_statistic"]
+        for method in ("npo", "gradient_ascent")
+    }
     assert [row.role for row in board.references] == ["original", "gold"]
     details = store.details(1)
     assert details.provenance["seconds"] == 2.5
@@ -144,8 +149,6 @@ def test_the_results_and_the_space_are_pushed_and_restored(hub, filled, tmp_path
 
 
 def test_a_hub_that_fails_for_a_while_loses_nothing(hub, filled):
-    from tests.loopback_hub.store import Fault
-
     hub.faults = [
         Fault("POST", r"/commit/", 503, times=1), Fault("POST", r"/commit/", 429, headers={"Retry-After": "1"}),
         Fault("GET", r"/tree/", 500), Fault("POST", r"/commit/", 504, after=True),
@@ -166,14 +169,23 @@ def test_the_published_space_runs_without_torch_from_its_own_files(hub, filled, 
         port = str(free.getsockname()[1])
     absent = ("torch", "transformers", "datasets", "evaluate", "scipy", "matplotlib", "clear_data", "clear_pipeline")
     program = f"import sys; sys.modules.update(dict.fromkeys({absent})); sys.path.insert(0, '.'); import app"
-    environment = {**hub.environment(None), "GRADIO_SERVER_PORT": port, "LEADERBOARD_STORE": str(tmp_path / "new")}
+    environment = {**hub.environment("hf_keeper"), "GRADIO_SERVER_PORT": port}
+    environment |= {"LEADERBOARD_STORE": str(tmp_path / "new"), "LEADERBOARD_PAUSE": "1"}
     del environment["PYTHONPATH"]
+    results = hub.dataset("ORG/clear-leaderboard-results")
     with subprocess.Popen([sys.executable, "-P", "-c", program], cwd=space, env=environment) as page:
         try:
             answer = ask(f"http://127.0.0.1:{port}/", page)
+            hub.faults = [Fault("POST", r"/commit/", 500)]
+            Store(tmp_path / "new").hide(2, "keeper", "copied")
+            for _ in range(100):
+                if len(results.history) > 2:
+                    break
+                time.sleep(0.2)
         finally:
             page.terminate()
     assert [row["method"] for row in answer["rows"]] == ["method 1", "method 2"]
+    assert len(results.history) == 3  # the Hub failed once, and has it nevertheless
 
 
 def ask(url: str, page: subprocess.Popen) -> dict:
