@@ -15,8 +15,10 @@ from PIL import Image
 from clear_data.hub_commit import Pushed, hub_errors, push_files
 from clear_dataset import load_clear
 from evaluate_metrics.log_format import LOG_NAME, read_log, read_meta
+from leaderboard_app.bases import read_bases
 from leaderboard_app.examples import chosen_rows, dataset_key
 from leaderboard_app.mirror import read_mirror, write_mirror
+from leaderboard_app.space_start import BASES
 from leaderboard_app.store import DuplicateSubmission, Store, Submission
 
 from .demo import DIALS_FILE
@@ -145,15 +147,23 @@ def space_files(space: str, results: str) -> dict[str, Path | bytes]:
     return files
 
 
-def push_space(space: str, results: str, private: bool = False) -> Pushed:
+def push_space(space: str, results: str, private: bool = False, bases: Path | None = None) -> Pushed:
     """Publishes the Space in one commit.
+
+    Args:
+        space: `namespace/name` of the Space.
+        results: `namespace/name` of the dataset with the results.
+        private: Make a new repository private.
+        bases: `bases.json`, without which the Space takes no submissions.
 
     Raises:
         PermissionError, ValueError, FileNotFoundError, ConnectionError: As `push_files`.
     """
-    return push_files(
-        space, "space", space_files(space, results), "The leaderboard", "leaderboard_app/*", private=private
-    )
+    files = space_files(space, results)
+    if bases:
+        read_bases(bases)
+        files[BASES] = bases
+    return push_files(space, "space", files, "The leaderboard", "leaderboard_app/*", private=private)
 
 
 def push_results(store: Store, results: str, private: bool = False) -> Pushed:

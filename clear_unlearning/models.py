@@ -79,6 +79,8 @@ def require_model(source: str, revision: str | None = None) -> None:
     """
     if not any(_file(source, name, revision) for name in ("adapter_config.json", "config.json")):
         raise FileNotFoundError(f"model {source!r} holds neither config.json nor adapter_config.json")
+
+
 def _commit(source: str, file: Path) -> str | None:
     """Commit of a file of a Hub repository, None for a folder."""
     return None if Path(source).is_dir() else file.parent.name  # .../snapshots/<commit>/config.json

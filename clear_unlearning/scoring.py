@@ -197,21 +197,6 @@ def batches_of(examples: Sequence[Example], batch_size: int) -> list[list[int]]:
     return batches
 
 
-def batches_of(examples: Sequence[Example], batch_size: int) -> list[list[int]]:
-    """The batches in which examples are scored, by their indices: of one kind each, and of similar length."""
-
-    def kind(i: int) -> tuple[bool, int]:
-        return examples[i].image is None, len(examples[i].wrong)
-
-    order = sorted(range(len(examples)), key=lambda i: (*kind(i), len(examples[i].question + examples[i].answer)))
-    batches: list[list[int]] = []
-    for i in order:
-        if not batches or len(batches[-1]) == batch_size or kind(i) != kind(batches[-1][0]):
-            batches.append([])
-        batches[-1].append(i)
-    return batches
-
-
 def score_examples(
     scorer: Scorer, examples: Sequence[Example], batch_size: int = 16, done: Container[int] = ()
 ) -> Iterator[dict[int, Scored]]:

@@ -18,19 +18,23 @@ from .store import Store
 from .submission import FORGET_SETS, MODALITIES
 from .submit_tab import status_tab, submit_tab
 from .table_page import COLUMNS, DEFAULT, table_html
+from .worker_api import add_worker_api
 
 ALL = "all"
 CSS = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
 PLOTTED = 300  # models in a plot
 
 
-def build_app(store: Store, check: Check | None = None, bases: Sequence[str] | None = None) -> gr.Blocks:
+def build_app(
+    store: Store, check: Check | None = None, bases: Sequence[str] | None = None, secret: str | None = None
+) -> gr.Blocks:
     """Builds the page.
 
     Args:
         store: The store.
         check: Says who submits and what is wrong with it; without it nothing can be submitted here.
         bases: Base models that may be submitted for; by default those that the store knows.
+        secret: Lets workers on other machines at the queue; without it there is no such endpoint.
     """
     known = sorted({base for base, _ in store.groups()} | set(bases or ()))
     with gr.Blocks(title="CLEAR leaderboard", analytics_enabled=False, fill_width=True) as app:
@@ -58,7 +62,7 @@ def build_app(store: Store, check: Check | None = None, bases: Sequence[str] | N
                 details_html(store, asked["row"]),
                 asked["status"],
                 status_html(store, asked["status"]),
-                gr.Tabs(selected=chosen or "leaderboard"),
+                gr.Tabs(selected=chosen) if chosen else gr.skip(),
                 _updated(list(_groups(store))),
             )
 
@@ -66,6 +70,8 @@ def build_app(store: Store, check: Check | None = None, bases: Sequence[str] | N
             opened, controls, [*outputs, details, number, status, tabs, plotted], queue=False, api_visibility="private"
         )
         add_api(store, check)
+        if secret:
+            add_worker_api(store, secret)
     return app
 
 

@@ -5,13 +5,26 @@ from typing import Any
 
 import gradio as gr
 from gradio.utils import get_space
-from huggingface_hub import get_token
+from huggingface_hub import HfApi, get_token
 
+from .bases import Bases
 from .store import Store
 from .submission import Submission
+from .submission_checks import SubmissionChecks, identify
 
 # From what is said and the token of who says it: the submission, or all that is wrong with it.
 Check = Callable[[Mapping[str, Any], str], tuple[Submission | None, Sequence[str]]]
+
+
+def check_of(bases: Bases) -> Check:
+    """The check of a leaderboard with these base models. What is not public is refused whatever a token may see."""
+    checks = SubmissionChecks(bases, HfApi(token=False))
+
+    def check(said: Mapping[str, Any], token: str) -> tuple[Submission | None, Sequence[str]]:
+        checked = checks.check(said, identify(HfApi(token=token)))
+        return checked.submission, checked.problems
+
+    return check
 
 
 def take(store: Store, check: Check | None, said: Mapping[str, Any], token: str | None) -> int:

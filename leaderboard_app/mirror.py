@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from .board import SHOWN, BoardRow
+from .ranking import rank_all
 from .result_columns import packed, pressed, unpressed
 from .schema import reading, transaction
 from .store import Store
@@ -98,6 +99,7 @@ def read_mirror(store: Store, folder: Path) -> int:
                     path = folder / "logs" / str(row["submission"]) / LOG
                     log = pressed(json.loads(path.read_text(encoding="utf-8")))
                     db.execute("INSERT INTO logs VALUES (?, ?)", (row["submission"], log))
+        rank_all(db)
         return db.execute("SELECT COUNT(*) FROM submissions").fetchone()[0]
 
 
@@ -121,7 +123,7 @@ def _board_schema() -> pa.Schema:
 
 
 _NOBODY = BoardRow(
-    id=None, role="", rank=None, above_gate=None, verified=False, self_reported=False, state="", method="",
+    id=None, role="", rank=None, above_gate=None, verified=False, self_reported=False, method="",
     base_model="", forget="", modality="", user="", repo_id="", commit="", paper="", date=0.0,
     numbers=dict.fromkeys(SHOWN),
 )  # fmt: skip

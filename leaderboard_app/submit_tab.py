@@ -82,14 +82,14 @@ def status_tab(store: Store) -> tuple[gr.Textbox, gr.HTML]:
     page = gr.HTML(status_html(store, None), elem_id="status-page")
     timer = gr.Timer(REFRESH_SECONDS)
 
-    def status(wanted: str) -> str:
+    def look(wanted: str) -> str:
         return status_html(store, wanted)
 
     def again(wanted: str) -> Any:
         return status_html(store, wanted) if wanted else gr.skip()
 
     for event in (show.click, number.submit):
-        event(status, number, page, queue=False, api_visibility="private")
+        event(look, number, page, queue=False, api_visibility="private")
     timer.tick(again, number, page, queue=False, show_progress="hidden", api_visibility="private")
     gr.Markdown("### Your submissions")
     with gr.Row():

@@ -133,7 +133,7 @@ def table_html(board: Board, titles: Sequence[str] = DEFAULT) -> str:
 def row_dict(row: BoardRow) -> dict[str, Any]:
     """A row for programs."""
     about = {name: getattr(row, name) for name in (
-        "id", "role", "rank", "above_gate", "verified", "self_reported", "state", "method", "base_model", "forget",
+        "id", "role", "rank", "above_gate", "verified", "self_reported", "method", "base_model", "forget",
         "modality", "user", "repo_id", "commit", "paper", "date",
     )}  # fmt: skip
     return {**about, **row.numbers}

@@ -1,6 +1,7 @@
 """`clear-unlearning leaderboard`: what a keeper does."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,11 +15,13 @@ def leaderboard(argv: Sequence[str]) -> None:
     add = actions.add_parser
     serve = _add(add("serve", help="serve the page on this machine"), _serve)
     serve.add_argument("--demo", type=Path, help="folder of a finished demo, whose results become verified rows")
+    serve.add_argument("--bases", type=Path, help="bases.json: for which base models submissions are taken")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     serve.add_argument("--port", type=int, default=7860, help="port to listen on (%(default)s)")
     push = _add(add("push", help="publish the page as a Space, and the results as a dataset beside it"), _push)
     push.add_argument("--repo-id", required=True, help="Space on the Hub, for example ORG/clear-leaderboard")
     push.add_argument("--results", help="dataset with the results (by default REPO_ID-results)")
+    push.add_argument("--bases", type=Path, help="bases.json: for which base models the Space takes submissions")
     push.add_argument("--private", action="store_true", help="make new repositories private")
     restore = _add(add("restore", help="rebuild an empty store from the dataset with the results"), _restore)
     restore.add_argument("--results", required=True, help="dataset, for example ORG/clear-leaderboard-results")
@@ -46,16 +49,24 @@ def _add(parser: argparse.ArgumentParser, run: object) -> argparse.ArgumentParse
 
 
 def _serve(options: argparse.Namespace) -> None:
-    from clear_pipeline.leaderboard import import_demo
     from leaderboard_app.app import build_app, serve
+    from leaderboard_app.bases import read_bases
+    from leaderboard_app.intake import check_of
     from leaderboard_app.store import Store
+    from leaderboard_app.worker_api import SECRET
 
     if options.demo and not options.demo.is_dir():
         raise FileNotFoundError(f"{options.demo} holds no finished demo; `make demo` runs one")
     store = Store(options.store or (options.demo / STORE if options.demo else STORE))
     if options.demo:
+        from clear_pipeline.leaderboard import import_demo
+
         print(f"{len(import_demo(store, options.demo))} rows imported from {options.demo} into {store.path}")
-    serve(build_app(store), server_name=options.host, server_port=options.port)
+    bases = read_bases(options.bases) if options.bases else {}
+    app = build_app(store, check_of(bases) if bases else None, list(bases), os.environ.get(SECRET))
+    serve(app, server_name=options.host, server_port=options.port, quiet=True, prevent_thread_lock=True)
+    print(f"the leaderboard is at http://{options.host}:{options.port}; Ctrl+C ends it", flush=True)
+    app.block_thread()
 
 
 def _push(options: argparse.Namespace) -> None:
@@ -66,7 +77,7 @@ def _push(options: argparse.Namespace) -> None:
     path = _existing(options.store)
     for done in (
         push_results(Store(path), results, options.private),
-        push_space(options.repo_id, results, options.private),
+        push_space(options.repo_id, results, options.private, options.bases),
     ):
         print(f"{done.url}: " + (f"{len(done.changed)} files sent" if done.changed else "nothing changed, no commit"))
 
