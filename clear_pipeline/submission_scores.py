@@ -21,7 +21,7 @@ from evaluate_metrics.clear_scores.clear_scores import set_scores
 from evaluate_metrics.forget_quality.forget_quality import forget_quality
 from evaluate_metrics.log_format import FORGET_TASK, LOG_NAME, META_NAME, read_log
 from leaderboard_app.bases import Base, Bases
-from leaderboard_app.hub_repository import open_repository
+from leaderboard_app.hub_repository import Repository, open_repository
 from leaderboard_app.store import LeaseLost, Store, Submission
 from leaderboard_app.submission_checks import SubmissionChecks, weights_digest
 from leaderboard_app.submission_fields import clean_text
@@ -102,6 +102,7 @@ class SubmissionScorer:
         base = self.bases.get(submission.base_model)
         if base is None or submission.forget not in base.forget:
             raise Refusal(f"{submission.base_model}, {submission.forget}: not on this leaderboard")
+        repository = self._checked(submission)
         jobs = self.work / "jobs"
         for old in jobs.glob(f"{job.id}-*"):  # of a worker that died
             shutil.rmtree(old, ignore_errors=True)
@@ -113,7 +114,7 @@ class SubmissionScorer:
         self._reference(base, submission.forget, "original", original, dataset, lost, gold)
         try:
             prepared = time.time()
-            model = self._submitted(submission, base, original, folder / "model")
+            model = _submitted(repository, submission.kind, base, original, folder / "model")
             downloaded = time.time()
             work = self._job(base, submission.forget, model, dataset)
             work = ScoringJob(**{**vars(work), "original": str(original), "golds": [str(place) for place in golds]})
@@ -130,17 +131,17 @@ class SubmissionScorer:
     def _local(self, source: str, kind: str = "model", commit: str | None = None) -> Path:
         return local_copy(self.api, source, self.work / "copies", kind, commit)
 
-    def _submitted(self, submission: Submission, base: Base, original: Path, folder: Path) -> Path:
-        """Checks a repository again, as it is now, and downloads its weights."""
+    def _checked(self, submission: Submission) -> Repository:
+        """The repository as it is now, checked again."""
         try:
             repository = open_repository(self.api, submission.repo_id, submission.commit)
-            if problems := self.checks.problems(repository, submission.as_dict()):
-                raise Refusal("; ".join(problems))
-            if submission.weights_hash and weights_digest(repository) != submission.weights_hash:
-                raise Refusal("the weights are not those that were submitted")
-            return build_submitted(repository, submission.kind, base, original, folder)
         except ValueError as error:
             raise Refusal(str(error)) from error
+        if problems := self.checks.problems(repository, submission.as_dict()):
+            raise Refusal("; ".join(problems)[:1000])
+        if submission.weights_hash and weights_digest(repository) != submission.weights_hash:
+            raise Refusal("the weights are not those that were submitted")
+        return repository
 
     def _job(self, base: Base, forget: str, model: Path, dataset: Path) -> ScoringJob:
         return ScoringJob(
@@ -232,6 +233,13 @@ class SubmissionScorer:
             "seconds": seconds,
         }
         return Result(numbers, log, about, provenance)
+
+
+def _submitted(repository: Repository, kind: str, base: Base, original: Path, folder: Path) -> Path:
+    try:
+        return build_submitted(repository, kind, base, original, folder)
+    except ValueError as error:
+        raise Refusal(str(error)) from error
 
 
 def hidden_numbers(hidden: Mapping[str, Any], gold: Mapping[str, Any], public_distance: float) -> dict[str, Any]:
