@@ -3,9 +3,10 @@
 #   make test      the tests of every day                       make test ARGS="-k npo"
 #   make test-slow the tests that train for more than a few steps
 #   make check     lint, format and types, as CI sees them
+#   make app       the leaderboard's page on http://127.0.0.1:7860, with the demo's results
 #   make docs      the pages of docs/ as a site in build/site
 #   make clean     remove caches and builds; .venv and results stay
-.PHONY: help demo test test-slow check docs clean
+.PHONY: help demo app test test-slow check docs clean
 
 VENV ?= .venv
 ARGS ?=
@@ -22,6 +23,11 @@ help:
 
 demo: $(INSTALLED)
 	$(BIN)/clear-unlearning demo --output runs/demo $(ARGS)
+
+# Only a demo that is not there yet is run.
+app: $(INSTALLED)
+	@test -f runs/demo/demo.json || $(MAKE) demo
+	$(BIN)/clear-unlearning leaderboard serve --demo runs/demo $(ARGS)
 
 test: $(INSTALLED)
 	$(PYTEST) -m "not slow and not gpu and not hub" $(ARGS)

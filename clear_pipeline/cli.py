@@ -13,6 +13,7 @@ from .commands.demo import demo
 from .commands.evaluate import evaluate
 from .commands.finetune import finetune
 from .commands.import_log import import_log
+from .commands.leaderboard import leaderboard
 from .commands.push_logs import push_logs
 from .commands.report import report
 from .commands.score import score
@@ -41,6 +42,7 @@ COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
     "report": report,
     "push-logs": push_logs,
     "import-log": import_log,
+    "leaderboard": leaderboard,
     "submit": submit,
     "worker": worker,
 }

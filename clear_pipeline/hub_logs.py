@@ -156,11 +156,11 @@ def push_logs(
         if f"{key.folder()}/{LOG_NAME}" in files:
             raise ValueError(f"{log} is of the same model and rows as another log: {key.folder()}")
         files[f"{key.folder()}/{LOG_NAME}"] = log / LOG_NAME if log.is_dir() else log
-        files[f"{key.folder()}/{META_NAME}"] = json.dumps(_public(meta), indent=2).encode()
+        files[f"{key.folder()}/{META_NAME}"] = json.dumps(public_meta(meta), indent=2).encode()
     return push_files(repo_id, "dataset", files, f"{len(logs)} evaluation logs", private=private)
 
 
-def _public(meta: Mapping[str, Any]) -> dict[str, Any]:
+def public_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
     """The metadata without the places of a local disk: a folder's name is kept, not the way to it."""
 
     def name(source: Any) -> Any:

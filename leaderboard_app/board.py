@@ -3,9 +3,6 @@
 import sqlite3
 from dataclasses import dataclass
 
-from .queries import metric_version
-from .ranking import BOARD
-
 PAGE_SIZE = 50
 SHOWN = (
     "d", "d_low", "d_high", "p", "utility", "real", "retain", "forget_score", "rouge_forget", "rouge_retain",
@@ -50,7 +47,6 @@ class BoardRow:
     above_gate: bool | None
     verified: bool
     self_reported: bool
-    state: str
     method: str
     base_model: str
     forget: str
@@ -108,22 +104,16 @@ def board(
     wanted = {"forget": forget, "base_model": base_model, "modality": modality}
     clauses = [f"{name} = :{name}" for name, value in wanted.items() if value]
     clauses += ["verified"] if verified else []
-    searched = "method || char(10) || user || char(10) || repo_id || char(10) || base_model || char(10) || paper"
-    clauses += [f"instr(lower({searched}), lower(:search)) > 0"] if search else []
+    clauses += ["instr(searched, lower(:search)) > 0"] if search else []
     where = f"WHERE {' AND '.join(clauses)}" if clauses else ""
-    values = {**wanted, "search": search, "metric_version": metric_version(db), "size": page_size}
+    values = {**wanted, "search": search}
     # The sortings are a table of this file; what comes from outside is bound.
-    query = f"{BOARD} SELECT *, COUNT(*) OVER () AS total FROM board {where} ORDER BY {_order(sort, descending)}"  # nosec B608
-    query += " LIMIT :size OFFSET :skip"
-    page = max(1, page)
-    found = db.execute(query, {**values, "skip": (page - 1) * page_size}).fetchall()
-    if not found and page > 1:
-        total = db.execute(f"{BOARD} SELECT COUNT(*) FROM board {where}", values).fetchone()[0]  # nosec B608
-        page = max(1, -(-total // page_size))
-        found = db.execute(query, {**values, "skip": (page - 1) * page_size}).fetchall()
-    total = found[0]["total"] if found else 0
-    rows = [_board_row(row) for row in found]
-    return Board(rows, _references(db, forget, base_model), total, page, max(1, -(-total // page_size)))
+    total = db.execute(f"SELECT COUNT(*) FROM board {where}", values).fetchone()[0]  # nosec B608
+    pages = max(1, -(-total // page_size))
+    page = min(max(1, page), pages)
+    query = f"SELECT * FROM board {where} ORDER BY {_order(sort, descending)} LIMIT :size OFFSET :skip"  # nosec B608
+    found = db.execute(query, {**values, "size": page_size, "skip": (page - 1) * page_size}).fetchall()
+    return Board([_board_row(row) for row in found], _references(db, forget, base_model), total, page, pages)
 
 
 def _order(sort: str, descending: bool) -> str:
@@ -143,7 +133,7 @@ def _board_row(row: sqlite3.Row) -> BoardRow:
     return BoardRow(
         id=row["id"], role="submission", rank=row["rank"],
         above_gate=None if row["above_gate"] is None else bool(row["above_gate"]),
-        verified=bool(row["verified"]), self_reported=bool(row["self_reported"]), state=row["state"],
+        verified=bool(row["verified"]), self_reported=bool(row["self_reported"]),
         method=row["method"], base_model=row["base_model"], forget=row["forget"], modality=row["modality"],
         user=row["user"], repo_id=row["repo_id"], commit=row["commit"], paper=row["paper"],
         date=row["date"], numbers={name: row[name] for name in SHOWN},
@@ -157,7 +147,7 @@ def _references(db: sqlite3.Connection, forget: str, base_model: str) -> list[Bo
     )
     return [
         BoardRow(
-            id=None, role=row["kind"], rank=None, above_gate=None, verified=True, self_reported=False, state="scored",
+            id=None, role=row["kind"], rank=None, above_gate=None, verified=True, self_reported=False,
             method=row["kind"], base_model=row["base_model"], forget=row["forget"], modality="", user="", repo_id="",
             commit="", paper="", date=row["scored"], numbers={name: row[name] for name in SHOWN},
         )

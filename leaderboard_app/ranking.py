@@ -4,6 +4,8 @@ Per base model and forget set, by D ascending among verified models whose utilit
 ties by utility. The others are listed without a rank: destroying a model is not forgetting.
 """
 
+import sqlite3
+
 from .result_columns import COLUMNS
 
 GATE = 0.9  # share of the original's utility
@@ -20,13 +22,15 @@ _NUMBERS = ", ".join(
     for column, key in COLUMNS.items()
 )
 
-# All that the table shows, with its rank. A result of an older version of the metrics, and numbers that only the
-# submitter has reported, are not verified.
-BOARD = f"""
+# All that the table shows of one base model and forget set, with its rank. A result of an older version of the
+# metrics, and numbers that only the submitter has reported, are not verified.
+_RANKED = f"""
 WITH listed AS (
-    SELECT s.id, s.user, s.repo_id, s."commit", s.base_model, s.method, s.paper, s.forget, s.modality, s.state,
-        s.kind, s.submitted,
-        s.state = 'scored' AND r.metric_version = :metric_version AS verified,
+    SELECT s.id, s.user, s.repo_id, s."commit", s.base_model, s.method, s.paper, s.forget, s.modality,
+        lower(s.method || char(10) || s.user || char(10) || s.repo_id || char(10) || s.base_model || char(10)
+            || s.paper) AS searched,
+        s.state = 'scored' AND r.metric_version = (SELECT value FROM settings WHERE name = 'metric_version')
+            AS verified,
         r.submission IS NULL AS self_reported, coalesce(r.scored, s.submitted) AS date,
         {_NUMBERS},
         r.d_low, r.d_high,
@@ -34,14 +38,33 @@ WITH listed AS (
     FROM submissions s
     LEFT JOIN results r ON r.submission = s.id
     LEFT JOIN reference_rows o ON o.kind = 'original' AND o.base_model = s.base_model AND o.forget = s.forget
-    WHERE NOT s.hidden AND s.state IN ('queued', 'running', 'scored')
+    WHERE s.base_model = :base_model AND s.forget = :forget AND NOT s.hidden
+        AND s.state IN ('queued', 'running', 'scored')
         AND (r.submission IS NOT NULL OR s.self_reported IS NOT NULL)
 ),
-gated AS (SELECT *, utility >= {GATE} * original_utility - 1e-9 AS above_gate FROM listed),
-board AS (
-    SELECT *, CASE WHEN verified AND above_gate AND d IS NOT NULL THEN RANK() OVER (
-        PARTITION BY base_model, forget, verified AND above_gate AND d IS NOT NULL ORDER BY d, utility DESC
-    ) END AS rank
-    FROM gated
-)
+gated AS (SELECT *, utility >= {GATE} * original_utility - 1e-9 AS above_gate FROM listed)
+SELECT *, CASE WHEN verified AND above_gate AND d IS NOT NULL THEN RANK() OVER (
+    PARTITION BY verified AND above_gate AND d IS NOT NULL ORDER BY d, utility DESC
+) END AS rank
+FROM gated
 """
+# What is written down, so that a page of the table is read and not worked out again for each visitor.
+COLUMNS_OF_BOARD = (
+    "id", "user", "repo_id", '"commit"', "base_model", "method", "paper", "forget", "modality", "searched", "verified",
+    "self_reported", "date", "above_gate", "rank", *COLUMNS, "d_low", "d_high",
+)  # fmt: skip
+_NAMES = ", ".join(COLUMNS_OF_BOARD)
+_WRITE = f"INSERT INTO board ({_NAMES}) SELECT {_NAMES} FROM ({_RANKED})"  # nosec B608
+
+
+def rank_again(db: sqlite3.Connection, base_model: str, forget: str) -> None:
+    """Writes the rows of a base model and forget set, with ranks, within the transaction of what changed them."""
+    group = {"base_model": base_model, "forget": forget}
+    db.execute("DELETE FROM board WHERE base_model = :base_model AND forget = :forget", group)
+    db.execute(_WRITE, group)
+
+
+def rank_all(db: sqlite3.Connection) -> None:
+    """Writes the rows of all base models and forget sets."""
+    for row in db.execute("SELECT DISTINCT base_model, forget FROM submissions").fetchall():
+        rank_again(db, row["base_model"], row["forget"])

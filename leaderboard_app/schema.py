@@ -62,6 +62,25 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE TABLE settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
     INSERT INTO settings VALUES ('metric_version', '1');
     """,
+    """
+    -- Photos of the example questions, for the page: a few of each dataset.
+    CREATE TABLE photos (
+        dataset TEXT NOT NULL, config TEXT NOT NULL, "row" INTEGER NOT NULL, image BLOB NOT NULL,
+        PRIMARY KEY (dataset, config, "row")
+    );
+    """,
+    """
+    -- The table as it is shown, written down by `ranking.py` with each change; it follows from the other tables.
+    CREATE TABLE board (
+        id INTEGER PRIMARY KEY REFERENCES submissions (id),
+        user TEXT, repo_id TEXT, "commit" TEXT, base_model TEXT, method TEXT, paper TEXT, forget TEXT, modality TEXT,
+        searched TEXT, verified INTEGER, self_reported INTEGER, date REAL, above_gate INTEGER, rank INTEGER,
+        d REAL, p REAL, utility REAL, real REAL, retain REAL, forget_score REAL, rouge_forget REAL,
+        rouge_retain REAL, fluency REAL, hidden_gap REAL, d_low REAL, d_high REAL
+    );
+    CREATE INDEX board_group ON board (base_model, forget);
+    CREATE INDEX submissions_group ON submissions (base_model, forget);
+    """,
 )
 
 

@@ -14,6 +14,7 @@ from typing import Any
 from . import audit, queries
 from .board import Board, board
 from .queries import Details, Reference
+from .ranking import rank_again, rank_all
 from .result_columns import columns_of, packed, pressed
 from .schema import reading, transaction
 from .submission import Submission
@@ -72,6 +73,8 @@ class Store(WorkerQueue):
             number = db.execute(f"INSERT INTO submissions ({names}) VALUES ({marks})", row).lastrowid  # nosec B608
             assert number is not None
             audit.write(db, number, now, submission.user, None, "queued", "submitted")
+            if submission.self_reported:
+                rank_again(db, submission.base_model, submission.forget)
         return number
 
     def retry(self, number: int, user: str, now: float | None = None) -> None:
@@ -117,6 +120,7 @@ class Store(WorkerQueue):
             db.execute("UPDATE submissions SET hidden = ?, hidden_reason = ? WHERE id = ?", change)
             state, other = (row["state"], "hidden") if hidden else ("hidden", row["state"])
             audit.write(db, number, clock(now), keeper, state, other, reason)
+            rank_again(db, row["base_model"], row["forget"])
 
     def requeue_all(self, metric_version: str, who: str = "keeper", now: float | None = None) -> int:
         """Sets the version of the metrics; if it is another one, everything that is scored or running is queued again.
@@ -135,7 +139,8 @@ class Store(WorkerQueue):
             found = db.execute("SELECT id, state FROM submissions WHERE state IN ('scored', 'running')").fetchall()
             for row in found:
                 reason = f"metrics went from version {before} to {metric_version}"
-                move(db, row["id"], now, who, row["state"], "queued", reason, attempts=0, finished=None)
+                move(db, row["id"], now, who, row["state"], "queued", reason, False, attempts=0, finished=None)
+            rank_all(db)
         return len(found)
 
     def add_reference(
@@ -162,6 +167,7 @@ class Store(WorkerQueue):
         with transaction(self.path) as db:
             replace(db, "reference_rows", {**row, "metric_version": queries.metric_version(db)})
             audit.write(db, None, now, who, None, kind, f"reference for {base_model}, {forget}")
+            rank_again(db, base_model, forget)
 
     def status(self, number: int, now: float | None = None) -> queries.Status:
         """Where a submission stands.
@@ -205,6 +211,30 @@ class Store(WorkerQueue):
         with reading(self.path) as db:
             found = db.execute("SELECT id FROM submissions WHERE user = ? ORDER BY id DESC LIMIT 100", (user,))
             return [queries.status(db, row["id"], time.time()) for row in found.fetchall()]
+
+    def add_photos(self, dataset: str, photos: Mapping[tuple[str, int], bytes]) -> None:
+        """Keeps photos of example questions for the page.
+
+        Args:
+            dataset: Fingerprint or revision of the dataset, as in the metadata of logs.
+            photos: PNG or JPEG files by config and row.
+        """
+        rows = [(dataset, config, row, image) for (config, row), image in photos.items()]
+        with transaction(self.path) as db:
+            db.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?, ?, ?)", rows)
+
+    def photo(self, dataset: str, config: str, row: int) -> bytes | None:
+        """A photo that was kept, None if there is none."""
+        query = 'SELECT image FROM photos WHERE dataset = ? AND config = ? AND "row" = ?'
+        with reading(self.path) as db:
+            found = db.execute(query, (dataset, config, row)).fetchone()
+        return found and found["image"]
+
+    def groups(self) -> list[tuple[str, str]]:
+        """The pairs of base model and forget set that have submissions or references."""
+        query = "SELECT base_model, forget FROM submissions UNION SELECT base_model, forget FROM reference_rows"
+        with reading(self.path) as db:
+            return [tuple(row) for row in db.execute(f"{query} ORDER BY 1, 2")]
 
     def metric_version(self) -> str:
         """The version of the metrics that rows must be of to count as verified."""

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from . import audit, queries
+from .ranking import rank_again
 from .result_columns import columns_of, packed, pressed
 from .schema import connect, migrate, transaction
 from .submission import Submission
@@ -169,9 +170,22 @@ def move(
     before: str,
     after: str,
     reason: str,
+    ranked: bool = True,
     **changes: Any,
 ) -> None:
-    """Changes a state, and writes it down. Outside `running` nobody has a lease."""
+    """Changes a state, and writes it down. Outside `running` nobody has a lease.
+
+    Args:
+        db: A connection in a transaction.
+        number: Of the submission.
+        now: Seconds since 1970.
+        who: Changes it.
+        before: The state that it has.
+        after: The state that it gets.
+        reason: Why.
+        ranked: Whether the table is brought up to date, where this can change it.
+        changes: Further columns.
+    """
     ended = {} if after in ("queued", "running") else {"finished": now}
     row = {"state": after, "reason": reason, "worker": None, "lease_until": None, **ended, **changes}
     sets = ", ".join(f"{name} = :{name}" for name in row)
@@ -180,6 +194,9 @@ def move(
     if done.rowcount != 1:
         raise ValueError(f"submission {number} is not {before}")
     audit.write(db, number, now, who, before, after, reason)
+    if ranked and {before, after} != {"queued", "running"}:
+        about = queries.row_of(db, number)
+        rank_again(db, about["base_model"], about["forget"])
 
 
 def check_lease(db: sqlite3.Connection, number: int, worker: str) -> sqlite3.Row:

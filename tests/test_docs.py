@@ -38,5 +38,5 @@ def test_a_method_file_is_lean(method):
 
 def test_makefile_verbs_stand_in_the_readme():
     text = (ROOT / "README.md").read_text()
-    for verb in ("make demo", "make test", "make test-slow", "make check", "make docs"):
+    for verb in ("make demo", "make test", "make test-slow", "make check", "make docs", "make app"):
         assert verb in text

@@ -38,6 +38,7 @@ async def whoami(request: Request) -> Response:
     if token is None:
         raise Refusal(401, "Invalid username or password.")
     about = {"type": "user", "name": token.user, "orgs": [{"type": "org", "name": name} for name in token.namespaces]}
+    about |= {"fullname": token.user.title(), "avatarUrl": "/avatar.png"}
     return JSONResponse({**about, "auth": {"accessToken": {"role": token.role}}})
 
 

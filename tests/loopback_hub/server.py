@@ -35,13 +35,11 @@ class LoopbackHub(Hub):
         super().__init__(dict(TOKENS))
         self.url, self.cache = url, cache
 
-    def run(
-        self, *arguments: object, token: str | None = "hf_keeper", cwd: Path = ROOT
-    ) -> subprocess.CompletedProcess[str]:
-        """Runs Python with arguments, this hub as its Hub: huggingface_hub reads the environment once, at import."""
+    def environment(self, token: str | None) -> dict[str, str]:
+        """The environment of a program whose Hub this is."""
         offline = ("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE", "HF_TOKEN", "HF_TOKEN_PATH")
         environment = {name: value for name, value in os.environ.items() if name not in offline}
-        environment |= {
+        return environment | {
             "HF_ENDPOINT": self.url,
             "HF_HOME": str(self.cache),
             "HF_HUB_DISABLE_XET": "1",
@@ -50,9 +48,14 @@ class LoopbackHub(Hub):
             "PYTHONPATH": str(ROOT),
             **({"HF_TOKEN": token} if token else {}),
         }
+
+    def run(
+        self, *arguments: object, token: str | None = "hf_keeper", cwd: Path = ROOT
+    ) -> subprocess.CompletedProcess[str]:
+        """Runs Python with arguments, this hub as its Hub: huggingface_hub reads the environment once, at import."""
         command = [sys.executable, *map(str, arguments)]
         return subprocess.run(
-            command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=120, check=False
+            command, cwd=cwd, env=self.environment(token), capture_output=True, text=True, timeout=120, check=False
         )
 
     def dataset(self, repo_id: str = "ORG/clear") -> Repo:

@@ -1,0 +1,199 @@
+"""Runs brought to the leaderboard: a finished demo as verified rows, references from logs, photos of the examples."""
+
+import hashlib
+import io
+import json
+import tempfile
+from collections.abc import Mapping
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import snapshot_download
+from PIL import Image
+
+from clear_data.hub_commit import Pushed, hub_errors, push_files
+from clear_dataset import load_clear
+from evaluate_metrics.log_format import LOG_NAME, read_log, read_meta
+from leaderboard_app.bases import read_bases
+from leaderboard_app.examples import chosen_rows, dataset_key
+from leaderboard_app.mirror import read_mirror, write_mirror
+from leaderboard_app.space_start import BASES
+from leaderboard_app.store import DuplicateSubmission, Store, Submission
+
+from .demo import DIALS_FILE
+from .hub_logs import public_meta
+from .presets import PRESETS
+from .runs import read_run
+from .scores import score_log
+
+LARGEST = 320  # pixels of a photo's longer side
+WORKER = "demo"
+ROOT = Path(__file__).parents[1]
+SENT = (".py", ".css", ".jinja", ".txt", ".typed")  # of a room, to the Space
+
+
+def import_demo(store: Store, folder: Path) -> list[int]:
+    """Brings a finished demo to the store: original and gold as references, each method as a verified row.
+
+    Rows that are there already are left alone.
+
+    Args:
+        store: The store; its queue must be empty.
+        folder: Of the demo.
+
+    Returns:
+        Numbers of the new rows.
+
+    Raises:
+        FileNotFoundError: If the folder holds no finished demo.
+        ValueError: If submissions are waiting, or a log is not valid.
+    """
+    if not (folder / DIALS_FILE).is_file():
+        raise FileNotFoundError(f"{folder} holds no finished demo ({DIALS_FILE} is missing); `make demo` runs one")
+    dials = json.loads((folder / DIALS_FILE).read_text())
+    logs, data = folder / "logs", folder / "data" / PRESETS[dials["corpus"]].folder
+    for kind in ("original", "gold"):
+        add_reference(store, kind, logs / kind, logs / "gold", data)
+    queue = Store(store.path, quota=1000)  # a demo has as many methods as it likes
+    made = []
+    for method in dials["methods"]:
+        meta, record = public_meta(read_meta(logs / method)), read_run(folder / "models" / method) or {}
+        # A demo's models are on no Hub: what stands for the commit is a digest of data, method and settings.
+        about = json.dumps([meta["dataset"]["fingerprint"], method, record.get("settings")], sort_keys=True)
+        commit = hashlib.sha1(about.encode(), usedforsecurity=False).hexdigest()
+        submission = Submission(
+            user="demo", repo_id=f"demo/{method.replace('_', '-')}", commit=commit, kind="full",
+            base_model=meta["lineage"]["base_model"], method=method, forget=dials["forget"], modality="both",
+            licence="apache-2.0", statement=True, data_used=f"the {dials['corpus']} corpus", seeds=str(dials["seed"]),
+            contact="made by make demo",
+        )  # fmt: skip
+        try:
+            number = queue.submit(submission)
+        except DuplicateSubmission:
+            continue
+        job = store.claim(WORKER, 600.0)
+        if job is None or job.id != number:
+            raise ValueError("submissions are waiting in this store: a demo goes into a store of its own")
+        scores = score_log(logs / method, logs / "gold")
+        provenance = {"scored_by": "make demo", "settings": record.get("settings"), "seconds": record.get("seconds")}
+        store.finish(number, WORKER, scores, _log(logs / method), meta, {**provenance, "versions": meta["versions"]})
+        made.append(number)
+    return made
+
+
+def add_reference(store: Store, kind: str, log: Path, gold: Path, data: Path | str) -> None:
+    """Sets the original or gold model of a base model and forget set, with the photos of its examples.
+
+    Args:
+        store: The store.
+        kind: `original` or `gold`.
+        log: Folder that `evaluate` wrote.
+        gold: That of the gold model.
+        data: Folder or Hub id of the dataset.
+
+    Raises:
+        FileNotFoundError: If there is no such log.
+        ValueError: If it is not valid, or its metadata do not say what it is of.
+    """
+    read_log(log)
+    meta, content = public_meta(read_meta(log)), _log(log)
+    base, forget = meta["lineage"].get("base_model"), meta.get("forget")
+    if not base or not forget:
+        raise ValueError(f"{log} does not say its base model and forget set; `clear-unlearning evaluate` writes them")
+    store.add_reference(kind, base, forget, score_log(log, gold), content, meta)
+    store.add_photos(dataset_key(meta), example_photos(content, meta, data))
+
+
+def example_photos(log: Mapping[str, Any], meta: Mapping[str, Any], data: Path | str) -> dict[tuple[str, int], bytes]:
+    """The photos of the rows that a submission's page shows, by config and row."""
+    photos = {}
+    for _, keys, row in chosen_rows(log, meta):
+        place = meta["tasks"][keys[0]]
+        if place.get("images"):
+            image = load_clear(place["config"], data)[row]["image"]
+            photos[place["config"], row] = _small(image)
+    return photos
+
+
+def _small(image: Image.Image) -> bytes:
+    image = image.convert("RGB")
+    image.thumbnail((LARGEST, LARGEST))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG" if max(image.size) <= 128 else "JPEG", quality=85)
+    return buffer.getvalue()
+
+
+def _log(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / LOG_NAME).read_text())
+
+
+def space_files(space: str, results: str) -> dict[str, Path | bytes]:
+    """The files of the Space: two rooms without torch, a small app, its card and requirements.
+
+    Args:
+        space: `namespace/name` of the Space.
+        results: `namespace/name` of the dataset with the results.
+    """
+    files: dict[str, Path | bytes] = {}
+    for room in ("leaderboard_app", "evaluate_metrics"):
+        for path in sorted((ROOT / room).rglob("*")):
+            if path.is_file() and path.suffix in SENT and "__pycache__" not in path.parts:
+                files[path.relative_to(ROOT).as_posix()] = path
+    for name in ("README.md", "app.py", "requirements.txt"):
+        text = (ROOT / "leaderboard_app" / "space" / f"{name}.txt").read_text()
+        text = text.replace("SPACE", space).replace("RESULTS", results)
+        files[name] = text.replace("GRADIO_VERSION", version("gradio")).encode()
+    return files
+
+
+def push_space(space: str, results: str, private: bool = False, bases: Path | None = None) -> Pushed:
+    """Publishes the Space in one commit.
+
+    Args:
+        space: `namespace/name` of the Space.
+        results: `namespace/name` of the dataset with the results.
+        private: Make a new repository private.
+        bases: `bases.json`, without which the Space takes no submissions.
+
+    Raises:
+        PermissionError, ValueError, FileNotFoundError, ConnectionError: As `push_files`.
+    """
+    files = space_files(space, results)
+    if bases:
+        read_bases(bases)
+        files[BASES] = bases
+    return push_files(space, "space", files, "The leaderboard", "leaderboard_app/*", private=private)
+
+
+def push_results(store: Store, results: str, private: bool = False) -> Pushed:
+    """Mirrors the store to a dataset in one commit: only what changed, retried with backoff, all of it or none.
+
+    Raises:
+        PermissionError, ValueError, FileNotFoundError, ConnectionError: As `push_files`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        write_mirror(store, Path(folder))
+        files: dict[str, Path | bytes] = {
+            path.relative_to(folder).as_posix(): path for path in sorted(Path(folder).rglob("*")) if path.is_file()
+        }
+        return push_files(results, "dataset", files, "Results of the leaderboard", "logs/*", private=private)
+
+
+def restore(path: Path, results: str) -> int:
+    """Rebuilds an empty store from the dataset.
+
+    Args:
+        path: Of the store, which must be empty or missing.
+        results: `namespace/name` of the dataset.
+
+    Returns:
+        How many submissions it has.
+
+    Raises:
+        ValueError: If the store is not empty.
+        PermissionError, FileNotFoundError, ConnectionError: If the Hub does not give it.
+    """
+    with tempfile.TemporaryDirectory() as folder, hub_errors(f"dataset {results}"):
+        snapshot_download(results, repo_type="dataset", local_dir=folder)
+        return read_mirror(Store(path), Path(folder))

@@ -1,0 +1,75 @@
+"""How the Space starts: on its own disk if it has one, from the results dataset if that is empty; and what it mirrors.
+
+Its secrets: HF_TOKEN, which may write to the dataset, and LEADERBOARD_SECRET, which workers send.
+"""
+
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from huggingface_hub import HfApi, get_token, snapshot_download
+from huggingface_hub.errors import HTTPError
+
+from .app import build_app, serve
+from .bases import read_bases
+from .intake import check_of
+from .mirror import read_mirror, write_mirror
+from .schema import reading
+from .store import Store
+from .worker_api import SECRET
+
+BASES = "bases.json"  # beside the Space's app.py
+DISK = Path("/data")  # a Space's persistent storage, if its keeper has given it one
+PAUSE = float(os.environ.get("LEADERBOARD_PAUSE", "300"))  # seconds between two mirrors
+
+
+def start(results: str) -> None:
+    """Serves the page.
+
+    Args:
+        results: Dataset with the results, `namespace/name`.
+    """
+    place = Path(os.environ.get("LEADERBOARD_STORE") or (DISK if DISK.is_dir() else Path()) / "leaderboard.sqlite")
+    is_new = not place.exists()
+    store = Store(place)
+    if is_new:
+        with tempfile.TemporaryDirectory() as folder:
+            snapshot_download(results, repo_type="dataset", local_dir=folder)
+            read_mirror(store, Path(folder))
+    if get_token():
+        threading.Thread(target=mirror_forever, args=(store, results), daemon=True).start()
+    bases = read_bases(Path(BASES)) if Path(BASES).is_file() else {}
+    serve(build_app(store, check_of(bases) if bases else None, list(bases), os.environ.get(SECRET)))
+
+
+def mirror_forever(store: Store, results: str) -> None:
+    """Brings what has changed to the dataset, every PAUSE seconds; what the Hub does not take is sent next time."""
+    sent = changes(store)
+    while True:
+        time.sleep(PAUSE)
+        there_are = changes(store)
+        if there_are == sent:
+            continue
+        try:
+            mirror_once(store, results)
+        except (HTTPError, OSError, RuntimeError) as error:  # RuntimeError: so huggingface_hub wraps an upload's
+            print(f"the results were not mirrored, and will be: {error}", flush=True)  # noqa: T201
+        else:
+            sent = there_are
+
+
+def mirror_once(store: Store, results: str) -> None:
+    """Brings the store to the dataset in one commit."""
+    with tempfile.TemporaryDirectory() as folder:
+        write_mirror(store, Path(folder))
+        HfApi().upload_folder(
+            repo_id=results, repo_type="dataset", folder_path=folder, commit_message="Results of the leaderboard"
+        )
+
+
+def changes(store: Store) -> int:
+    """How many changes there have been."""
+    with reading(store.path) as db:
+        return db.execute("SELECT COUNT(*) FROM audit").fetchone()[0]

@@ -1,0 +1,137 @@
+"""The page as a visitor sees it, in a headless Chromium."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from leaderboard_app.app import build_app
+from leaderboard_app.store import Store
+from leaderboard_app.submission import Submission
+from tests.leaderboard_app.browser import CHROMIUM, browser, served
+from tests.leaderboard_app.entries import add_references, add_scored, entry
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH: apt-get install chromium"),
+]
+HOSTILE = "<img src=x onerror=alert(1)>${alert(2)}{{alert(3)}}<b>"
+
+
+def check(said: dict[str, Any], token: str) -> tuple[Submission | None, list[str]]:
+    """Knows one token, and one model that is not there."""
+    if said["repo_id"] == "mara/missing":
+        return None, [f"there is no {said['repo_id']}", "<script>alert(4)</script>"]
+    fields = {name: said[name] for name in ("repo_id", "kind", "base_model", "method", "forget", "modality")}
+    return entry(900, user="mara", commit=said["revision"], statement=bool(said["statement"]), **fields), []
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory) -> Store:
+    store = Store(tmp_path_factory.mktemp("store") / "leaderboard.sqlite")
+    add_references(store)
+    for number in range(1, 61):
+        add_scored(
+            store, number, number / 100, 0.6 + number / 300, method=HOSTILE if number == 60 else f"method {number}",
+            modality="image" if number % 2 else "text", paper="javascript:alert(5)",
+        )  # fmt: skip
+    return store
+
+
+@pytest.fixture(scope="module")
+def url(store) -> Iterator[str]:
+    with served(build_app(store, check)) as place:
+        yield place
+
+
+@pytest.fixture(scope="module")
+def context(tmp_path_factory) -> Iterator[Any]:
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.fixture
+def page(context, url) -> Iterator[Any]:
+    """A new tab of the browser; whatever opens a dialog or is an error there fails the test."""
+    page, wrong = context.new_page(), []
+    page.on("dialog", lambda dialog: (wrong.append(dialog.message), dialog.dismiss()))
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.goto(url)
+    page.wait_for_selector("#table tbody tr")
+    yield page
+    page.close()
+    assert wrong == []
+
+
+def methods(page: Any) -> list[str]:
+    return page.locator("#table td.method").all_inner_texts()
+
+
+def choose(page: Any, name: str, value: str) -> None:
+    page.locator(f"#{name} input").click()
+    page.get_by_role("option", name=value, exact=True).click()
+
+
+def tab(page: Any, name: str) -> None:
+    page.get_by_role("tab", name=name).click()
+
+
+def until(page: Any, selector: str, text: str) -> None:
+    page.locator(selector).filter(has_text=re.compile(text)).wait_for()
+
+
+def test_the_table_pages_filters_searches_and_sorts(page):
+    gate = [f"method {n}" for n in range(36, 60)]
+    assert methods(page)[:3] == ["original", "gold", "method 36"]
+    assert page.locator("#table tr.ranked").count() == 25
+    assert page.locator("#table tr.below").count() == 25
+    assert methods(page)[2:26] == gate
+    page.locator("#after").click()
+    until(page, "#place", "page 2 of 2: 60 rows")
+    assert page.locator("#table tbody tr").count() == 12
+    choose(page, "modality", "image")
+    until(page, "#place", "page 1 of 1: 30 rows")
+    page.locator("#search textarea, #search input").fill("method 4")
+    page.locator("#search textarea, #search input").press("Enter")
+    until(page, "#place", "1: 5 rows")
+    assert methods(page)[2:] == ["method 41", "method 43", "method 45", "method 47", "method 49"]
+    page.locator("#turned input").check()
+    until(page, "#table tbody tr:nth-child(3)", "method 49")
+    choose(page, "sort", "utility")
+    until(page, "#table tbody tr:nth-child(3)", "method 41")
+
+
+def test_columns_can_be_chosen(page):
+    assert "Submitter" not in page.locator("#table thead").inner_text()
+    page.get_by_role("button", name="Columns").click()
+    page.locator("#columns").get_by_label("Submitter").check()
+    until(page, "#table thead", "Submitter")
+
+
+def test_the_plot_shows_gold_original_gate_and_leads_to_details(page):
+    tab(page, "Plot")
+    page.wait_for_selector("#plot svg")
+    assert page.locator("#plot .gold, #plot .original, #plot .gate").count() == 3
+    assert page.locator("#plot circle").count() == 60
+    page.locator("#plot a", has_text="method 36").first.click()
+    page.wait_for_url("**/?row=36")
+    until(page, "#details-page h2", "method 36")
+
+
+def test_a_deep_link_opens_the_details_and_text_of_users_does_nothing(page, url):
+    page.goto(f"{url}?row=60")
+    until(page, "#details-page h2", "img src=x")
+    assert HOSTILE in page.locator("#details-page h2").inner_text()
+    assert page.locator("#details-page img, #table img").count() == 0
+    assert page.locator("a[href^=javascript]").count() == 0
+    page.goto(f"{url}?row=%3Cscript%3E")
+    until(page, "#details-page", "There is no submission <script>")
+
+
+def test_it_fits_a_telephone(page):
+    page.set_viewport_size({"width": 420, "height": 800})
+    page.wait_for_timeout(300)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 420
+    box = page.locator("#table td.method").nth(2).bounding_box()
+    assert box["x"] >= 0 and box["x"] + box["width"] <= 420
