@@ -3,8 +3,8 @@
     python benchmarks/leaderboard_crashes.py --rounds 200 --seed 0
 
 Worker, submitter, store, leases, downloads from the loopback Hub and the cut-off scoring process are real, and
-`kill -9` meets them wherever they are. Only what the scoring process computes is a stand-in, which writes the same files
-as the real one in a fraction of a second: two hundred rounds would take hours otherwise.
+`kill -9` meets them wherever they are. Only what the scoring process computes is a stand-in, which writes the same
+files as the real one in a fraction of a second: two hundred rounds would take hours otherwise.
 """
 
 import argparse

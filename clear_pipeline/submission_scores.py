@@ -22,6 +22,7 @@ from evaluate_metrics.forget_quality.forget_quality import forget_quality
 from evaluate_metrics.log_format import FORGET_TASK, LOG_NAME, META_NAME, read_log
 from leaderboard_app.bases import Base, Bases
 from leaderboard_app.hub_repository import Repository, open_repository
+from leaderboard_app.remote_queue import RemoteQueue
 from leaderboard_app.store import LeaseLost, Store, Submission
 from leaderboard_app.submission_checks import SubmissionChecks, weights_digest
 from leaderboard_app.submission_fields import clean_text
@@ -74,14 +75,15 @@ class SubmissionScorer:
     """Scores submissions; originals, golds, data and the golds' logs are fetched and made once.
 
     Args:
-        store: Gets the references.
+        store: Gets the references, if it is on this machine.
         bases: Rows of `bases.json`, with golds.
         settings: How to work.
         api: The Hub.
     """
 
-    def __init__(self, store: Store, bases: Bases, settings: WorkerSettings, api: HfApi) -> None:
-        self.store, self.bases, self.settings, self.api = store, bases, settings, api
+    def __init__(self, store: Store | RemoteQueue, bases: Bases, settings: WorkerSettings, api: HfApi) -> None:
+        self.store = store if isinstance(store, Store) else None
+        self.bases, self.settings, self.api = bases, settings, api
         self.checks = SubmissionChecks(bases, api)
         self.work = settings.work.resolve()
 
@@ -161,7 +163,8 @@ class SubmissionScorer:
         work.write(folder)
         output = folder.with_suffix(".txt")
         command = [sys.executable, "-m", "clear_pipeline.scoring_process", str(folder)]
-        stores = [self.store.path.with_name(self.store.path.name + end) for end in ("", "-wal", "-shm")]
+        path = self.store.path if self.store else None
+        stores = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")] if path else []
         secrets = (*stores, *self.settings.secrets)
         try:
             code = run_isolated(
@@ -202,7 +205,7 @@ class SubmissionScorer:
                 part.rename(place)
             except OSError:  # another worker was faster
                 shutil.rmtree(part)
-        if self.store.reference(role, base.base_model, forget) is None:
+        if self.store and self.store.reference(role, base.base_model, forget) is None:
             log, meta = _read_log(place / PUBLIC)
             numbers = score_log(place / PUBLIC, (gold or place) / PUBLIC)
             self.store.add_reference(role, base.base_model, forget, numbers, log, meta, self.settings.name)

@@ -13,6 +13,7 @@ from huggingface_hub import HfApi
 
 from evaluate_metrics import VERSION
 from leaderboard_app.bases import Bases
+from leaderboard_app.remote_queue import RemoteQueue
 from leaderboard_app.store import LeaseLost, Store
 from leaderboard_app.worker_queue import Job
 
@@ -26,7 +27,7 @@ class Worker:
     """Works through the queue of a store.
 
     Args:
-        store: The store.
+        store: The store, or that of a page on another machine.
         bases: Rows of `bases.json`, with golds.
         settings: How to work.
         api: The Hub.
@@ -36,7 +37,9 @@ class Worker:
         ValueError: If a process cannot be cut off here and it was not said that it need not, or a base has no gold.
     """
 
-    def __init__(self, store: Store, bases: Bases, settings: WorkerSettings, api: HfApi, say: Say) -> None:
+    def __init__(
+        self, store: Store | RemoteQueue, bases: Bases, settings: WorkerSettings, api: HfApi, say: Say
+    ) -> None:
         problem = isolation_problem() if settings.isolated else None
         if problem:
             raise ValueError(
@@ -46,6 +49,9 @@ class Worker:
         for base in bases.values():
             if missing := [forget for forget in base.forget if not base.golds.get(forget)]:
                 raise ValueError(f"{base.base_model} has no gold model of {', '.join(missing)}")
+        known = store.metric_version() if isinstance(store, Store) else VERSION
+        if int(known) > int(VERSION):
+            raise ValueError(f"the store is at version {known} of the metrics, this worker at {VERSION}: update it")
         self.store, self.settings, self.say = store, settings, say
         self.scorer = SubmissionScorer(store, bases, settings, api)
         if (again := store.requeue_all(VERSION, settings.name)) > 0:

