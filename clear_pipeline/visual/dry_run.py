@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -75,7 +76,8 @@ def seconds_an_image(arguments: VisualArguments) -> float:
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
     if arguments.training.get("use_cpu"):
         device = torch.device("cpu")
-    model = build_face_model(arguments.backbone, ["a", "b"], arguments.size).to(device).train()
+    model: Any = build_face_model(arguments.backbone, ["a", "b"], arguments.size)
+    model = model.to(device).train()
     pixels = torch.from_numpy(np.zeros((MEASURED, 3, arguments.size, arguments.size), dtype=np.float32)).to(device)
     labels = torch.zeros(MEASURED, dtype=torch.long, device=device)
     times = []
