@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import ray
+from ray.exceptions import RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 from rich.progress import Progress
 
@@ -62,9 +63,9 @@ def run_ray_steps(steps: Sequence[Step], bars: Progress, threads: int) -> None:
         }
         ray.init(runtime_env={"env_vars": variables}, log_to_driver=False, configure_logging=False)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    board = _Board.options(scheduling_strategy=here).remote()
+    board: Any = _Board.options(scheduling_strategy=here).remote()
     # Retried without end when the machine is lost, never when the step itself raises.
-    work = ray.remote(num_cpus=threads, max_retries=-1, retry_exceptions=False)(_work)
+    work: Any = ray.remote(num_cpus=threads, max_retries=-1, retry_exceptions=False)(_work)
     waiting = {step.name: step for step in steps}
     running: dict[Any, Step] = {}
     bar_of: dict[str, Any] = {}
@@ -101,7 +102,7 @@ def _raise_as_it_was(reference: Any, step: Step) -> None:
     """Raises what the step raised, not Ray's envelope of it."""
     try:
         ray.get(reference)
-    except ray.exceptions.RayTaskError as error:
+    except RayTaskError as error:
         cause: BaseException = error.cause
         cause.add_note(f"in step {step.name!r}")
         raise cause from None

@@ -44,10 +44,10 @@ def visual(argv: Sequence[str]) -> None:
 def _demo(options: dict[str, Any]) -> None:
     from clear_pipeline.visual.arguments import demo_arguments
 
-    methods = options.pop("methods")
-    dials = {"methods": tuple(methods.split(","))} if methods else {}
-    executor, workers = options.pop("executor"), options.pop("workers")
-    _train(demo_arguments(**options, **dials), executor, workers)
+    methods, executor, workers = (options.pop(name) for name in ("methods", "executor", "workers"))
+    if methods:
+        options["methods"] = tuple(methods.split(","))
+    _train(demo_arguments(**options), executor, workers)
 
 
 def _run(options: dict[str, Any]) -> None:

@@ -128,13 +128,13 @@ MINI_SETTINGS: dict[str, dict[str, Any]] = {
     "original": MINI_FINETUNE,
     "gold": MINI_FINETUNE,
     "retain_finetune": {"num_train_epochs": 3},
-    "neggrad": {"learning_rate": 0.003},
-    "scrub": {"num_train_epochs": 3, "forget_repeat": 2},
+    "neggrad": {"learning_rate": 0.07},
+    "scrub": {"learning_rate": 0.05, "num_train_epochs": 3, "forget_repeat": 2},
     "scrub_bio": {"num_train_epochs": 3, "forget_repeat": 2},
-    "llmu": {"num_train_epochs": 3, "forget_repeat": 2},
+    "llmu": {"learning_rate": 0.2, "num_train_epochs": 3, "forget_repeat": 2},
     "rmu": {"num_train_epochs": 3},
-    "dpo": {"num_train_epochs": 3, "forget_repeat": 2},
-    "sparsity": {"num_train_epochs": 3},
+    "dpo": {"learning_rate": 0.05, "num_train_epochs": 3, "forget_repeat": 2},
+    "sparsity": {"learning_rate": 0.05, "num_train_epochs": 4, "l1": 3e-3},
     "twins": {"num_train_epochs": 3, "forget_repeat": 2},
 }
 
@@ -143,7 +143,8 @@ def demo_arguments(output: Path, **dials: Any) -> VisualArguments:
     """The demo's arguments."""
     return VisualArguments(
         output,
-        pretraining=Pretraining(settings={**MINI_FINETUNE, "num_train_epochs": 20}),
+        pretraining=Pretraining(settings={**MINI_FINETUNE, "num_train_epochs": 8}),
+        sigma="shared",  # four shadow models a side are too few for a spread of each photo
         training=MINI_TRAINING,
         settings=MINI_SETTINGS,
         **dials,

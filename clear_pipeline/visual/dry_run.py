@@ -4,13 +4,14 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 
 from trainers.visual import VISUAL_METHODS
 from trainers.visual.face_model import build_face_model
-from trainers.visual.margin import margin_loss
+from trainers.visual.margin import margin_logits, right_log_probs
 
 from .arguments import VisualArguments
 
@@ -75,13 +76,14 @@ def seconds_an_image(arguments: VisualArguments) -> float:
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
     if arguments.training.get("use_cpu"):
         device = torch.device("cpu")
-    model = build_face_model(arguments.backbone, ["a", "b"], arguments.size).to(device).train()
+    model: Any = build_face_model(arguments.backbone, ["a", "b"], arguments.size)
+    model = model.to(device).train()
     pixels = torch.from_numpy(np.zeros((MEASURED, 3, arguments.size, arguments.size), dtype=np.float32)).to(device)
     labels = torch.zeros(MEASURED, dtype=torch.long, device=device)
     times = []
     for _ in range(3):
         start = time.perf_counter()
-        margin_loss(model(pixels).cosines, labels).backward()
+        (-right_log_probs(margin_logits(model(pixels).cosines, labels), labels).mean()).backward()
         if device.type != "cpu":
             torch.accelerator.synchronize()
         times.append(time.perf_counter() - start)

@@ -27,16 +27,17 @@ def logit_histograms(table: pa.Table, methods: Sequence[str], dark: bool = False
         A PNG file on a transparent ground.
     """
     ink = DARK if dark else LIGHT
-    table = table.filter(pc.invert(table["enrolment"]))
+    table = table.filter(~pc.field("enrolment"))
     logits = table["logit"].to_numpy()
-    edges = np.linspace(*np.quantile(logits, [0.002, 0.998]), BINS + 1)
+    low, high = np.quantile(logits, [0.002, 0.998])
+    edges = np.linspace(low, high, BINS + 1)
     rows = -(-len(methods) // COLUMNS)
     figure = Figure(figsize=(2.5 * COLUMNS, 1.7 * rows + 0.6), dpi=DPI, layout="constrained")
     figure.patch.set_alpha(0)
     grid = figure.subplots(rows, COLUMNS, sharex=True, sharey=True, squeeze=False)
     shown = None
     for axes, method in zip(grid.flat, methods, strict=False):
-        chosen = table.filter(pc.equal(table["method"], method))
+        chosen = table.filter(pc.field("method") == method)
         member = chosen["member"].to_numpy().astype(bool)
         values = np.clip(chosen["logit"].to_numpy(), edges[0], edges[-1])
         sides = [

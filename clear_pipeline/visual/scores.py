@@ -47,23 +47,23 @@ def _accuracies(tables: Sequence[pa.Table]) -> dict[str, float]:
     """Share of the photos behind the enrolment that are taken for the right person, by set, mean over models."""
     found: dict[str, list[float]] = {name: [] for name in SETS}
     for table in tables:
-        asked = table.filter(pc.invert(table["enrolment"]))
+        asked = table.filter(~pc.field("enrolment"))
         for name in SETS:
-            right = asked.filter(pc.equal(asked["set"], name))["right"]
+            right = asked.filter(pc.field("set") == name)["right"]
             found[name].append(float(np.mean(right.to_numpy())))
     return {name: float(np.mean(values)) for name, values in found.items()}
 
 
 def _logits(method: str, split: Split, table: pa.Table) -> pa.Table:
     """The rows of the attacks: photos of the forget and the holdout people, whichever of them this model forgot."""
-    table = table.filter(pc.not_equal(table["set"], "retain"))
+    table = table.filter(pc.field("set") != "retain")
     count = len(table)
     return pa.table(
         {
             "method": [method] * count,
             "model": pa.array([split.model] * count, pa.int32()),
             "role": [split.role] * count,
-            "member": pc.equal(table["set"], "forget"),
+            "member": [name == "forget" for name in table["set"].to_pylist()],
             **{name: table[name] for name in ("person", "photo", "enrolment", "cosine")},
             "logit": cosine_logits(table["cosine"].to_numpy()),
         }
@@ -89,15 +89,14 @@ def attack(
     missing = [name for name in COLUMNS if name not in table.column_names]
     if missing:
         raise ValueError(f"the logits have no column {', '.join(missing)}; needed are {', '.join(COLUMNS)}")
-    known = pc.unique(table["method"]).to_pylist()
+    known = table["method"].unique().to_pylist()
     if method not in known:
         raise ValueError(f"no logits of {method!r}; there are {', '.join(known)}")
-    table = table.filter(pc.equal(table["method"], method))
+    table = table.filter(pc.field("method") == method)
     if not enrolment_photos:
-        table = table.filter(pc.invert(table["enrolment"]))
+        table = table.filter(~pc.field("enrolment"))
     sides = {
-        role: _arrays(table.filter(pc.equal(table["role"], role)), f"{method}, {role}")
-        for role in ("target", "shadow")
+        role: _arrays(table.filter(pc.field("role") == role), f"{method}, {role}") for role in ("target", "shadow")
     }
     (targets, examples), (shadows, others) = sides["target"], sides["shadow"]
     if examples != others:

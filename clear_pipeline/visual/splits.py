@@ -111,4 +111,7 @@ def as_json(splits: Sequence[Split]) -> list[dict[str, Any]]:
 
 def from_json(content: Sequence[Mapping[str, Any]]) -> list[Split]:
     """The splits of what `as_json` wrote."""
-    return [Split(**{k: tuple(v) if isinstance(v, list) else v for k, v in split.items()}) for split in content]
+    return [
+        Split(split["model"], split["role"], *(tuple(split[side]) for side in ("forget", "unseen", "retain")))
+        for split in content
+    ]

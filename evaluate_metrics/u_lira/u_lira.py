@@ -190,7 +190,10 @@ class ULira(evaluate.Metric):
         people: Sequence[str] | None = None,
         sigma: str = "example",
         cosines: bool = False,
+        **kwargs: Any,
     ) -> dict[str, Any]:
+        if kwargs:
+            raise ValueError(f"unknown argument {', '.join(kwargs)}")
         if shadow_predictions is None or shadow_references is None:
             raise ValueError("shadow_predictions and shadow_references are needed: the attack learns from them")
         if cosines:

@@ -233,7 +233,10 @@ class UMia(evaluate.Metric):
         people: Sequence[str] | None = None,
         classifier: str = "tree",
         cosines: bool = False,
+        **kwargs: Any,
     ) -> dict[str, Any]:
+        if kwargs:
+            raise ValueError(f"unknown argument {', '.join(kwargs)}")
         if shadow_predictions is None or shadow_references is None:
             raise ValueError("shadow_predictions and shadow_references are needed: the attack learns from them")
         if cosines:

@@ -17,7 +17,7 @@ from transformers import Trainer, TrainerCallback, TrainingArguments
 
 from .face_model import FaceModel, FaceOutput
 from .faces import Faces
-from .margin import class_kl, margin_loss
+from .margin import class_kl, margin_logits, right_log_probs
 
 Side = dict[str, torch.Tensor]  # pixel_values [rows, 3, height, width], labels [rows], index [rows]
 Sides = dict[str, Side]
@@ -178,13 +178,21 @@ class VisualTrainer(Trainer):
         """What the model says of a side of the batch."""
         return model(batch[side]["pixel_values"])
 
-    def margin_loss(self, output: FaceOutput, labels: torch.Tensor) -> torch.Tensor:
-        """AM-Softmax with the model's scale and margin."""
-        return margin_loss(output.cosines, labels, self.model.config.scale, self.model.config.margin)
+    def log_probs(self, output: FaceOutput, labels: torch.Tensor) -> torch.Tensor:
+        """Log-probability of the right person on each photo in nats [rows]."""
+        return right_log_probs(self._logits(output, labels), labels)
 
-    def kl(self, before: FaceOutput, now: FaceOutput) -> torch.Tensor:
-        """`KL(p0 || p)` over classes."""
-        return class_kl(before.cosines, now.cosines, self.model.config.scale)
+    def margin_loss(self, output: FaceOutput, labels: torch.Tensor) -> torch.Tensor:
+        """AM-Softmax, mean over the rows."""
+        return -self.log_probs(output, labels).mean()
+
+    def kl(self, batch: Sides, side: str, now: FaceOutput) -> torch.Tensor:
+        """`KL(p0 || p)` over the classes on a side of the batch."""
+        labels = batch[side]["labels"]
+        return class_kl(self._logits(self.before(batch, side), labels), self._logits(now, labels))
+
+    def _logits(self, output: FaceOutput, labels: torch.Tensor) -> torch.Tensor:
+        return margin_logits(output.cosines, labels, self.model.config.scale, self.model.config.margin)
 
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None

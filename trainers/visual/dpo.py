@@ -7,7 +7,6 @@ from torch import nn
 from torch.nn import functional
 
 from .base import Sides, Terms, VisualConfig, VisualTrainer
-from .margin import class_log_probs
 
 
 @dataclass
@@ -34,6 +33,6 @@ class VisualDPOTrainer(VisualTrainer):
 
     def gain(self, model: nn.Module, batch: Sides, side: str) -> torch.Tensor:
         """How much likelier the right person has become on each photo, in nats [rows]."""
-        scale, labels = self.model.config.scale, batch[side]["labels"][:, None]
-        now = class_log_probs(self.output(model, batch, side).cosines, scale)
-        return (now - class_log_probs(self.before(batch, side).cosines, scale)).gather(1, labels)[:, 0]
+        labels = batch[side]["labels"]
+        now = self.log_probs(self.output(model, batch, side), labels)
+        return now - self.log_probs(self.before(batch, side), labels)

@@ -34,6 +34,5 @@ class VisualLLMUTrainer(VisualTrainer):
         return {
             "forget": -self.args.forget_weight * self.margin_loss(forget, batch["forget"]["labels"]),
             "random": self.args.random_weight * self.margin_loss(forget, drawn),
-            "retain": self.args.retain_weight
-            * self.kl(self.before(batch, "retain"), self.output(model, batch, "retain")),
+            "retain": self.args.retain_weight * self.kl(batch, "retain", self.output(model, batch, "retain")),
         }

@@ -29,7 +29,7 @@ class VisualSCRUBTrainer(VisualTrainer):
         """Away from the original on one side, near it on the other."""
         forget, retain = (self.output(model, batch, side) for side in ("forget", "retain"))
         return {
-            "forget": -self.args.forget_weight * self.kl(self.before(batch, "forget"), forget),
-            "kl": self.args.kl_weight * self.kl(self.before(batch, "retain"), retain),
+            "forget": -self.args.forget_weight * self.kl(batch, "forget", forget),
+            "kl": self.args.kl_weight * self.kl(batch, "retain", retain),
             "retain": self.args.retain_weight * self.margin_loss(retain, batch["retain"]["labels"]),
         }
