@@ -8,7 +8,7 @@ import numpy as np
 
 from evaluate_metrics.clear_scores.clear_scores import set_scores
 from evaluate_metrics.forget_quality.forget_quality import forget_quality
-from evaluate_metrics.intervals import percentiles, resampled_weights, weighted_means
+from evaluate_metrics.intervals import FEWEST_PEOPLE, percentiles, resampled_weights, weighted_means
 from evaluate_metrics.log_format import FORGET_TASK, TaskLog, check_same_rows, read_log, read_meta
 from evaluate_metrics.model_utility.model_utility import utility_of
 
@@ -34,7 +34,7 @@ def pooled_row(name: str, logs: Sequence[Path], golds: Sequence[Path]) -> dict[s
 
     Returns:
         `name`, the mean of each number over the seeds (of p the geometric mean), None where a log lacks its tasks, and
-        `intervals`: low and high end by number.
+        `intervals`: low and high end by number, empty where people are unknown or too few.
 
     Raises:
         ValueError: If a log is not valid or of other rows than its gold log.
@@ -47,7 +47,9 @@ def pooled_row(name: str, logs: Sequence[Path], golds: Sequence[Path]) -> dict[s
         if values[-1]["model_utility"] is not None:  # what `score` finds beside the log
             values[-1]["fluency"] = score_log(log, gold).get("fluency")
         people.append(people_of(tasks, read_meta(log)))
-        if people[-1].keys() == tasks.keys():
+        if people[-1].keys() == tasks.keys() and all(
+            len(set(names)) >= FEWEST_PEOPLE for names in people[-1].values()
+        ):
             resampled.append(_resampled(tasks, people[-1], golden[FORGET_TASK]))
     row: dict[str, Any] = {"name": name, "intervals": {}}
     for key in values[0]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+from trl import SFTConfig
 
 from clear_data.configs import RETAIN_OF
 from clear_data.corpora import CORPORA
@@ -261,7 +262,7 @@ def _check_settings(where: str, config: type[UnlearningConfig], settings: Mappin
     known = {f.name: f.metadata.get("help") for f in fields(config) if f.init}
     for name in settings:
         if name not in known or name in ("output_dir", "seed"):
-            base = {f.name for f in fields(UnlearningConfig.__base__ or object)}
+            base = {f.name for f in fields(SFTConfig)}
             own = difflib.get_close_matches(name, known, n=3) + [key for key in known if key not in base]
             valid = ", ".join(dict.fromkeys(own))
             raise ValueError(f"{where}: unknown setting {name!r} of {config.__name__}; it has {valid} and TRL's own")

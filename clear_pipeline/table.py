@@ -20,7 +20,7 @@ from .recipe_files import MINI_MODEL, Recipe, check_recipe
 from .report import Entry, write_report
 from .runs import read_run
 from .steps import Step, run_steps
-from .table_pages import Block, MainTable, ModalityTable, write_pages
+from .table_pages import Block, MainTable, ModalityTable, Row, write_pages
 
 
 def chosen_recipe(
@@ -74,7 +74,7 @@ def workers_for(recipe: Recipe) -> int | None:
     return 1 if recipe.model != MINI_MODEL or torch.accelerator.is_available() else None
 
 
-def run_table(recipe: Recipe, output: Path, console: Console, **options: Any) -> dict[str, list[dict[str, Any]]]:
+def run_table(recipe: Recipe, output: Path, console: Console, **options: Any) -> dict[str, Sequence[Row]]:
     """Runs what is missing and writes the tables.
 
     Args:
@@ -96,11 +96,11 @@ def run_table(recipe: Recipe, output: Path, console: Console, **options: Any) ->
     return write_tables(recipe, output)
 
 
-def write_tables(recipe: Recipe, output: Path) -> dict[str, list[dict[str, Any]]]:
+def write_tables(recipe: Recipe, output: Path) -> dict[str, Sequence[Row]]:
     """Writes the tables of finished runs, and of each seed the report with what the models say.
 
     Returns:
-        The rows of `main` and, with several modalities, of `modality`.
+        The rows of `main`, and with several modalities those of `modality`.
     """
     first = recipe.modalities[0]
     cells = cells_of(list(recipe.methods), recipe.modalities)
@@ -115,8 +115,8 @@ def write_tables(recipe: Recipe, output: Path) -> dict[str, list[dict[str, Any]]
         _write_seed_report(recipe, output, seed, main_cells)
     reports = {seed: f"{seed_folder(Path(), seed)}/report.html" for seed in recipe.seeds}
     write_pages(recipe, output, main, modality, reports)
-    found = {"main": main.rows}
-    return found if modality is None else {**found, "modality": [block for b in modality.blocks for block in b.rows]}
+    blocks = modality.blocks if modality is not None else []
+    return {"main": main.rows, "modality": [row for block in blocks for row in block.rows]}
 
 
 def _row(recipe: Recipe, output: Path, cell: Cell, track: str) -> dict[str, Any]:

@@ -83,8 +83,11 @@ def main_grid(table: MainTable) -> Grid:
 
 def modality_grid(table: ModalityTable) -> Grid:
     """The ablation: method and what was forgotten, then the numbers of each track."""
-    several = Counter(cell.method for cell in table.cells if cell.method)
-    stubs = [[cell.method or cell.name, cell.modality if several[cell.method] > 1 else ABSENT] for cell in table.cells]
+    several = Counter(cell.method or cell.name for cell in table.cells)
+    names = [cell.method or cell.name for cell in table.cells]
+    stubs = [
+        [name, cell.modality if several[name] > 1 else ABSENT] for name, cell in zip(names, table.cells, strict=True)
+    ]
     columns = [
         (ASKED[block.track], column, block.rows) for block in table.blocks for column in _columns(ABLATION, block.rows)
     ]
@@ -152,9 +155,9 @@ def latex(grid: Grid, caption: str) -> str:
     columns = pandas.MultiIndex.from_tuples(heads) if grouped else pandas.Index([head for _, head in heads])
     body = [[*stubs, *line] for stubs, line in zip(grid.stubs, lines, strict=True)]
     bold = [[*[""] * len(grid.stub_titles), *("textbf:--rwrap" * best for best in mark)] for mark in marks]
-    style = pandas.DataFrame(body, columns=columns).style.hide(axis="index")
-    style = style.format(escape="latex").format_index(escape="latex", axis=1)
-    style = style.apply(lambda frame: pandas.DataFrame(bold, frame.index, frame.columns), axis=None)
+    style = pandas.DataFrame(body, columns=columns).style
+    style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+    style.apply(lambda frame: pandas.DataFrame(bold, frame.index, frame.columns), axis=None)
     shape = "l" * len(grid.stub_titles) + "r" * len(grid.columns)
     text = style.to_latex(hrules=True, column_format=shape, caption=caption, multicol_align="c")
     for sign, command in LATEX.items():

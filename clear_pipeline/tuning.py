@@ -8,6 +8,7 @@ the one that keeps most.
 import itertools
 import json
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -30,15 +31,17 @@ from .scores import number, score_log
 from .steps import Step, run_steps
 
 SELECTION_LOG = "selection.json"
+RETAINED = 1  # photos of each person who stays: they count for utility alone, and there are many
 SEARCHED = ("learning_rate", "num_train_epochs")
 
 
-def selection_rows(data: DataArguments, beside: str) -> Callable[[str], Dataset]:
+def selection_rows(data: DataArguments, beside: str, retained: int | None = None) -> Callable[[str], Dataset]:
     """Gives the rows of a config, with those of the selection set for the forget and the retain rows.
 
     Args:
         data: Which rows.
         beside: Folder with the config `selection`.
+        retained: Take so many photos of each person who stays; all by default.
     """
     people = set(load_clear(data.forget, data.dataset)["name"])
     selection = load_clear("selection", beside)
@@ -46,8 +49,12 @@ def selection_rows(data: DataArguments, beside: str) -> Callable[[str], Dataset]
     def load(config: str) -> Dataset:
         if not config.endswith("_perturbed"):
             return load_clear(config, data.dataset)
-        inside = config.startswith("forget")
-        return selection.select([i for i, name in enumerate(selection["name"]) if (name in people) == inside])
+        inside, seen, chosen = config.startswith("forget"), Counter(), []
+        for i, name in enumerate(selection["name"]):
+            if (name in people) == inside and (inside or retained is None or seen[name] < retained):
+                chosen.append(i)
+                seen[name] += 1
+        return selection.select(chosen)
 
     return load
 
@@ -59,8 +66,8 @@ def score_step(
     if target.is_file():
         return
     log, _ = evaluate_model(
-        load_model(str(model)), IMAGE_TASKS, selection_rows(data, beside), data.forget, batch_size=batch_size,
-        progress=progress,
+        load_model(str(model)), IMAGE_TASKS, selection_rows(data, beside, RETAINED), data.forget,
+        batch_size=batch_size, progress=progress,
     )  # fmt: skip
     target.parent.mkdir(parents=True, exist_ok=True)
     write_json(target, log)

@@ -43,6 +43,12 @@ def test_a_log_without_people_has_no_intervals(tmp_path):
     assert pooled_row("npo", [log], [gold])["intervals"] == {}
 
 
+def test_a_log_of_few_people_has_no_intervals(tmp_path):
+    few = [["Ivo", "Mara"] * 3]
+    (log,), (gold,) = (logs_of(tmp_path, role, [shift], few) for role, shift in (("npo", 0.1), ("gold", 0.9)))
+    assert pooled_row("npo", [log], [gold])["intervals"] == {}
+
+
 @pytest.mark.parametrize("crossed", [False, True])
 def test_the_spread_is_that_of_seeds_and_people(crossed):
     """Seeds at 0 and 1, people with deviation .1: each seed's mean weighs half.

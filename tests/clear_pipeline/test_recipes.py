@@ -10,7 +10,7 @@ from tensorboard.backend.event_processing import event_accumulator
 from clear_dataset import build, load_clear
 from clear_pipeline.cli import main
 from clear_unlearning.models import load_model
-from evaluate_metrics.log_format import LOG_NAME
+from evaluate_metrics.log_format import LOG_NAME, read_log
 from evaluate_metrics.token_log import TOKENS_NAME, read_token_log
 
 LORA = ("--use_peft", "true", "--lora_r", "4", "--lora_alpha", "8")
@@ -169,7 +169,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(place, capsys, tmp_path, cha
     [
         ({"--control": "dark"}, "unknown control 'dark'; choose from none, blank, text"),
         ({"--dataset": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
-        ({"--track": "text"}, "has no config 'real_authors_perturbed'; it has default, forget01"),
+        ({"--track": "sound"}, "unknown track 'sound'; choose from image, text"),
         ({"--judge": "nowhere"}, "model 'nowhere': no such folder"),
         ({"--token_level": "true", "--holdout": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
         ({"--holdout": "nowhere"}, "--holdout says nothing without --token_level"),
@@ -186,6 +186,18 @@ def test_an_evaluation_that_cannot_be_leaves_nothing(place, capsys, tmp_path, ch
     assert main(["evaluate", *arguments, "--output", str(tmp_path / "log")]) == 2
     assert message in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_text_questions_stand_beside_the_photos(place, unlearned):
+    log = place / "logs" / "questions"
+    arguments = ["--dataset", str(place / "clear"), "--track", "text", "--forget", "forget10", "--max_examples", "6"]
+    assert main(["evaluate", "--model_name_or_path", str(unlearned), *arguments, "--output", str(log)]) == 0
+    meta = json.loads((log / "eval_log_meta.json").read_text())
+    assert {task: about["config"] for task, about in meta["tasks"].items()} == {
+        "eval_log_forget.json": "forget10_text", "eval_log.json": "retain_text"
+    }  # fmt: skip
+    row = load_clear("forget10_text", place / "clear_extra")[0]
+    assert read_log(log)["eval_log_forget.json"].generated[0][::2] == [row["question"], row["answer"]]
 
 
 def test_a_dataset_without_the_config_is_named(place, capsys, tmp_path):
