@@ -70,7 +70,7 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _push(options: argparse.Namespace) -> None:
-    from clear_pipeline.leaderboard import push_results, push_space
+    from clear_pipeline.leaderboard_hub import push_results, push_space
     from leaderboard_app.store import Store
 
     results = options.results or f"{options.repo_id}-results"
@@ -83,7 +83,7 @@ def _push(options: argparse.Namespace) -> None:
 
 
 def _restore(options: argparse.Namespace) -> None:
-    from clear_pipeline.leaderboard import restore
+    from clear_pipeline.leaderboard_hub import restore
 
     path = options.store or STORE
     print(f"{path}: {restore(path, options.results)} submissions from {options.results}")

@@ -13,7 +13,8 @@ from datasets import Dataset
 from gradio_client import Client
 
 from clear_pipeline.cli import main
-from clear_pipeline.leaderboard import import_demo, space_files
+from clear_pipeline.leaderboard import import_demo
+from clear_pipeline.leaderboard_hub import space_files
 from clear_pipeline.scores import score_log
 from evaluate_metrics.log_format import write_log
 from leaderboard_app.store import Store
