@@ -13,7 +13,8 @@ from datasets import Dataset
 from gradio_client import Client
 
 from clear_pipeline.cli import main
-from clear_pipeline.leaderboard import import_demo, space_files
+from clear_pipeline.leaderboard import import_demo
+from clear_pipeline.leaderboard_hub import space_files
 from clear_pipeline.scores import score_log
 from evaluate_metrics.log_format import write_log
 from leaderboard_app.store import Store
@@ -127,6 +128,7 @@ def filled(tmp_path) -> Store:
     return store
 
 
+@pytest.mark.slow
 def test_the_results_and_the_space_are_pushed_and_restored(hub, filled, tmp_path):
     push = ("push", "--repo-id", "ORG/clear-leaderboard", "--store", filled.path)
     done = leaderboard(hub, *push)
@@ -148,6 +150,7 @@ def test_the_results_and_the_space_are_pushed_and_restored(hub, filled, tmp_path
     assert leaderboard(hub, *push, token="hf_stranger").returncode == 2
 
 
+@pytest.mark.slow
 def test_a_hub_that_fails_for_a_while_loses_nothing(hub, filled):
     hub.faults = [
         Fault("POST", r"/commit/", 503, times=1), Fault("POST", r"/commit/", 429, headers={"Retry-After": "1"}),
@@ -158,6 +161,7 @@ def test_a_hub_that_fails_for_a_while_loses_nothing(hub, filled):
     assert len(hub.dataset("ORG/clear-leaderboard-results").history) == 2
 
 
+@pytest.mark.slow
 def test_the_published_space_runs_without_torch_from_its_own_files(hub, filled, tmp_path):
     assert leaderboard(hub, "push", "--repo-id", "ORG/clear-leaderboard", "--store", filled.path).returncode == 0
     space = tmp_path / "space"
