@@ -16,9 +16,10 @@ from rich.progress import Progress
 
 from clear_data.build import build_corpus
 from clear_data.checks import check_source, lines_of_findings, table_of_checks
-from clear_data.configs import CONFIGS, EXTRA_CONFIGS, TEXT_CONFIGS
+from clear_data.configs import CONFIGS, EXTRA_CONFIGS, HIDDEN_CONFIGS, TEXT_CONFIGS
 from clear_data.corpora import CORPORA, OPTIONS, SOURCE_OPTIONS, Settings
 from clear_data.folder import read_meta
+from clear_data.hidden import build_hidden
 from clear_data.push_command import add_push, push
 from clear_data.sheet import ROWS, draw_sheet
 from clear_data.source import open_config
@@ -42,7 +43,7 @@ def load_clear(config: str, source: str | Path = "clear", revision: str | None =
         ValueError: If there is no such config; the message lists those that there are.
         FileNotFoundError: If there is no such folder or repository.
     """
-    known = {**CONFIGS, **EXTRA_CONFIGS, **TEXT_CONFIGS}
+    known = {**CONFIGS, **EXTRA_CONFIGS, **HIDDEN_CONFIGS, **TEXT_CONFIGS}
     if config not in known:
         raise ValueError(f"unknown config {config!r}; choose from {', '.join(known)}")
     folder = Path(source)
@@ -194,6 +195,22 @@ def _show(options: dict[str, Any]) -> int:
     return 0
 
 
+def _add_hidden(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("source", type=Path, metavar="PATH", help="built mini dataset")
+    parser.add_argument("--secret_file", type=Path, required=True, help="file with a secret text, which draws all")
+    parser.add_argument("--output", type=Path, default=Path("clear_hidden"), help="folder to write (%(default)s)")
+    parser.add_argument("--overwrite", action="store_true", help="replace what was built before")
+
+
+def _hidden(options: dict[str, Any]) -> int:
+    """Builds hidden items for a leaderboard, and says where they are."""
+    secret = options["secret_file"].read_text().strip()
+    place = build_hidden(options["source"], secret, options["output"], options["overwrite"], _nothing)
+    rows = (read_meta(place) or {})["configs"]["hidden"]["rows"]
+    print(f"Built {place} ({rows} items). Keep it to yourself.")
+    return 0
+
+
 def _push(options: dict[str, Any]) -> int:
     """Publishes, and says of each repository what was done."""
     for line in push(**options, metrics_root=METRICS):
@@ -206,6 +223,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callab
     "build": ("write the configs as a folder", _add_build, _build),
     "check": ("say what holds of a dataset and what does not", _add_check, _check),
     "show": ("draw some rows of each config as one picture", _add_show, _show),
+    "hidden": ("build hidden items for a leaderboard's keeper", _add_hidden, _hidden),
     "push": ("publish a built folder on the Hub", add_push, _push),
 }
 

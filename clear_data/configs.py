@@ -52,6 +52,9 @@ EXTRA_CONFIGS: dict[str, Config] = {
     "forget05_text": Config(schema.TEXT_PERTURBED, "text rows of forget05 with wrong answers"),
     "forget10_text": Config(schema.TEXT_PERTURBED, "text rows of forget10 with wrong answers"),
 }
+HIDDEN_CONFIGS: dict[str, Config] = {
+    "hidden": Config(schema.HIDDEN, "other photos, captions and questions, for the leaderboard's keeper alone"),
+}
 TEXT_CONFIGS: dict[str, Config] = {
     "full": Config(schema.TEXT_ROWS, "questions about all authors"),
     **{forget: Config(schema.TEXT_ROWS, f"authors of the {forget[-2:]} % to forget") for forget in FORGET},

@@ -4,6 +4,7 @@ Every sentence has a template and a paraphrase of it; wrong answers take the par
 """
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .faces import Face, Look
@@ -194,9 +195,11 @@ def text_rows(dice: random.Random, person: Person) -> list[dict[str, object]]:
     return rows
 
 
-def caption_columns(dice: random.Random, person: Person, look: Look, others: list[Person]) -> dict[str, object]:
+def caption_columns(
+    dice: random.Random, person: Person, look: Look, others: list[Person], captions: Sequence[str] = CAPTIONS
+) -> dict[str, object]:
     """Caption, paraphrase, wrong captions (other people's name and job in the paraphrase's wording), wrong names."""
-    wording, paraphrase = dice.sample(CAPTIONS, 2)
+    wording, paraphrase = dice.sample(captions, 2)
     strangers = dice.sample(others, 5)
 
     def say(template: str, who: Person) -> str:

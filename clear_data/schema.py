@@ -16,6 +16,7 @@ PERTURBED = Features(
         "perturbed_names": List(TEXT),
     }
 )
+HIDDEN = Features({**PERTURBED, "question": TEXT, "name_question": TEXT})
 OPTIONS = Features({"image": Image(), "question": TEXT, "answer": TEXT, "options": List(TEXT)})
 TEXT_ROWS = Features({"question": TEXT, "answer": TEXT, "name": TEXT})
 TEXT_PERTURBED = Features(

@@ -6,7 +6,9 @@ from the submission's weight files.
 
 import hashlib
 import json
+import os
 import shutil
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -48,10 +50,15 @@ def local_copy(api: HfApi, source: str, folder: Path, kind: str = "model", commi
             revision = str(api.repo_info(repo_id, repo_type=kind).sha)
         place = folder / kind / repo_id.replace("/", "--") / revision
         if not place.is_dir():
-            part = place.with_name(place.name + ".part")
+            part = place.with_name(f"{place.name}-{os.getpid()}-{threading.get_ident()}.part")
             skipped = ["*.bin", "*.pt", "*.pth", "*.py"] if kind == "model" else None
             api.snapshot_download(repo_id, repo_type=kind, revision=revision, local_dir=part, ignore_patterns=skipped)
-            part.rename(place)
+            try:
+                part.rename(place)
+            except OSError:  # another worker was faster
+                if not place.is_dir():
+                    raise
+                shutil.rmtree(part)
     return place.resolve()
 
 

@@ -21,7 +21,8 @@ from evaluate_metrics.clear_scores.clear_scores import set_scores
 from evaluate_metrics.forget_quality.forget_quality import forget_quality
 from evaluate_metrics.log_format import FORGET_TASK, LOG_NAME, META_NAME, read_log
 from leaderboard_app.bases import Base, Bases
-from leaderboard_app.hub_repository import open_repository
+from leaderboard_app.hub_repository import Repository, open_repository
+from leaderboard_app.remote_queue import RemoteQueue
 from leaderboard_app.store import LeaseLost, Store, Submission
 from leaderboard_app.submission_checks import SubmissionChecks, weights_digest
 from leaderboard_app.submission_fields import clean_text
@@ -74,14 +75,15 @@ class SubmissionScorer:
     """Scores submissions; originals, golds, data and the golds' logs are fetched and made once.
 
     Args:
-        store: Gets the references.
+        store: Gets the references, if it is on this machine.
         bases: Rows of `bases.json`, with golds.
         settings: How to work.
         api: The Hub.
     """
 
-    def __init__(self, store: Store, bases: Bases, settings: WorkerSettings, api: HfApi) -> None:
-        self.store, self.bases, self.settings, self.api = store, bases, settings, api
+    def __init__(self, store: Store | RemoteQueue, bases: Bases, settings: WorkerSettings, api: HfApi) -> None:
+        self.store = store if isinstance(store, Store) else None
+        self.bases, self.settings, self.api = bases, settings, api
         self.checks = SubmissionChecks(bases, api)
         self.work = settings.work.resolve()
 
@@ -102,6 +104,7 @@ class SubmissionScorer:
         base = self.bases.get(submission.base_model)
         if base is None or submission.forget not in base.forget:
             raise Refusal(f"{submission.base_model}, {submission.forget}: not on this leaderboard")
+        repository = self._checked(submission)
         jobs = self.work / "jobs"
         for old in jobs.glob(f"{job.id}-*"):  # of a worker that died
             shutil.rmtree(old, ignore_errors=True)
@@ -112,30 +115,35 @@ class SubmissionScorer:
         gold = self._reference(base, submission.forget, "gold", golds[0], dataset, lost)
         self._reference(base, submission.forget, "original", original, dataset, lost, gold)
         try:
-            model = self._submitted(submission, base, original, folder / "model")
+            prepared = time.time()
+            model = _submitted(repository, submission.kind, base, original, folder / "model")
             downloaded = time.time()
             work = self._job(base, submission.forget, model, dataset)
             work = ScoringJob(**{**vars(work), "original": str(original), "golds": [str(place) for place in golds]})
             seconds = self._run(work, folder, lost)
-            times = {"download": round(downloaded - started, 2), **seconds, "all": round(time.time() - started, 2)}
-            return self._result(job, base, folder, gold, times)
+            seconds |= {
+                "references": prepared - started,
+                "download": downloaded - prepared,
+                "all": time.time() - started,
+            }
+            return self._result(job, base, folder, gold, {name: round(value, 2) for name, value in seconds.items()})
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _local(self, source: str, kind: str = "model", commit: str | None = None) -> Path:
         return local_copy(self.api, source, self.work / "copies", kind, commit)
 
-    def _submitted(self, submission: Submission, base: Base, original: Path, folder: Path) -> Path:
-        """Checks a repository again, as it is now, and downloads its weights."""
+    def _checked(self, submission: Submission) -> Repository:
+        """The repository as it is now, checked again."""
         try:
             repository = open_repository(self.api, submission.repo_id, submission.commit)
-            if problems := self.checks.problems(repository, submission.as_dict()):
-                raise Refusal("; ".join(problems))
-            if submission.weights_hash and weights_digest(repository) != submission.weights_hash:
-                raise Refusal("the weights are not those that were submitted")
-            return build_submitted(repository, submission.kind, base, original, folder)
         except ValueError as error:
             raise Refusal(str(error)) from error
+        if problems := self.checks.problems(repository, submission.as_dict()):
+            raise Refusal("; ".join(problems)[:1000])
+        if submission.weights_hash and weights_digest(repository) != submission.weights_hash:
+            raise Refusal("the weights are not those that were submitted")
+        return repository
 
     def _job(self, base: Base, forget: str, model: Path, dataset: Path) -> ScoringJob:
         return ScoringJob(
@@ -155,7 +163,8 @@ class SubmissionScorer:
         work.write(folder)
         output = folder.with_suffix(".txt")
         command = [sys.executable, "-m", "clear_pipeline.scoring_process", str(folder)]
-        stores = [self.store.path.with_name(self.store.path.name + end) for end in ("", "-wal", "-shm")]
+        path = self.store.path if self.store else None
+        stores = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")] if path else []
         secrets = (*stores, *self.settings.secrets)
         try:
             code = run_isolated(
@@ -196,7 +205,7 @@ class SubmissionScorer:
                 part.rename(place)
             except OSError:  # another worker was faster
                 shutil.rmtree(part)
-        if self.store.reference(role, base.base_model, forget) is None:
+        if self.store and self.store.reference(role, base.base_model, forget) is None:
             log, meta = _read_log(place / PUBLIC)
             numbers = score_log(place / PUBLIC, (gold or place) / PUBLIC)
             self.store.add_reference(role, base.base_model, forget, numbers, log, meta, self.settings.name)
@@ -210,13 +219,14 @@ class SubmissionScorer:
         if (folder / HIDDEN).is_file():
             hidden, golden = (json.loads((place / HIDDEN).read_text()) for place in (folder, gold))
             numbers |= hidden_numbers(hidden, golden, numbers["forget_quality_statistic"])
+        about = log_identity(meta, submission.repo_id, submission.commit, submission.method, submission.base_model)
         provenance = {
             "repo_id": submission.repo_id,
             "commit": submission.commit,
             "weights_hash": submission.weights_hash,
             "original": f"{base.original}@{base.commit}",
             "golds": [Path(gold).name if Path(gold).is_dir() else gold for gold in base.golds[submission.forget]],
-            "dataset": meta["dataset"],
+            "dataset": about["dataset"],
             "metrics": VERSION,
             "versions": {name: version(name) for name in LIBRARIES},
             "worker": self.settings.name,
@@ -225,8 +235,14 @@ class SubmissionScorer:
             "lineage": json.loads((folder / LINEAGE).read_text()),
             "seconds": seconds,
         }
-        about = log_identity(meta, submission.repo_id, submission.commit, submission.method, submission.base_model)
         return Result(numbers, log, about, provenance)
+
+
+def _submitted(repository: Repository, kind: str, base: Base, original: Path, folder: Path) -> Path:
+    try:
+        return build_submitted(repository, kind, base, original, folder)
+    except ValueError as error:
+        raise Refusal(str(error)) from error
 
 
 def hidden_numbers(hidden: Mapping[str, Any], gold: Mapping[str, Any], public_distance: float) -> dict[str, Any]:

@@ -112,23 +112,17 @@ def refusal(change: WeightChange, to_golds: Sequence[float], between_golds: floa
     """
     if change.changed == 0:
         return "the weights are the original's: nothing was unlearned"
-    if change.cosine < LEAST_COSINE:
-        return f"the weights do not descend from the original (cosine {change.cosine:.2f}): another base"
     nearest = min(to_golds, default=None)
-    if nearest is None:
-        return None
-    if between_golds is None:
-        return (
-            "this is the gold model, trained without the forget set"
-            if nearest < SAME_AS_GOLD * change.distance
-            else None
-        )
+    if nearest is not None and between_golds is None and nearest < SAME_AS_GOLD * change.distance:
+        return "this is the gold model, trained without the forget set, or made from it"
     # The original too can be as near to a gold as another gold is: what was unlearned is nearer to where it started.
-    if nearest < min(between_golds, change.distance):
+    if nearest is not None and between_golds is not None and nearest < min(between_golds, change.distance):
         return (
             f"this is the gold model, or made from it: {nearest:.3g} from it, where golds of two seeds are "
             f"{between_golds:.3g} apart and the original is {change.distance:.3g} away"
         )
+    if change.cosine < LEAST_COSINE:
+        return f"the weights do not descend from the original (cosine {change.cosine:.2f}): another base"
     return None
 
 

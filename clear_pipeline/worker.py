@@ -13,6 +13,7 @@ from huggingface_hub import HfApi
 
 from evaluate_metrics import VERSION
 from leaderboard_app.bases import Bases
+from leaderboard_app.remote_queue import RemoteQueue
 from leaderboard_app.store import LeaseLost, Store
 from leaderboard_app.worker_queue import Job
 
@@ -26,7 +27,7 @@ class Worker:
     """Works through the queue of a store.
 
     Args:
-        store: The store.
+        store: The store, or that of a page on another machine.
         bases: Rows of `bases.json`, with golds.
         settings: How to work.
         api: The Hub.
@@ -36,7 +37,9 @@ class Worker:
         ValueError: If a process cannot be cut off here and it was not said that it need not, or a base has no gold.
     """
 
-    def __init__(self, store: Store, bases: Bases, settings: WorkerSettings, api: HfApi, say: Say) -> None:
+    def __init__(
+        self, store: Store | RemoteQueue, bases: Bases, settings: WorkerSettings, api: HfApi, say: Say
+    ) -> None:
         problem = isolation_problem() if settings.isolated else None
         if problem:
             raise ValueError(
@@ -46,55 +49,63 @@ class Worker:
         for base in bases.values():
             if missing := [forget for forget in base.forget if not base.golds.get(forget)]:
                 raise ValueError(f"{base.base_model} has no gold model of {', '.join(missing)}")
+        known = store.metric_version() if isinstance(store, Store) else VERSION
+        if int(known) > int(VERSION):
+            raise ValueError(f"the store is at version {known} of the metrics, this worker at {VERSION}: update it")
         self.store, self.settings, self.say = store, settings, say
         self.scorer = SubmissionScorer(store, bases, settings, api)
         if (again := store.requeue_all(VERSION, settings.name)) > 0:
             say(f"the metrics are of version {VERSION} now: {again} submissions are scored again")
 
-    def work_once(self) -> bool:
-        """Takes one submission to its end; False if none waits."""
+    def work_once(self) -> str | None:
+        """Takes one submission to its end.
+
+        Returns:
+            How it ended: `scored`, `refused`, `failed` or `given up`; None if none waits.
+        """
         job = self.store.claim(self.settings.name, self.settings.lease)
         if job is None:
-            return False
+            return None
         what = f"submission {job.id} ({job.submission.repo_id}@{job.submission.commit[:8]})"
         self.say(f"{what}: taken, attempt {job.attempt}")
         try:
             with self._heartbeat(job.id) as lost:
-                self._work(job, what, lost)
+                end, why = self._work(job, lost)
         except LeaseLost as error:
-            self.say(f"{what}: given up, {error}")
+            end, why = "given up", str(error)
         except BaseException as error:
             with suppress(LeaseLost):
                 reason = f"the worker stopped: {type(error).__name__}"
                 self.store.fail(job.id, self.settings.name, reason, retry=True)
             raise
-        return True
+        self.say(f"{what}: {end}, {why}")
+        return end
 
     def work(self, once: bool = False, pause: float = 10) -> None:
-        """Goes on until it is interrupted, or with `once` until none waits."""
+        """Goes on until it is interrupted, or with `once` until none waits; pauses where the Hub or a model failed."""
         while True:
-            if not self.work_once():
-                if once:
-                    return
+            end = self.work_once()
+            if end is None and once:
+                return
+            if end in (None, "failed"):
                 time.sleep(pause)
 
-    def _work(self, job: Job, what: str, lost: Callable[[], bool]) -> None:
-        """Scores a submission, or ends it with the reason."""
+    def _work(self, job: Job, lost: Callable[[], bool]) -> tuple[str, str]:
+        """Scores a submission, or ends it with the reason; returns how it ended, and why or in what time."""
         name = self.settings.name
         try:
             result = self.scorer.score(job, lost)
+        except LeaseLost:
+            raise
         except Refusal as error:
             self.store.refuse(job.id, name, str(error))
-            self.say(f"{what}: refused, {error}")
+            return "refused", str(error)
         except (ConnectionError, RuntimeError, TimeoutError, MemoryError) as error:
-            if isinstance(error, LeaseLost):
-                raise
             again = isinstance(error, ConnectionError | RuntimeError)
             self.store.fail(job.id, name, str(error), retry=again)
-            self.say(f"{what}: failed, {error}")
-        else:
-            self.store.finish(job.id, name, result.numbers, result.log, result.meta, result.provenance)
-            self.say(f"{what}: scored in {result.provenance['seconds']['all']:g} s")
+            return "failed", str(error)
+        self.store.finish(job.id, name, result.numbers, result.log, result.meta, result.provenance)
+        return "scored", f"in {result.provenance['seconds']['all']:g} s"
 
     @contextmanager
     def _heartbeat(self, number: int) -> Iterator[Callable[[], bool]]:

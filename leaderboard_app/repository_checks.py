@@ -46,7 +46,7 @@ def file_problems(repository: Repository, most_bytes: int) -> Iterator[str]:
         yield f"the repository has {total} bytes; at most {most_bytes} are accepted"
     for path in sorted(repository.files):
         ending = PurePosixPath(path.lower()).suffix
-        shown = path[:200].encode("ascii", "backslashreplace").decode()
+        shown = path[:200].encode("unicode_escape").decode()
         if not PLAIN_NAME.fullmatch(path) or any(part.strip(". ") == "" for part in path.split("/")):
             yield f"odd file name '{shown}': letters, digits and . _ - + = @ alone"
         elif ending in PICKLES:

@@ -152,10 +152,10 @@ def _value(value: Any, field: Field) -> Any:
         raise ValueError(f"{str(error)[:200]}; seen {text[:60]!r}") from None
 
 
-def _numbers(value: Any) -> dict[str, float]:
+def _numbers(value: Any) -> dict[str, float] | None:
     """Numbers that the submitter found himself."""
-    if value is None:
-        return {}
+    if value is None or value == {}:
+        return None
     if not isinstance(value, Mapping):
         raise ValueError(f"must be numbers by name: {', '.join(REPORTED)}")
     if unknown := [name for name in value if name not in REPORTED]:

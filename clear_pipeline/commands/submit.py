@@ -79,7 +79,7 @@ def _to_page(leaderboard: str, said: Mapping[str, Any]) -> str:
         raise PermissionError("no token for the Hub: log in with `hf auth login`, or set HF_TOKEN")
     client = Client(leaderboard, token=token, verbose=False)
     try:
-        answer = client.predict(json.dumps(said), api_name="/submit")
+        answer = client.predict(**said, api_name="/submit")
     except AppError as error:
         raise ValueError(str(error)) from None
-    return str(answer)
+    return f"submission {answer}: {said['repo_id']} waits in the queue"

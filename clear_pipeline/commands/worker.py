@@ -1,14 +1,18 @@
 """`clear-unlearning worker`."""
 
 import argparse
+import os
 from collections.abc import Sequence
 from pathlib import Path
+
+SECRET = "LEADERBOARD_SECRET"  # nosec B105: the name of the environment variable that holds it
 
 
 def worker(argv: Sequence[str]) -> None:
     """Scores what was submitted to a leaderboard, one submission after the other."""
     parser = argparse.ArgumentParser("clear-unlearning worker", description=worker.__doc__)
-    parser.add_argument("--store", type=Path, required=True, help="the leaderboard's store (an SQLite file)")
+    parser.add_argument("--store", type=Path, help="the leaderboard's store (an SQLite file)")
+    parser.add_argument("--leaderboard", help="address of the page, where the store is on another machine")
     parser.add_argument("--bases", type=Path, required=True, help="bases.json: originals, golds, data")
     parser.add_argument("--work", type=Path, default=Path("runs/worker"), help="downloads and jobs (%(default)s)")
     parser.add_argument("--once", action="store_true", help="end when none waits")
@@ -24,9 +28,13 @@ def worker(argv: Sequence[str]) -> None:
     from clear_pipeline.submission_scores import WorkerSettings
     from clear_pipeline.worker import Worker
     from leaderboard_app.bases import read_bases
+    from leaderboard_app.remote_queue import RemoteQueue
     from leaderboard_app.store import Store
 
+    if (options.store is None) == (options.leaderboard is None):
+        raise ValueError("say where submissions wait: --store FILE or --leaderboard URL")
+    queue = Store(options.store) if options.store else RemoteQueue(options.leaderboard, os.environ.get(SECRET, ""))
     bases = read_bases(options.bases)
     limits = Limits(options.most_seconds, options.memory_gb)
     settings = WorkerSettings(options.work, options.lease, limits, not options.no_isolation)
-    Worker(Store(options.store), bases, settings, HfApi(), print).work(options.once, options.pause)
+    Worker(queue, bases, settings, HfApi(), print).work(options.once, options.pause)

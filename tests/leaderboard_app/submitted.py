@@ -100,9 +100,10 @@ class Attempt:
         commit = publish(self.hub, self.repo_id, self.files)
         return self.said.setdefault("revision", commit)
 
-    def check(self) -> Checked:
+    def check(self, publish: bool = True) -> Checked:
         """Publishes it and has it checked as the page does."""
-        self.publish()
+        if publish:
+            self.publish()
         self.said.setdefault("repo_id", self.repo_id)
         checks = SubmissionChecks({BASE: self.base}, HfApi(self.hub.url, token=False))
         return checks.check(self.said, identify(HfApi(self.hub.url, token=self.token)))
