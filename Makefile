@@ -26,7 +26,7 @@ demo: $(INSTALLED)
 
 # Only a demo that is not there yet is run.
 app: $(INSTALLED)
-	@test -f runs/demo/demo.json || $(MAKE) demo
+	@test -f runs/demo/demo.json || $(MAKE) demo ARGS=
 	$(BIN)/clear-unlearning leaderboard serve --demo runs/demo $(ARGS)
 
 test: $(INSTALLED)

@@ -28,6 +28,7 @@ from leaderboard_app.submission import FORGET_SETS, MODALITIES, Submission
 from leaderboard_app.worker_queue import replace
 
 BASES = ("llava-hf/llava-1.5-7b-hf", "Qwen/Qwen2.5-VL-7B-Instruct", "mini-image")
+SUBMITS = 0.05  # share of the requests that submit
 METHODS = ("npo", "gradient_ascent", "gradient_difference", "kl", "idk", "dpo", "scrub", "rmu")
 SERVE = """
 import sys
@@ -72,40 +73,43 @@ def fill(path: Path, rows: int) -> None:
         rank_all(db)
 
 
-async def session(url: str, number: int, until: float, think: float, times: dict, wrong: Counter) -> None:
+async def session(
+    client: httpx.AsyncClient, number: int, until: float, think: float, times: dict, wrong: Counter
+) -> None:
     """One visitor: opens the page, then filters, turns pages or submits, with time to think in between."""
     dice = random.Random(number)
-    async with httpx.AsyncClient(base_url=url, timeout=60) as client:
 
-        async def ask(kind: str, method: str, path: str, **options) -> None:
-            start = time.perf_counter()
-            try:
-                answer = await client.request(method, path, **options)
-            except httpx.HTTPError as error:
-                wrong[f"{kind}: {type(error).__name__}"] += 1
-                return
-            times.setdefault(kind, []).append(time.perf_counter() - start)
-            if answer.status_code >= 400:
-                wrong[f"{kind}: {answer.status_code}"] += 1
+    async def ask(kind: str, method: str, path: str, **options) -> None:
+        start = time.perf_counter()
+        try:
+            answer = await client.request(method, path, **options)
+        except httpx.HTTPError as error:
+            wrong[f"{kind}: {type(error).__name__}"] += 1
+            return
+        times.setdefault(kind, []).append(time.perf_counter() - start)
+        if answer.status_code >= 400:
+            wrong[f"{kind}: {answer.status_code}"] += 1
 
-        await asyncio.sleep(dice.uniform(0, think))
-        await ask("page", "GET", "/")
-        sent = 0
-        while time.time() < until:
-            if dice.random() < 0.05:
-                sent += 1
-                said = [f"load{number}/m{sent}", f"{number * 1000 + sent:040x}", "full", BASES[2], "npo", "forget10"]
-                said += ["both", "mit", True, False, "", "", "", 0.0, "", None]
-                headers = {"x-hf-authorization": f"Bearer load{number}"}
-                await ask("submit", "POST", "/gradio_api/run/submit", json={"data": said}, headers=headers)
-            else:
-                data = [
-                    dice.choice(("", *FORGET_SETS)), dice.choice(("", *BASES)), dice.choice(("", *MODALITIES)), True,
-                    dice.choice(("", "npo", "model-9")), dice.choice(("rank", "D", "utility", "newest")),
-                    dice.randrange(1, 4),
-                ]  # fmt: skip
-                await ask("filter", "POST", "/gradio_api/run/leaderboard", json={"data": data})
-            await asyncio.sleep(dice.expovariate(1 / think))
+    await asyncio.sleep(dice.uniform(0, think))
+    await ask("page", "GET", "/")
+    sent = 0
+    while True:
+        await asyncio.sleep(dice.expovariate(1 / think))
+        if time.time() > until:
+            return
+        if dice.random() < SUBMITS:
+            sent += 1
+            said = [f"load{number}/m{sent}", f"{number * 1000 + sent:040x}", "full", BASES[2], "npo", "forget10"]
+            said += ["both", "mit", True, False, "", "", "", 0.0, "", None]
+            headers = {"x-hf-authorization": f"Bearer load{number}"}
+            await ask("submit", "POST", "/gradio_api/run/submit", json={"data": said}, headers=headers)
+        else:
+            data = [
+                dice.choice(("", *FORGET_SETS)), dice.choice(("", *BASES)), dice.choice(("", *MODALITIES)), True,
+                dice.choice(("", "npo", "model-9")), dice.choice(("rank", "D", "utility", "newest")),
+                dice.randrange(1, 4),
+            ]  # fmt: skip
+            await ask("filter", "POST", "/gradio_api/run/leaderboard", json={"data": data})
 
 
 async def load(url: str, sessions: int, seconds: float, think: float) -> tuple[dict, Counter]:
@@ -113,7 +117,9 @@ async def load(url: str, sessions: int, seconds: float, think: float) -> tuple[d
     times: dict[str, list[float]] = {}
     wrong: Counter = Counter()
     until = time.time() + seconds
-    await asyncio.gather(*(session(url, number, until, think, times, wrong) for number in range(sessions)))
+    limits = httpx.Limits(max_connections=None)  # every session has its own connection
+    async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
+        await asyncio.gather(*(session(client, number, until, think, times, wrong) for number in range(sessions)))
     return times, wrong
 
 
@@ -146,10 +152,13 @@ def main() -> None:
 
 
 def wait(url: str) -> None:
-    """Until the page answers."""
+    """Until the page answers, and has answered a filter: what is loaded once is not measured."""
     for _ in range(200):
         try:
             httpx.get(url, timeout=10)
+            httpx.post(
+                f"{url}/gradio_api/run/leaderboard", json={"data": ["", "", "", True, "", "rank", 1]}, timeout=60
+            )
         except httpx.HTTPError:
             time.sleep(0.3)
         else:

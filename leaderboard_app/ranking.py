@@ -47,7 +47,7 @@ SELECT *, CASE WHEN verified AND above_gate AND d IS NOT NULL THEN RANK() OVER (
     PARTITION BY verified AND above_gate AND d IS NOT NULL ORDER BY d, utility DESC
 ) END AS rank
 FROM gated
-"""
+"""  # nosec B608
 # What is written down, so that a page of the table is read and not worked out again for each visitor.
 COLUMNS_OF_BOARD = (
     "id", "user", "repo_id", '"commit"', "base_model", "method", "paper", "forget", "modality", "searched", "verified",

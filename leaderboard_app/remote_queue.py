@@ -5,6 +5,7 @@ from typing import Any
 
 from gradio_client import Client
 from gradio_client.exceptions import AppError
+from httpx import HTTPError
 
 from .submission import Submission
 from .worker_queue import Job, LeaseLost
@@ -25,7 +26,7 @@ class RemoteQueue:
         self.url, self._secret = url, secret
         try:
             self._client = Client(url, verbose=False)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPError) as error:
             raise ConnectionError(f"{url} does not answer as a leaderboard ({error})") from error
 
     def claim(self, worker: str, lease_seconds: float) -> Job | None:
@@ -66,7 +67,7 @@ class RemoteQueue:
             answer = self._client.predict(self._secret, call, arguments, api_name="/worker")
         except AppError as error:
             raise ValueError(f"{self.url}: {error}") from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, HTTPError) as error:
             raise ConnectionError(f"{self.url} does not answer ({error})") from error
         if "lost" in answer:
             raise LeaseLost(answer["lost"])

@@ -70,8 +70,7 @@ class Store(WorkerQueue):
             audit.check_quota(db, submission.user, self.quota, now - DAY)
             names = ", ".join(f'"{name}"' for name in row)
             marks = ", ".join(f":{name}" for name in row)
-            number = db.execute(f"INSERT INTO submissions ({names}) VALUES ({marks})", row).lastrowid  # nosec B608
-            assert number is not None
+            number = int(db.execute(f"INSERT INTO submissions ({names}) VALUES ({marks})", row).lastrowid or 0)  # nosec B608
             audit.write(db, number, now, submission.user, None, "queued", "submitted")
             if submission.self_reported:
                 rank_again(db, submission.base_model, submission.forget)

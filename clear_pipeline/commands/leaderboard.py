@@ -64,13 +64,16 @@ def _serve(options: argparse.Namespace) -> None:
         print(f"{len(import_demo(store, options.demo))} rows imported from {options.demo} into {store.path}")
     bases = read_bases(options.bases) if options.bases else {}
     app = build_app(store, check_of(bases) if bases else None, list(bases), os.environ.get(SECRET))
-    serve(app, server_name=options.host, server_port=options.port, quiet=True, prevent_thread_lock=True)
+    try:
+        serve(app, server_name=options.host, server_port=options.port, quiet=True, prevent_thread_lock=True)
+    except OSError as error:
+        raise ValueError(f"{options.host}:{options.port} cannot be listened on; choose another --port") from error
     print(f"the leaderboard is at http://{options.host}:{options.port}; Ctrl+C ends it", flush=True)
     app.block_thread()
 
 
 def _push(options: argparse.Namespace) -> None:
-    from clear_pipeline.leaderboard import push_results, push_space
+    from clear_pipeline.leaderboard_hub import push_results, push_space
     from leaderboard_app.store import Store
 
     results = options.results or f"{options.repo_id}-results"
@@ -83,7 +86,7 @@ def _push(options: argparse.Namespace) -> None:
 
 
 def _restore(options: argparse.Namespace) -> None:
-    from clear_pipeline.leaderboard import restore
+    from clear_pipeline.leaderboard_hub import restore
 
     path = options.store or STORE
     print(f"{path}: {restore(path, options.results)} submissions from {options.results}")

@@ -44,3 +44,5 @@ def test_a_short_secret_opens_no_door(tmp_path):
 def test_without_a_secret_there_is_no_door(store):
     with served(build_app(store)) as url, pytest.raises(ConnectionError, match="does not answer"):
         RemoteQueue(url, "").claim("far", 60)
+    with pytest.raises(ConnectionError, match="does not answer as a leaderboard"):
+        RemoteQueue(url, "")  # it has been closed
