@@ -49,7 +49,7 @@ def run_ray_steps(steps: Sequence[Step], bars: Progress, threads: int) -> None:
     Args:
         steps: Any order.
         bars: Where progress is drawn.
-        threads: Processors that a step takes.
+        threads: Processors that a step takes; it also takes a GPU if the cluster has any.
 
     Raises:
         Exception: What a step raised, with the step's name as a note; the steps under way are stopped.
@@ -65,7 +65,8 @@ def run_ray_steps(steps: Sequence[Step], bars: Progress, threads: int) -> None:
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     board: Any = _Board.options(scheduling_strategy=here).remote()
     # Retried without end when the machine is lost, never when the step itself raises.
-    work: Any = ray.remote(num_cpus=threads, max_retries=-1, retry_exceptions=False)(_work)
+    gpus = min(1, ray.cluster_resources().get("GPU", 0))  # without asking for one, a step sees none
+    work: Any = ray.remote(num_cpus=threads, num_gpus=gpus, max_retries=-1, retry_exceptions=False)(_work)
     waiting = {step.name: step for step in steps}
     running: dict[Any, Step] = {}
     bar_of: dict[str, Any] = {}

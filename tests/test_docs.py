@@ -8,6 +8,7 @@ import pytest
 from clear_pipeline.cli import COMMANDS
 from evaluate_metrics import METRICS
 from trainers import METHODS
+from trainers.visual import VISUAL_METHODS
 
 ROOT = Path(__file__).parents[1]
 
@@ -19,6 +20,10 @@ def first_column(page: str) -> list[str]:
 
 def test_methods_have_their_rows_in_order():
     assert first_column("docs/methods.md") == list(METHODS)
+
+
+def test_visual_methods_have_their_rows_in_order():
+    assert first_column("docs/visual.md") == list(VISUAL_METHODS)
 
 
 def test_metrics_have_their_rows_in_order():
@@ -33,6 +38,12 @@ def test_commands_stand_in_the_readme(command):
 @pytest.mark.parametrize("method", METHODS)
 def test_a_method_file_is_lean(method):
     lines = (ROOT / "trainers" / f"{method}.py").read_text().splitlines()
+    assert len(lines) <= 120
+
+
+@pytest.mark.parametrize("method", VISUAL_METHODS)
+def test_a_visual_method_file_is_lean(method):
+    lines = (ROOT / "trainers" / "visual" / f"{method}.py").read_text().splitlines()
     assert len(lines) <= 120
 
 

@@ -13,6 +13,7 @@ from clear_pipeline.tradeoff import DARK, DPI, LIGHT
 
 BINS = 36
 COLUMNS = 4
+NAMES = ("holdout: never seen", "forget")
 
 
 def logit_histograms(table: pa.Table, methods: Sequence[str], dark: bool = False) -> bytes:
@@ -40,13 +41,8 @@ def logit_histograms(table: pa.Table, methods: Sequence[str], dark: bool = False
         chosen = table.filter(pc.field("method") == method)
         member = chosen["member"].to_numpy().astype(bool)
         values = np.clip(chosen["logit"].to_numpy(), edges[0], edges[-1])
-        sides = [
-            (values[~member], ink.faint, "never seen"),
-            (values[member], ink.method, "trained on, then unlearned"),
-        ]
-        shown = [
-            axes.hist(v, edges, density=True, color=colour, alpha=0.62, label=label)[2] for v, colour, label in sides
-        ]
+        sides = ((values[~member], ink.faint), (values[member], ink.method))
+        shown = [axes.hist(v, edges, density=True, color=colour, alpha=0.62)[2] for v, colour in sides]
         axes.set_title(method, fontsize=9, color=ink.text, loc="left")
     for number, axes in enumerate(grid.flat):
         axes.set_facecolor("none")
@@ -61,10 +57,8 @@ def logit_histograms(table: pa.Table, methods: Sequence[str], dark: bool = False
             axes.tick_params(labelbottom=True)
     figure.supxlabel("logit of the cosine to the own enrolment", fontsize=9, color=ink.text)
     if shown:
-        legend = figure.legend(shown, [patch[0].get_label() for patch in shown], loc="outside upper right", ncols=2,
-                               frameon=False, fontsize=9)  # fmt: skip
-        for text, name in zip(legend.get_texts(), ("never seen", "trained on, then unlearned"), strict=True):
-            text.set_text(name)
+        legend = figure.legend(shown, NAMES, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
+        for text in legend.get_texts():
             text.set_color(ink.text)
     FigureCanvasAgg(figure)
     content = io.BytesIO()

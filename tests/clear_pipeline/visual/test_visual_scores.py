@@ -8,16 +8,19 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
+import torch
 
 from clear_pipeline.cli import main
 from clear_pipeline.runs import write_json
-from clear_pipeline.visual.recognition import PHOTOS, recognise
+from clear_pipeline.visual.recognition import PHOTOS, embed, recognise
 from clear_pipeline.visual.report import PAPER
 from clear_pipeline.visual.run import report_of
 from clear_pipeline.visual.scores import attack, gather, read_logits
 from clear_pipeline.visual.splits import as_json, draw_splits
 from evaluate_metrics.u_lira.u_lira import cosine_logits
 from trainers.visual import VISUAL_METHODS
+from trainers.visual.face_model import build_face_model
+from trainers.visual.faces import Faces
 
 PEOPLE = [f"person {i}" for i in range(30)]
 FORGET, HOLDOUT = PEOPLE[:6], PEOPLE[6:12]
@@ -70,6 +73,15 @@ def test_recognition_by_hand():
     assert number.tolist() == [0, 1, 2, 3, 4, 5] * 2
     assert cosines[[0, 5, 11]] == pytest.approx([1.0, 0.6, 0.8])
     assert right.tolist() == [True] * 5 + [False] + [True] * 6
+
+
+def test_a_photo_without_a_number_is_named():
+    model = build_face_model("resnet-mini", ["a"], 32)
+    with torch.no_grad():
+        model.embedding.bias[3] = float("nan")
+    faces = Faces(np.zeros((2, 32, 32, 3), dtype=np.uint8), np.arange(2), ("a", "b"))
+    with pytest.raises(FloatingPointError, match="the embedding of photo 0, of a, is not a number"):
+        embed(model, faces)
 
 
 def test_the_report_has_what_was_put_in(run):

@@ -52,6 +52,18 @@ def test_the_same_seed_gives_the_same_weights(method, faces, tmp_path):
     assert torch.equal(*weights)
 
 
+@pytest.mark.parametrize("method", ["scrub", "neggrad"])
+def test_accumulated_batches_take_the_step_of_a_whole_one(method, faces, tmp_path):
+    """Batch norm is frozen in both: it would see other batches."""
+    weights = []
+    for size, steps in ((4, 1), (2, 2)):
+        sizes = {"per_device_train_batch_size": size, "gradient_accumulation_steps": steps, "forget_repeat": 1}
+        trainer = trainer_of(method, faces, tmp_path, freeze_batch_norm=True, **sizes)
+        trainer.train()
+        weights.append(trainer.model.embedding.weight.clone())
+    assert torch.allclose(*weights, atol=1e-6)
+
+
 def test_defaults_are_clears():
     """METHODS.md's table: learning rate, epochs, batch, how often the forget photos come."""
     known = {
