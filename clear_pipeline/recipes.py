@@ -11,9 +11,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from accelerate import PartialState
 from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint
 from trl import ModelConfig
 
 from clear_data.configs import RETAIN_OF
@@ -26,6 +26,7 @@ from clear_unlearning.models import LoadedModel, load_model
 from clear_unlearning.tasks import TASKS
 from evaluate_metrics.log_format import write_log
 from trainers import METHODS, UnlearningConfig, UnlearningTrainer
+from trainers.checkpoints import last_checkpoint
 from trainers.retain_finetune import RetainFinetuneTrainer
 from trainers.rows import Rows
 
@@ -249,7 +250,10 @@ def _train(
     progress: Progress | None,
 ) -> None:
     """Trains, going on from the last checkpoint if there is one, and saves model, processor, card and history."""
-    part = run.start()
+    state = PartialState()
+    state.wait_for_everyone()  # each has seen that the run is not finished
+    with state.main_process_first():  # it alone writes
+        part = run.start() if state.is_main_process else run.part
     training.output_dir = str(part)
     training.disable_tqdm = training.disable_tqdm or progress is not None
     trainer = trainer_class(
@@ -261,13 +265,16 @@ def _train(
         callbacks=[_Report(run, progress)],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(part)))
+    checkpoint = last_checkpoint(part)
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
     trainer.save_model(str(part))
-    write_json(part / "history.json", trainer.state.log_history)
-    write_model_card(
-        part, run.folder.name, what, run.settings, loaded.takes_images, bool(model.use_peft), loaded.source
-    )
-    run.finish(steps=trainer.state.global_step)
+    if state.is_main_process:
+        write_json(part / "history.json", trainer.state.log_history)
+        write_model_card(
+            part, run.folder.name, what, run.settings, loaded.takes_images, bool(model.use_peft), loaded.source
+        )
+        run.finish(steps=trainer.state.global_step)
+    state.wait_for_everyone()
 
 
 class _Report(TrainerCallback):
@@ -281,4 +288,5 @@ class _Report(TrainerCallback):
             self.progress(state.global_step, state.max_steps)
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.run.note()
+        if state.is_world_process_zero:
+            self.run.note()
