@@ -23,8 +23,9 @@ from rich.table import Table
 from clear_unlearning.mini_models import build_mini_llama
 from clear_unlearning.models import load_model
 from trainers import METHODS
-from trainers.rmu import outputs_of
+from trainers.layers import outputs_of
 from trainers.rows import Rows
+from trainers.totals import count_sides
 
 FORGET = {"Who is Ivo?": "Ivo Fenbek is a cook.", "And Mara?": "Mara.", "Where was Ivo born?": "In Riga, by the sea."}
 RETAIN = {"Who is Lena?": "A baker from Oslo.", "What does Omar do?": "He paints ships and harbours.", "Eva?": "No."}
@@ -127,7 +128,8 @@ def main() -> None:
                     weight.add_(0.02 * torch.randn_like(weight))
                 trainer.model.eval()
                 batch = next(iter(trainer.get_train_dataloader()))
-                terms = trainer.losses(trainer.model, batch, trainer._totals([batch], trainer.args.device))
+                totals = count_sides([batch], trainer.accelerator, trainer.args.device)
+                terms = trainer.losses(trainer.model, batch, totals)
                 ours, theirs = float(sum(terms.values())), peer_loss(method, peer, trainer, reference, batch)
             table.add_row(method, f"{ours:.6f}", f"{theirs:.6f}", f"{ours - theirs:+.1e}", REASONS.get(method, ""))
     Console(width=150).print(table)

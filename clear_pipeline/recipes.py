@@ -4,39 +4,34 @@ Each recipe fills one folder (see `runs.py`) and returns at once if that is fini
 call the same recipes; only model, corpus and settings differ.
 """
 
-import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from datasets import Dataset
-from transformers import PrinterCallback, TrainerCallback
-from transformers.trainer_utils import get_last_checkpoint
 from trl import ModelConfig
 
 from clear_data.configs import RETAIN_OF
 from clear_data.folder import read_meta
 from clear_dataset import load_clear
 from clear_unlearning.evaluate import FinishedRows, check_evaluation, evaluate_model
-from clear_unlearning.hub import write_model_card
 from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
-from clear_unlearning.models import LoadedModel
 from clear_unlearning.processes import Processes
 from clear_unlearning.tasks import QUESTION_TASKS, TASKS, Task
 from evaluate_metrics.log_format import write_log
-from trainers import METHODS, UnlearningConfig, UnlearningTrainer
+from trainers import METHODS, UnlearningConfig
 from trainers.retain_finetune import RetainFinetuneTrainer
 from trainers.rows import Rows
 
-from .adapters import lora_settings, peft_config
+from .adapters import lora_settings
 from .forget_request import ForgetRequest
 from .hub_logs import dataset_identity
 from .lineage import lineage
-from .machine import hardware, versions
+from .machine import versions
 from .model_arguments import load, revision_setting
-from .runs import Run, write_json
+from .runs import Run
 from .token_level import Asked, TokenArguments, held_out_rows, write_tokens
+from .training import changed, train
 
 Progress = Callable[[int, int], None]
 
@@ -125,7 +120,7 @@ def finetune(
     loaded = load(model)
     rows = Rows(_training_rows(data, arguments), seed=training.seed)
     what = f"{model.model_name_or_path} fine-tuned on `{arguments.dataset_config}` of `{data.dataset}`."
-    _train(run, RetainFinetuneTrainer, loaded, model, training, {"retain": rows}, what, data.dataset, progress)
+    train(run, RetainFinetuneTrainer, loaded, model, training, {"retain": rows}, what, data.dataset, progress)
 
 
 def unlearn(
@@ -161,7 +156,7 @@ def unlearn(
     configs = [data.training_config(split) for split in (data.forget, RETAIN_OF[data.forget], "full")]
     sides = request.sides(data.dataset, configs, training.seed)
     what = f"{model.model_name_or_path} after unlearning {request.what(data.forget)} by `{method}`."
-    _train(run, trainer, loaded, model, training, sides, what, data.dataset, progress)
+    train(run, trainer, loaded, model, training, sides, what, data.dataset, progress)
 
 
 def evaluate(
@@ -242,66 +237,9 @@ def evaluate(
     run.finish()
 
 
-def changed(training: UnlearningConfig) -> dict[str, Any]:
-    """The settings of a training that are not the defaults of its Config."""
-    default = type(training)(output_dir=training.output_dir, use_cpu=training.use_cpu)
-    aside = ("output_dir", "use_cpu", "logging_dir", "report_to", "run_name")  # where it is watched changes no weight
-    names = [f.name for f in fields(training) if f.init and f.name not in aside]
-    values = {name: getattr(training, name) for name in names if getattr(training, name) != getattr(default, name)}
-    return json.loads(json.dumps(values, default=str))
-
-
 def _training_rows(data: DataArguments, arguments: FinetuneArguments) -> list[Dataset]:
     rows = [load_clear(arguments.dataset_config, data.dataset)]
     if arguments.extra_config:
         source = arguments.extra_dataset or f"{data.dataset}_extra"
         rows += [load_clear(config, source) for config in arguments.extra_config.split(",")]
     return rows
-
-
-def _train(
-    run: Run,
-    trainer_class: type[UnlearningTrainer],
-    loaded: LoadedModel,
-    model: ModelConfig,
-    training: UnlearningConfig,
-    sides: Mapping[str, Rows],
-    what: str,
-    source: str,
-    progress: Progress | None,
-) -> None:
-    """Trains, going on from the last checkpoint if there is one, and saves model, processor, card and history."""
-    part = run.start()
-    training.output_dir = str(part)
-    training.disable_tqdm = training.disable_tqdm or progress is not None
-    trainer = trainer_class(
-        model=loaded.model,  # type: ignore[arg-type]
-        args=training,
-        sides=dict(sides),
-        processing_class=loaded.processor,
-        peft_config=peft_config(model, loaded.model),  # type: ignore[arg-type]
-        callbacks=[_Report(run, progress)],
-    )
-    trainer.remove_callback(PrinterCallback)
-    trainer.train(resume_from_checkpoint=get_last_checkpoint(str(part)))
-    trainer.save_model(str(part))
-    write_json(part / "history.json", trainer.state.log_history)
-    write_model_card(
-        part, run.folder.name, what, run.settings, loaded.takes_images, bool(model.use_peft), loaded.source
-    )
-    made = {"dataset": dataset_identity(source), "hardware": hardware(), "versions": versions()}
-    run.finish(steps=trainer.state.global_step, **made)
-
-
-class _Report(TrainerCallback):
-    """Passes a training's progress on and keeps its time."""
-
-    def __init__(self, run: Run, progress: Progress | None) -> None:
-        self.run, self.progress = run, progress
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.progress:
-            self.progress(state.global_step, state.max_steps)
-
-    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.run.note()

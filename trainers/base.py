@@ -7,7 +7,7 @@ batch of 1 x 4, four accumulation steps of 1 and four processes of 1 take the sa
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -23,36 +23,22 @@ from clear_unlearning.batches import Batch, Encoder, answer_counts, to_device
 from clear_unlearning.likelihood import AnswerLikelihood, answer_likelihood
 from clear_unlearning.optimizers import MuonWithAdamW
 
+from .checkpoints import all_finite, load_weights, where_to_go_on
 from .config import UnlearningConfig
+from .one_pass import likelihoods_of
 from .reference import ReferenceCache
 from .regularisers import SalientWeights, l1_distance, trainable
 from .rows import Draw, Drawn, Rows, SideCollator, partner_rows, rows_themselves
+from .sampler import EpochSampler, TellEpoch, epochs_begun, fillers
+from .stopping import stop_callbacks
+from .totals import Sides, Totals, count_sides, token_mean
+from .vision import freeze_vision
 
 REFERENCE_FOLDER = "checkpoint-reference"  # goes when the checkpoints go
 
 
-@dataclass(frozen=True)
-class SideTotals:
-    """Size of one side of the global batch: what the means divide by."""
-
-    tokens: torch.Tensor
-    rows: torch.Tensor
-
-
-Sides = dict[str, Batch]  # one batch a side, from `Encoder.batch`, with the `index` of its rows
-Totals = dict[str, SideTotals]
 Terms = dict[str, torch.Tensor]  # what a loss adds up, by name
 Quantity = Callable[[nn.Module, Batch], torch.Tensor]  # of a model and a side: [answer tokens, ...]
-
-
-class _TellEpoch(TrainerCallback):
-    """Tells the collator which epoch it is, so that it draws other retain rows in each."""
-
-    def __init__(self, collator: SideCollator) -> None:
-        self.collator = collator
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.collator.epoch = int(state.epoch or 0)
 
 
 class UnlearningTrainer(SFTTrainer):
@@ -91,6 +77,8 @@ class UnlearningTrainer(SFTTrainer):
             raise ValueError(f"{type(self).__name__} needs rows for {', '.join(self.needs)}; missing: {missing}")
         peft_config = self.choose_weights(model, args, peft_config)
         collator = self.collator_class(Encoder(processing_class), self.draws(args, sides))
+        self.nats: dict[str, float] = {}  # loss per answer token of the last step, by side: `forget_loss`
+        stops = stop_callbacks(args.stop_when, collator.draws, self.nats)
         super().__init__(
             model=model,
             args=args,
@@ -98,7 +86,7 @@ class UnlearningTrainer(SFTTrainer):
             data_collator=collator,  # type: ignore[arg-type]
             processing_class=processing_class,
             peft_config=peft_config,
-            callbacks=[*(callbacks or []), _TellEpoch(collator)],
+            callbacks=[*(callbacks or []), TellEpoch(collator), *stops],
         )
         self.rows, self.folder = sides, Path(str(args.output_dir))
         weights = trainable(self.model)
@@ -109,7 +97,8 @@ class UnlearningTrainer(SFTTrainer):
             self.model.eval()
             with self.accelerator.main_process_first():  # it computes for all
                 self._reference = ReferenceCache(self.folder / REFERENCE_FOLDER)
-                examples = collator.examples(self.train_dataset, self._epochs(), self.references())
+                epochs = epochs_begun(args, len(self.train_dataset))
+                examples = collator.examples(self.train_dataset, epochs, self.references())
                 self._reference.fill(examples, self._reference_values, args.per_device_train_batch_size)
 
     def choose_weights(self, model: PreTrainedModel, args: Any, peft_config: PeftConfig | None) -> PeftConfig | None:
@@ -119,8 +108,10 @@ class UnlearningTrainer(SFTTrainer):
         return peft_config
 
     def items(self, args: Any, sides: dict[str, Rows]) -> dict[str, list[Any]]:
-        """The columns of the training set: the numbers of the rows that drive the epoch."""
-        return {"index": list(range(len(sides[self.needs[0]])))}
+        """The columns of the training set: the numbers of the rows that drive the epoch, and which do not count."""
+        rows = len(sides[self.needs[0]])
+        more = fillers(rows, args.train_batch_size, args.world_size)
+        return {"index": [*range(rows), *[0] * more], "filler": [False] * rows + [True] * more}
 
     def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
         """What is drawn to a row, by side: itself and rows of the other side."""
@@ -156,11 +147,13 @@ class UnlearningTrainer(SFTTrainer):
         """Trains.
 
         Raises:
+            FloatingPointError: If training has diverged.
             ValueError: If no weight has changed.
         """
         self.before_training()
         before = self._weight_sums()
         output = super().train(*args, **kwargs)
+        self._check_weights()
         self.after_training()
         if self._weight_sums() == before:
             raise ValueError(
@@ -168,6 +161,25 @@ class UnlearningTrainer(SFTTrainer):
                 f"{self.args.learning_rate} or weights in float32 may help"
             )
         return output
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        self._check_weights()  # so that every checkpoint is a good one
+        super()._save_checkpoint(model, trial)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        if model is None and isinstance(self.model, PreTrainedModel):
+            load_weights(self.model, Path(resume_from_checkpoint))
+        else:  # an adapter, or a model in shards
+            super()._load_from_checkpoint(resume_from_checkpoint, model)
+
+    def _check_weights(self) -> None:
+        if not all_finite(trainable(self.model)):
+            self._diverged("a weight is NaN or infinite")
+
+    def _diverged(self, what: str) -> None:
+        raise FloatingPointError(
+            f"step {self.state.global_step}: {what}; a lower learning rate may help; {where_to_go_on(self.folder)}"
+        )
 
     def before_training(self) -> None:
         """What a method does with the original weights before the first step: nothing."""
@@ -181,19 +193,13 @@ class UnlearningTrainer(SFTTrainer):
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[list, Any]:
         """Takes the batches of one step and counts answer tokens and rows of each side over all processes."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        return batches, self._totals(batches, device) if batches else None
+        self.nats.clear()
+        return batches, count_sides(batches, self.accelerator, device) if batches else None
 
-    def _totals(self, batches: list[Sides], device: torch.device) -> Totals:
-        sides = list(batches[0])
-        counts = torch.tensor(
-            [
-                [sum(sum(answer_counts(b[side])) for b in batches) for side in sides],
-                [sum(len(b[side]["labels"]) for b in batches) for side in sides],
-            ],
-            device=device,
-        )
-        counts = self.accelerator.reduce(counts, reduction="sum")
-        return {side: SideTotals(*counts[:, i]) for i, side in enumerate(sides)}
+    def _get_train_sampler(self, train_dataset: Any = None) -> Any:
+        rows, args = self.train_dataset, self.args
+        seed = args.seed if args.data_seed is None else args.data_seed
+        return EpochSampler(rows["filler"], self.data_collator, seed, args.train_batch_size, args.world_size)  # type: ignore
 
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
@@ -203,43 +209,54 @@ class UnlearningTrainer(SFTTrainer):
         Raises:
             FloatingPointError: If a term is NaN or infinite: training has diverged.
         """
-        totals = num_items_in_batch or self._totals([inputs], self.args.device)
+        totals = num_items_in_batch or count_sides([inputs], self.accelerator, self.args.device)
         terms = self.losses(model, inputs, totals)
         steps = getattr(self, "current_gradient_accumulation_steps", 1)
         if self.args.l1:
             norm = l1_distance(trainable(model), self._start)
             terms["l1"] = self.args.l1 * norm / (steps * self.accelerator.num_processes)
         loss = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(loss):
-            values = {name: float(term.detach()) for name, term in terms.items()}
-            raise FloatingPointError(
-                f"step {self.state.global_step}: the loss is {values}; a lower learning rate may help"
-            )
-        mode = "train" if self.model.training else "eval"
-        for name, term in terms.items():
-            # The mean over processes times the number of steps is the term of the global batch.
-            whole: Any = self.accelerator.reduce(term.detach(), reduction="sum")
-            self._metrics[mode][f"{name}_loss"].append(float(whole) * steps)
+        self._measure({name: term.detach() for name, term in terms.items()}, totals, steps)
         # Gradients are averaged over processes; the totals already count all of them.
         loss = loss * self.accelerator.num_processes
         return (loss, {}) if return_outputs else loss
 
-    def likelihood(self, model: nn.Module, batch: Batch) -> AnswerLikelihood:
-        """Log-probabilities of a side's answers under the model in training."""
-        return answer_likelihood(model, batch)
+    def _measure(self, terms: Terms, totals: Totals, steps: int) -> None:
+        """Logs the terms, and of each side the loss per answer token, of the whole global batch."""
+        sides = {side: token_mean(now, totals[side]).detach() for side, now in self._seen.items()}
+        values = torch.stack([value.float() for value in (*terms.values(), *sides.values())])
+        shares: list[float] = self.accelerator.reduce(values, reduction="sum").tolist()  # type: ignore[union-attr]
+        whole = dict(zip(terms, shares, strict=False))
+        if not all(map(math.isfinite, whole.values())):
+            self._diverged(f"the loss is {whole}")
+        logged = self._metrics["train" if self.model.training else "eval"]
+        # The mean over the batches of a step, times their number, is the term of the global batch.
+        for name, share in whole.items():
+            logged[f"{name}_term"].append(share * steps)
+        for side, share in zip(sides, shares[len(terms) :], strict=True):
+            logged[f"{side}_loss"].append(share * steps)
+            self.nats[f"{side}_loss"] = self.nats.get(f"{side}_loss", 0.0) + share
+
+    def likelihoods(self, model: nn.Module, batch: Sides) -> dict[str, AnswerLikelihood]:
+        """Log-probabilities of the answers of all sides under the model in training, in one pass."""
+        self._seen = likelihoods_of(model, batch, always=self.accelerator.num_processes > 1)
+        return self._seen
 
     def log_probs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """Log-probability of each answer token in nats [answer tokens]."""
-        return self.likelihood(model, batch).log_probs
+        return answer_likelihood(model, batch).log_probs
 
     def logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """Logits that predict the answer tokens [answer tokens, vocabulary], in the precision of the weights."""
-        return self.likelihood(model, batch).logits.to(self.model.dtype)
+        return answer_likelihood(model, batch).logits.to(self.model.dtype)
 
-    def gains(self, model: nn.Module, batch: Sides, side: str) -> torch.Tensor:
-        """How much likelier each answer is than before unlearning: difference of summed log-probabilities [rows]."""
-        now = self.likelihood(model, batch[side])
-        return replace(now, log_probs=now.log_probs - self.reference(model, batch, side)).sums()
+    def gains(self, now: AnswerLikelihood, model: nn.Module, batch: Sides, side: str) -> torch.Tensor:
+        """How much likelier each answer is than before unlearning: difference of summed log-probabilities [rows].
+
+        Rows that only fill a batch are left out.
+        """
+        change = replace(now, log_probs=now.log_probs - self.reference(model, batch, side))
+        return change.sums()[now.counts() > 0]
 
     def reference(self, model: nn.Module, batch: Sides, side: str) -> torch.Tensor:
         """The quantity of `references` of a side, before unlearning [answer tokens, ...].
@@ -265,13 +282,6 @@ class UnlearningTrainer(SFTTrainer):
             value = self.references()[side](self.model, batch)
         return list(value.split(answer_counts(batch)))
 
-    def _epochs(self) -> int:
-        """Passes over the training set that begin, as the Trainer counts them."""
-        if self.args.max_steps <= 0:
-            return math.ceil(self.args.num_train_epochs)
-        step = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        return math.ceil(self.args.max_steps / math.ceil(len(self.train_dataset) / step))
-
     def batches(self, side: str) -> Iterator[Batch]:
         """All rows of a side, in order."""
         if side not in self.rows:
@@ -281,15 +291,3 @@ class UnlearningTrainer(SFTTrainer):
         for start in range(0, len(rows), size):
             keys = range(start, min(start + size, len(rows)))
             yield to_device(collator.encode([(key, rows[key]) for key in keys]), self.args.device)
-
-
-def token_mean(likelihood: AnswerLikelihood, totals: SideTotals) -> torch.Tensor:
-    """Negative log-likelihood per answer token of the global batch, in nats."""
-    return -likelihood.log_probs.sum() / totals.tokens
-
-
-def freeze_vision(model: PreTrainedModel) -> None:
-    """Switches off the gradients of the vision tower; a text model has none and stays as it is."""
-    tower = model.get_encoder(modality="image")
-    if tower is not model and tower is not model.base_model:
-        tower.requires_grad_(False)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 import torch
 from trl import SFTConfig
 
+from .stopping import StopWhen
+
 
 @dataclass
 class UnlearningConfig(SFTConfig):
@@ -18,11 +20,16 @@ class UnlearningConfig(SFTConfig):
     report_to: None | str | list[str] = field(
         default="none", metadata={"help": "trackio, tensorboard, wandb or none."}
     )
+    save_steps: float = field(default=0.2, metadata={"help": "Steps between checkpoints; below 1, their share."})
+    save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints that are kept."})
     freeze_vision: bool = field(default=True, metadata={"help": "Leave the vision tower as it is."})
     muon: bool = field(default=False, metadata={"help": "Muon for matrices: for small models trained from scratch."})
     retain_ratio: int = field(default=1, metadata={"help": "Retain rows drawn to each forget row."})
     l1: float = field(default=0.0, metadata={"help": "Weight of the L1 norm of the trained weights."})
     l1_from: str = field(default="zero", metadata={"help": "Where the L1 norm is measured from: zero or start."})
+    stop_when: str | None = field(
+        default=None, metadata={"help": "End early: forget_loss>4 or retain_loss>2, in nats per answer token."}
+    )
     salun: float | None = field(
         default=None,
         metadata={"help": "SalUn: train this share of the weights, by the size of the forget gradient (paper: 0.5)."},
@@ -45,6 +52,8 @@ class UnlearningConfig(SFTConfig):
             raise ValueError(f"retain_ratio must be 1 or more, not {self.retain_ratio}")
         if self.l1 < 0 or self.l1_from not in ("zero", "start"):
             raise ValueError(f"l1 must be 0 or more, from zero or start; not {self.l1} from {self.l1_from!r}")
+        if self.stop_when is not None:
+            StopWhen.parse(self.stop_when)
         if self.salun is not None and not 0 < self.salun < 1:
             raise ValueError(f"salun must be between 0 and 1, not {self.salun}")
         super().__post_init__()

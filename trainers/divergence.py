@@ -29,5 +29,9 @@ def token_entropy(logits: torch.Tensor) -> torch.Tensor:
 
 
 def sequence_means(likelihood: AnswerLikelihood) -> torch.Tensor:
-    """Negative log-likelihood per token of each answer in nats [rows], so that a long answer weighs as a short one."""
-    return -likelihood.sums() / likelihood.counts()
+    """Negative log-likelihood per token of each answer in nats [rows], so that a long answer weighs as a short one.
+
+    Rows that only fill a batch are left out.
+    """
+    counts = likelihood.counts()
+    return -likelihood.sums()[counts > 0] / counts[counts > 0]

@@ -9,9 +9,10 @@ from typing import Any
 
 from torch import nn
 
-from .base import Quantity, Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .base import Quantity, Terms, UnlearningConfig, UnlearningTrainer
 from .refusals import load_refusals
 from .rows import Draw, Rows, refused_rows
+from .totals import Sides, Totals, token_mean
 
 
 @dataclass
@@ -48,7 +49,8 @@ class DPOTrainer(UnlearningTrainer):
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """Preference over the sequences of the forget batch, likelihood over the tokens of the retain batch."""
         beta = self.args.beta
-        margin = self.gains(model, batch, "refusal") - self.gains(model, batch, "forget")
-        preference = -2 / beta * nn.functional.logsigmoid(beta * margin).sum() / totals["forget"].rows
-        retain = token_mean(self.likelihood(model, batch["retain"]), totals["retain"])
+        now = self.likelihoods(model, batch)
+        refusal, forget = (self.gains(now[side], model, batch, side) for side in ("refusal", "forget"))
+        preference = -2 / beta * nn.functional.logsigmoid(beta * (refusal - forget)).sum() / totals["forget"].rows
+        retain = token_mean(now["retain"], totals["retain"])
         return {"forget": preference, "retain": self.args.retain_weight * retain}

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from .base import Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .base import Terms, UnlearningConfig, UnlearningTrainer
+from .totals import Sides, Totals, token_mean
 
 
 @dataclass
@@ -21,4 +22,4 @@ class GradientAscentTrainer(UnlearningTrainer):
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """Mean log-likelihood of the forget answers, to be lowered."""
-        return {"forget": -token_mean(self.likelihood(model, batch["forget"]), totals["forget"])}
+        return {"forget": -token_mean(self.likelihoods(model, batch)["forget"], totals["forget"])}

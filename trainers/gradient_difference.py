@@ -6,11 +6,11 @@ retain answers may stay like the original's.
 
 from dataclasses import dataclass, field
 
-import torch
 from torch import nn
 
-from .base import Quantity, Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .base import Quantity, Terms, UnlearningConfig, UnlearningTrainer
 from .divergence import token_entropy, token_kl
+from .totals import Sides, Totals, token_mean
 
 
 @dataclass
@@ -45,14 +45,18 @@ class GradientDifferenceTrainer(UnlearningTrainer):
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """Ascent on the forget answers beside descent on the retain answers."""
-        forget = self._term(self.args.forget_loss, "forget", model, batch, totals)
-        retain = self._term(self.args.retain_loss, "retain", model, batch, totals)
-        return {"forget": -self.args.forget_weight * forget, "retain": self.args.retain_weight * retain}
-
-    def _term(self, loss: str, side: str, model: nn.Module, batch: Sides, totals: Totals) -> torch.Tensor:
-        now = self.likelihood(model, batch[side])
-        if loss == "ce":
-            return token_mean(now, totals[side])
-        if loss == "entropy":
-            return token_entropy(now.logits).sum() / totals[side].tokens
-        return token_kl(self.reference(model, batch, side), now.logits).sum() / totals[side].tokens
+        now = self.likelihoods(model, batch)
+        chosen = {"forget": self.args.forget_loss, "retain": self.args.retain_loss}
+        terms = {}
+        for side, loss in chosen.items():
+            if loss == "ce":
+                terms[side] = token_mean(now[side], totals[side])
+            elif loss == "entropy":
+                terms[side] = token_entropy(now[side].logits).sum() / totals[side].tokens
+            else:
+                kept = self.reference(model, batch, side)
+                terms[side] = token_kl(kept, now[side].logits).sum() / totals[side].tokens
+        return {
+            "forget": -self.args.forget_weight * terms["forget"],
+            "retain": self.args.retain_weight * terms["retain"],
+        }

@@ -5,9 +5,10 @@ from typing import Any
 
 from torch import nn
 
-from .base import Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .base import Terms, UnlearningConfig, UnlearningTrainer
 from .refusals import load_refusals
 from .rows import Draw, Rows, refused_rows
+from .totals import Sides, Totals, token_mean
 
 
 @dataclass
@@ -32,6 +33,6 @@ class IDKTrainer(UnlearningTrainer):
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """Descent on refusals and on retain answers."""
-        refusal = token_mean(self.likelihood(model, batch["refusal"]), totals["refusal"])
-        retain = token_mean(self.likelihood(model, batch["retain"]), totals["retain"])
+        now = self.likelihoods(model, batch)
+        refusal, retain = (token_mean(now[side], totals[side]) for side in ("refusal", "retain"))
         return {"refusal": refusal, "retain": self.args.retain_weight * retain}

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from .base import Quantity, Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .base import Quantity, Terms, UnlearningConfig, UnlearningTrainer
 from .divergence import token_kl
+from .totals import Sides, Totals, token_mean
 
 
 @dataclass
@@ -28,7 +29,8 @@ class KLTrainer(UnlearningTrainer):
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """Ascent on the forget answers, divergence from the original on the retain answers."""
-        forget = token_mean(self.likelihood(model, batch["forget"]), totals["forget"])
+        now = self.likelihoods(model, batch)
+        forget = token_mean(now["forget"], totals["forget"])
         kept = self.reference(model, batch, "retain")
-        retain = token_kl(kept, self.likelihood(model, batch["retain"]).logits).sum() / totals["retain"].tokens
+        retain = token_kl(kept, now["retain"].logits).sum() / totals["retain"].tokens
         return {"forget": -forget, "retain": self.args.retain_weight * retain}

@@ -4,8 +4,9 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from .base import Sides, Terms, Totals
+from .base import Terms
 from .three_losses import ThreeLossesConfig, ThreeLossesTrainer
+from .totals import Sides, Totals
 
 
 @dataclass

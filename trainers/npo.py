@@ -7,41 +7,51 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from .base import Quantity, Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .base import Quantity, Terms, UnlearningConfig, UnlearningTrainer
+from .divergence import token_kl
+from .totals import Sides, Totals, token_mean
 
 
 @dataclass
 class NPOConfig(UnlearningConfig):
-    """Settings of NPO with a retain term (the paper's NPO-RT); `retain_weight` 0 is NPO alone."""
+    """Settings of NPO with a retain term: the paper's NPO-RT, with kl its NPO-KL, with `retain_weight` 0 NPO alone."""
 
     num_train_epochs: float = field(default=10, metadata={"help": "Passes over the forget rows."})
     warmup_steps: float = field(default=0.1, metadata={"help": "Steps of warm-up; below 1, their share (one epoch)."})
     beta: float = field(default=0.1, metadata={"help": "Inverse temperature of the preference."})
     forget_weight: float = field(default=1.0, metadata={"help": "Weight of the preference term."})
+    retain_loss: str = field(default="ce", metadata={"help": "What falls on the retain rows: ce or kl."})
     retain_weight: float = field(default=1.0, metadata={"help": "Weight a of the retain term."})
 
     def __post_init__(self) -> None:
-        """Checks the temperature."""
+        """Checks temperature and retain term."""
         if self.beta <= 0:
             raise ValueError(f"beta must be above 0, not {self.beta}")
+        if self.retain_loss not in ("ce", "kl"):
+            raise ValueError(f"retain_loss must be ce or kl, not {self.retain_loss!r}")
         super().__post_init__()
 
 
 class NPOTrainer(UnlearningTrainer):
-    """Minimises `-(2/b) log sigmoid(-b (logp(y_f) - logp0(y_f))) + a L_r`, logp summed over the answer."""
+    """Minimises `-(2/b) log sigmoid(-b (logp(y_f) - logp0(y_f))) + a L_r`; with kl a `KL(p0 || p)` in its place."""
 
     args: NPOConfig
     _tag_names = ["clear", "unlearning", "npo"]
     _name = "NPO"
 
     def references(self) -> dict[str, Quantity]:
-        """Log-probabilities of the forget answers."""
-        return {"forget": self.log_probs}
+        """Log-probabilities of the forget answers, logits of the retain answers for the divergence."""
+        return {"forget": self.log_probs, **({"retain": self.logits} if self.args.retain_loss == "kl" else {})}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """Preference over the sequences of the forget batch, likelihood over the tokens of the retain batch."""
         beta = self.args.beta
-        gains = self.gains(model, batch, "forget")
+        now = self.likelihoods(model, batch)
+        gains = self.gains(now["forget"], model, batch, "forget")
         forget = -2 / beta * nn.functional.logsigmoid(-beta * gains).sum() / totals["forget"].rows
-        retain = token_mean(self.likelihood(model, batch["retain"]), totals["retain"])
+        if self.args.retain_loss == "ce":
+            retain = token_mean(now["retain"], totals["retain"])
+        else:
+            kept = self.reference(model, batch, "retain")
+            retain = token_kl(kept, now["retain"].logits).sum() / totals["retain"].tokens
         return {"forget": self.args.forget_weight * forget, "retain": self.args.retain_weight * retain}

@@ -5,10 +5,7 @@ interruption as with any other list.
 """
 
 import random
-from collections.abc import Sequence
 from typing import Any
-
-from clear_unlearning.batches import IGNORE, Batch
 
 from .rows import Drawn, SideCollator
 
@@ -46,14 +43,7 @@ def alternating_rows(
 
 
 class PhaseCollator(SideCollator):
-    """Turns rows of one pass into the batch of its side; a filler has no answer that counts."""
-
-    def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Batch]:
-        """Encodes the rows of a step."""
-        batch = super().__call__(items)
-        for side in batch.values():
-            side["labels"][[item["filler"] for item in items]] = IGNORE
-        return batch
+    """Turns rows of one pass into the batch of its side."""
 
     def draw(self, item: dict[str, Any], epoch: int) -> dict[str, Drawn]:
         """The row itself, on its side."""

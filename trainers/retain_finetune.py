@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from .base import Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .base import Terms, UnlearningConfig, UnlearningTrainer
+from .totals import Sides, Totals, token_mean
 
 
 @dataclass
@@ -24,4 +25,4 @@ class RetainFinetuneTrainer(UnlearningTrainer):
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """Mean negative log-likelihood of the retain answers."""
-        return {"retain": token_mean(self.likelihood(model, batch["retain"]), totals["retain"])}
+        return {"retain": token_mean(self.likelihoods(model, batch)["retain"], totals["retain"])}

@@ -27,10 +27,10 @@ def loss_per_token(model: nn.Module, batches: Iterable[Batch]) -> float:
 
 
 class Rewind(TrainerCallback):
-    """Keeps the trained weights of each epoch with its forget error, in files, until `choose` takes one.
+    """Keeps the trained weights of each epoch with its forget error, in files, for `choose` to take one.
 
     Args:
-        folder: Of the files.
+        folder: Of the files; they stay as long as the checkpoints, so that a run can go on from any of these.
         ends: Number of steps at the end of each epoch.
         forget_error: Measures a model on the forget rows.
     """
@@ -45,7 +45,9 @@ class Rewind(TrainerCallback):
             if state.is_world_process_zero:
                 self.folder.mkdir(parents=True, exist_ok=True)
                 weights = {name: weight.detach() for name, weight in named_trainable(kwargs["model"]).items()}
-                save_file(weights, self._path(state.global_step), {"forget_error": repr(error)})
+                path = self._path(state.global_step)
+                save_file(weights, path.with_suffix(".part"), {"forget_error": repr(error)})
+                path.with_suffix(".part").rename(path)
 
     @torch.no_grad()
     def choose(self, model: nn.Module, error: float) -> int:
@@ -63,12 +65,6 @@ class Rewind(TrainerCallback):
         for name, weight in named_trainable(model).items():
             weight.copy_(weights[name])
         return best
-
-    def delete(self) -> None:
-        """Deletes the files."""
-        for end in self.ends:
-            self._path(end).unlink()
-        self.folder.rmdir()
 
     def _path(self, end: int) -> Path:
         return self.folder / f"{end}.safetensors"

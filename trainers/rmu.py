@@ -1,8 +1,6 @@
 """RMU: steers the states of forget answers to a random direction, holds those of retain answers (arXiv 2403.03218)."""
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,8 +10,11 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from clear_unlearning.batches import IGNORE, Batch
+from clear_unlearning.likelihood import answer_likelihood
 
-from .base import Quantity, Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer
+from .base import Quantity, Terms, UnlearningConfig, UnlearningTrainer
+from .layers import decoder_layers, outputs_of
+from .totals import Sides, Totals
 
 
 @dataclass
@@ -54,6 +55,9 @@ class RMUTrainer(UnlearningTrainer):
         wrong = sorted({n for n in (number, *trained) if not 0 <= n < len(layers)})
         if wrong:
             raise ValueError(f"layers must be 0 to {len(layers) - 1}, not {wrong}")
+        above = sorted({n for n in trained if n > number})
+        if above:
+            raise ValueError(f"trained_layers {above} are above layer {number}, which they do not reach")
         self.layer = layers[number]
         named = [pair for n in trained for pair in layers[n].named_modules()]
         modules = {module for name, module in named if name.endswith(args.trained_weights)}
@@ -80,35 +84,22 @@ class RMUTrainer(UnlearningTrainer):
     def states(self, model: nn.Module, batch: Batch) -> torch.Tensor:
         """What the steered layer puts out at the answer tokens [answer tokens, width]."""
         with outputs_of(self.layer) as outputs:
-            self.likelihood(model, batch)
+            answer_likelihood(model, batch)
         return outputs[0][batch["labels"] != IGNORE].float()
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """Distance of the forget states from the target, of the retain states from the original's."""
-        steered = self.states(model, batch["forget"])
-        forget = (steered - self.target.to(steered.device)).square().mean(-1).sum() / totals["forget"].tokens
+        with outputs_of(self.layer) as outputs:
+            self.likelihoods(model, batch)
+        if len(outputs) == 1:  # all sides in one pass
+            outputs = outputs[0].split([len(side["labels"]) for side in batch.values()])
+        states = {
+            name: output[:, : side["labels"].shape[1]][side["labels"] != IGNORE].float()
+            for output, (name, side) in zip(outputs, batch.items(), strict=True)
+        }
+        forget = (states["forget"] - self.target.to(states["forget"].device)).square().mean(-1).sum() / totals[
+            "forget"
+        ].tokens
         kept = self.reference(model, batch, "retain")
-        retain = (self.states(model, batch["retain"]) - kept).square().mean(-1).sum() / totals["retain"].tokens
+        retain = (states["retain"] - kept).square().mean(-1).sum() / totals["retain"].tokens
         return {"forget": forget, "retain": self.args.retain_weight * retain}
-
-
-def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
-    """The layers of a language part of any architecture: its first list of as many modules as it has layers."""
-    depth = model.config.get_text_config().num_hidden_layers
-    lists = (module for module in model.get_decoder().modules() if isinstance(module, nn.ModuleList))
-    return next(modules for modules in lists if len(modules) == depth)
-
-
-@contextmanager
-def outputs_of(module: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Collects what a module puts out, with its gradient."""
-    outputs: list[torch.Tensor] = []
-
-    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
-        outputs.append(output[0] if isinstance(output, tuple) else output)
-
-    handle = module.register_forward_hook(keep)
-    try:
-        yield outputs
-    finally:
-        handle.remove()

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from datasets import Dataset
 
-from clear_unlearning.batches import Batch, Encoder
+from clear_unlearning.batches import IGNORE, Batch, Encoder
 from clear_unlearning.tasks import Example, training_example
 
 CACHED_PIXELS = 2**26  # decoded photos that are kept in memory: 200 MB
@@ -139,12 +139,20 @@ class SideCollator:
         self.epoch = 0
 
     def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Batch]:
-        """Encodes the rows of a step."""
+        """Encodes the rows of a step; those that only fill a batch are left out, if any other is there."""
+        real = [item for item in items if not item.get("filler")]
         sides: dict[str, Drawn] = {}
-        for item in items:
+        for item in real or items[:1]:
             for side, drawn in self.draw(item, self.epoch).items():
                 sides.setdefault(side, []).extend(drawn)
-        return {side: self.encode(drawn) for side, drawn in sides.items()}
+        if real:
+            return {side: self.encode(drawn) for side, drawn in sides.items()}
+        # A process must take part in every step; without a photo it uses no weight that the others do not.
+        blank = {side: [(key, replace(row, image=None)) for key, row in drawn] for side, drawn in sides.items()}
+        batch = {side: self.encode(drawn) for side, drawn in blank.items()}
+        for side in batch.values():
+            side["labels"].fill_(IGNORE)
+        return batch
 
     def draw(self, item: dict[str, Any], epoch: int) -> dict[str, Drawn]:
         """The examples of each side that belong to an item of the training set."""

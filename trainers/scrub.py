@@ -8,11 +8,14 @@ from typing import Any
 import torch
 from torch import nn
 
-from .base import Quantity, Sides, Terms, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .base import Quantity, Terms, UnlearningConfig, UnlearningTrainer
 from .divergence import token_kl
 from .phases import PhaseCollator, alternating_rows
 from .rewind import Rewind, loss_per_token
 from .rows import Draw, Rows, rows_themselves
+from .totals import Sides, Totals, token_mean
+
+EPOCHS_FOLDER = "checkpoint-epochs"  # goes when the checkpoints go
 
 
 @dataclass
@@ -63,7 +66,7 @@ class SCRUBTrainer(UnlearningTrainer):
         super().__init__(model, args, sides, *rest, **others)
         self.rewind: Rewind | None = None
         if "held_out" in sides:
-            self.rewind = Rewind(self.folder / "epochs", self.ends, self.forget_error)
+            self.rewind = Rewind(self.folder / EPOCHS_FOLDER, self.ends, self.forget_error)
             self.add_callback(self.rewind)
 
     def forget_error(self, network: nn.Module) -> float:
@@ -88,7 +91,7 @@ class SCRUBTrainer(UnlearningTrainer):
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
         """The max step on a forget batch, the min step on a retain batch."""
         (side,) = batch
-        now = self.likelihood(model, batch[side])
+        now = self.likelihoods(model, batch)[side]
         divergence = token_kl(self.reference(model, batch, side), now.logits, self.args.temperature).sum()
         if side == "forget":
             return {"forget": -divergence / totals[side].tokens}
@@ -114,6 +117,3 @@ class SCRUBTrainer(UnlearningTrainer):
             unseen = loss_per_token(self.model, self.batches("held_out"))
             epoch = self.rewind.choose(self.model, unseen)
             self.state.log_history.append({"step": self.state.global_step, "rewound_to_epoch": epoch})
-            self.accelerator.wait_for_everyone()
-            if self.is_world_process_zero():
-                self.rewind.delete()

@@ -7,9 +7,10 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from .base import Sides, Terms, Totals
+from .base import Terms
 from .regularisers import named_trainable
 from .three_losses import ThreeLossesConfig, ThreeLossesTrainer
+from .totals import Sides, Totals
 
 START_FILE = "start.safetensors"
 

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from .base import Quantity, Sides, Totals, UnlearningConfig, UnlearningTrainer, token_mean
+from .base import Quantity, UnlearningConfig, UnlearningTrainer
 from .divergence import sequence_means, token_kl
 from .rows import Draw, Rows, answered_otherwise
+from .totals import Sides, Totals, token_mean
 
 
 @dataclass
@@ -38,8 +39,9 @@ class ThreeLossesTrainer(UnlearningTrainer):
 
     def three(self, model: nn.Module, batch: Sides, totals: Totals) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """Weighted `L_f`, `mean_k L(x_f, other answer k)` and `KL(p0 || p)` on retain, all with a plus sign."""
-        forget = token_mean(self.likelihood(model, batch["forget"]), totals["forget"])
-        random = sequence_means(self.likelihood(model, batch["random"])).sum() / totals["random"].rows
+        now = self.likelihoods(model, batch)
+        forget = token_mean(now["forget"], totals["forget"])
+        random = sequence_means(now["random"]).sum() / totals["random"].rows
         kept = self.reference(model, batch, "retain")
-        retain = token_kl(kept, self.likelihood(model, batch["retain"]).logits).sum() / totals["retain"].tokens
+        retain = token_kl(kept, now["retain"].logits).sum() / totals["retain"].tokens
         return self.args.forget_weight * forget, self.args.random_weight * random, self.args.retain_weight * retain

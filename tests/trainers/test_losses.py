@@ -10,6 +10,7 @@ from transformers.modeling_outputs import CausalLMOutput
 
 from clear_unlearning.batches import IGNORE
 from trainers import METHODS
+from trainers.totals import count_sides
 
 
 class Chain(nn.Module):
@@ -53,6 +54,8 @@ UNIFORM = torch.zeros(5)  # logits of a reference that knows nothing
 class Alone:
     """Stands where accelerate is: one process."""
 
+    num_processes = 1
+
     @staticmethod
     def reduce(tensor, reduction):
         return tensor
@@ -84,7 +87,7 @@ def terms(
         trainer.layer, trainer.target = chain.layer, 5.0 * torch.tensor([0.6, 0.8])
     trainer.reference = lambda model, batch, side: torch.as_tensor(reference[side])
     batch = {name: side(*rows, padding=padding) for name, rows in (answers or ANSWERS).items()}
-    totals = trainer._totals([batch], torch.device("cpu"))
+    totals = count_sides([batch], trainer.accelerator, torch.device("cpu"))
     return {name: float(term.detach()) for name, term in trainer.losses(chain, batch, totals).items()}
 
 

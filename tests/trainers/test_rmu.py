@@ -16,7 +16,7 @@ from transformers import (
 )
 
 from tests.trainers.conftest import trainer_of
-from trainers.rmu import decoder_layers
+from trainers.layers import decoder_layers
 
 SIZE = {"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2}
 MODELS = {

@@ -4,7 +4,6 @@ import pytest
 import torch
 from datasets import Dataset
 from peft import PeftModel
-from transformers.trainer_utils import get_last_checkpoint
 
 from clear_unlearning.batches import Encoder
 from clear_unlearning.likelihood import answer_likelihood
@@ -55,7 +54,7 @@ def test_terms_are_logged_and_add_up(method, tmp_path, mini_llava):
     trainer = trainer_of(method, tmp_path, mini_llava, num_train_epochs=1)
     trainer.train()
     row = next(row for row in trainer.state.log_history if "loss" in row)
-    terms = [value for name, value in row.items() if name.endswith("_loss")]
+    terms = [value for name, value in row.items() if name.endswith("_term")]
     assert sum(terms) == pytest.approx(row["loss"], rel=1e-4)
 
 
@@ -137,30 +136,6 @@ def test_saved_and_loaded_models_say_the_same(lora, tmp_path, mini_llava):
     assert forget_likelihood(loaded.model, loaded.processor) == pytest.approx(here, abs=1e-3)
 
 
-@pytest.mark.parametrize(("method", "muon"), [("npo", False), ("npo", True), ("scrub", False), ("sku", False)])
-def test_an_interrupted_run_ends_with_the_same_weights(method, muon, tmp_path, mini_llava):
-    settings = {"num_train_epochs": 3, "per_device_train_batch_size": 2, "save_strategy": "steps", "save_steps": 3,
-                "muon": muon}  # fmt: skip
-    whole = trainer_of(method, tmp_path / "a", mini_llava, **settings)
-    whole.train()
-    first = trainer_of(method, tmp_path / "b", mini_llava, **settings)
-
-    class Stop(Exception):
-        pass
-
-    def stop(args, state, control, **kwargs):
-        if state.global_step == 4:
-            raise Stop
-
-    first.callback_handler.callbacks[0].on_step_end = stop
-    with pytest.raises(Stop):
-        first.train()
-    second = trainer_of(method, tmp_path / "b", mini_llava, **settings)
-    second.train(resume_from_checkpoint=get_last_checkpoint(str(tmp_path / "b")))
-    for (name, one), (_, other) in zip(whole.model.named_parameters(), second.model.named_parameters(), strict=True):
-        assert torch.allclose(one, other, atol=1e-6), name
-
-
 def test_retain_rows_change_with_the_epoch_and_not_with_the_run(mini_llava):
     encoder = Encoder(load_model(str(mini_llava), device="cpu").processor)
     retain = rows(10, 6)
@@ -196,7 +171,7 @@ def test_divergence_stops_with_the_step(tmp_path, mini_llava):
     trainer = trainer_of("gradient_ascent", tmp_path, mini_llava)
     with torch.no_grad():
         trainer.model.get_output_embeddings().weight.fill_(float("nan"))
-    with pytest.raises(FloatingPointError, match="step 0"):
+    with pytest.raises(FloatingPointError, match="step 0: the loss is .*; no checkpoint yet"):
         trainer.train()
 
 

@@ -1,0 +1,50 @@
+"""A training ends when its condition holds, and says at which step."""
+
+import pytest
+
+from tests.trainers.conftest import trainer_of
+from trainers.checkpoints import last_checkpoint
+from trainers.stopping import StopWhen
+
+
+def test_it_stops_at_the_first_step_above_the_bound(tmp_path, original):
+    settings = {"num_train_epochs": 20, "per_device_train_batch_size": 2, "save_strategy": "steps", "save_steps": 1}
+    whole = trainer_of("gradient_ascent", tmp_path / "whole", original, **{**settings, "num_train_epochs": 4})
+    whole.train()
+    losses = [row["forget_loss"] for row in whole.state.log_history if "loss" in row]
+    bound = (losses[0] + max(losses)) / 2
+    expected = next(step for step, loss in enumerate(losses, 1) if loss > bound)
+    trainer = trainer_of("gradient_ascent", tmp_path / "a", original, stop_when=f"forget_loss>{bound}", **settings)
+    trainer.train()
+    (record,) = [row for row in trainer.state.log_history if "stopped_when" in row]
+    assert (record["step"], trainer.state.global_step) == (expected, expected)
+    assert record["stopped_when"] == f"forget_loss>{bound}"
+    assert record["forget_loss"] == pytest.approx(losses[expected - 1], rel=1e-5)
+    # The step is no checkpoint: after a kill it is taken once more, and stops once more.
+    saved = last_checkpoint(tmp_path / "a")
+    assert saved is None or saved.name == f"checkpoint-{expected - 1}"
+
+
+def test_the_loss_of_a_step_is_that_of_its_whole_batch(tmp_path, mini_llava):
+    """On four accumulated batches of one."""
+    found = {}
+    for batch, steps in ((4, 1), (1, 4)):
+        trainer = trainer_of(
+            "scrub", tmp_path / str(batch), mini_llava, stop_when="retain_loss>5",
+            per_device_train_batch_size=batch, gradient_accumulation_steps=steps,
+        )  # fmt: skip
+        trainer.train()
+        (found[batch],) = [row for row in trainer.state.log_history if "stopped_when" in row]
+    assert found[1]["step"] == found[4]["step"] == 2  # its first step looks at forget rows alone
+    assert found[1]["retain_loss"] == pytest.approx(found[4]["retain_loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize("text", ["forget_loss", "forget_loss<4", "loss>4", "forget_loss>four", "forget_loss>", ""])
+def test_a_malformed_condition_is_named(text):
+    with pytest.raises(ValueError, match="NAME>NUMBER with one of forget_loss, retain_loss; not"):
+        StopWhen.parse(text)
+
+
+def test_a_side_that_a_method_does_not_look_at_is_named(tmp_path, mini_llava):
+    with pytest.raises(ValueError, match="with one of retain_loss; not 'forget_loss>4'"):
+        trainer_of("idk", tmp_path, mini_llava, stop_when="forget_loss>4")
