@@ -8,7 +8,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,11 @@ from rouge_score.rouge_scorer import RougeScorer
 
 from .batches import Encoder
 from .models import LoadedModel
-from .scoring import Scored, Scorer, score_examples
+from .scoring import Scored, Scorer, score_together
 from .tasks import CONTROLS, Example, Task, controlled, task_example
 
 Progress = Callable[[int, int], None]
+SHARED_FROM = 300  # image tokens from which it pays to compute them once for both questions about a picture
 REAL_SETS = "real"  # part of the key of tasks whose log also holds the normalised loss
 
 
@@ -110,26 +111,47 @@ def evaluate_model(
         key: len(rows) if max_examples is None else min(max_examples, len(rows)) for key, rows in configs.items()
     }
     done = sum(len(finished.of(task.key)) for task in tasks) if finished else 0
+    scored = {task.key: dict(finished.of(task.key)) if finished else {} for task in tasks}
+    asked: dict[str, list[Example]] = {}
+    for group in _asked_together(tasks, scorer, configs):
+        new = {
+            task.key: [
+                controlled(task_example(task, configs[task.key][i], i, seed), control) for i in range(counts[task.key])
+            ]
+            for task in group
+        }
+        for parts in score_together(scorer, new, batch_size, scored):
+            for key, part in parts.items():
+                if finished:
+                    finished.append(key, part)
+                done += len(part.keys() - scored[key].keys())
+                scored[key] |= part
+            if progress:
+                progress(done, sum(counts.values()))
+        asked |= {key: [replace(example, image=None) for example in rows] for key, rows in new.items()}
     log, about = {}, {}
     for task in tasks:
-        rows = configs[task.key]
-        examples = [controlled(task_example(task, rows[i], i, seed), control) for i in range(counts[task.key])]
+        examples = asked[task.key]
         about[task.key] = {
             "config": task.config.format(forget=forget),
             "images": task.images,
             "person": [example.person for example in examples],
         }
-        scored = dict(finished.of(task.key)) if finished else {}
-        for batch in score_examples(scorer, examples, batch_size, done=set(scored)):
-            if finished:
-                finished.append(task.key, batch)
-            done += len(batch.keys() - scored.keys())
-            scored |= batch
-            if progress:
-                progress(done, sum(counts.values()))
-        results = [scored[i] for i in range(len(examples))]
+        results = [scored[task.key][i] for i in range(len(examples))]
         log[task.key] = task_log(examples, results, normalised=REAL_SETS in task.key)
     return log, about
+
+
+def _asked_together(tasks: Sequence[Task], scorer: Scorer, configs: Mapping[str, Dataset]) -> list[list[Task]]:
+    """The tasks in the groups in which they are scored: those about the same pictures together, where that pays."""
+    pictured = next((task for task in tasks if task.images and len(configs[task.key])), None)
+    if pictured is None:
+        return [[task] for task in tasks]
+    tokens = scorer.encoder.image_tokens(task_example(pictured, configs[pictured.key][0], 0, seed=0))
+    groups: dict[str, list[Task]] = {}
+    for task in tasks:
+        groups.setdefault(task.config if tokens >= SHARED_FROM else task.key, []).append(task)
+    return list(groups.values())
 
 
 def task_log(examples: Sequence[Example], scored: Sequence[Scored], normalised: bool) -> dict[str, Any]:

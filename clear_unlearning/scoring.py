@@ -6,7 +6,7 @@ every run with and without images; where it does not, the next plainer path is t
 """
 
 import logging
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -235,3 +235,27 @@ def score_examples(
             waiting.insert(0, indices)
             continue
         yield dict(zip(indices, scored, strict=True))
+
+
+def score_together(
+    scorer: Scorer, asked: Mapping[str, Sequence[Example]], batch_size: int, done: Mapping[str, Container[int]]
+) -> Iterator[dict[str, dict[int, Scored]]]:
+    """Scores the examples of several tasks in the same batches, as `score_examples` does those of one.
+
+    Args:
+        scorer: Of the model.
+        asked: Examples of each task.
+        batch_size: Examples at a time.
+        done: Indices of each task's examples that were scored before.
+
+    Yields:
+        What the model makes of the examples of a batch, by task and index.
+    """
+    places = [(task, i) for task, examples in asked.items() for i in range(len(examples))]
+    before = {n for n, (task, i) in enumerate(places) if i in done[task]}
+    for batch in score_examples(scorer, [asked[task][i] for task, i in places], batch_size, before):
+        parts: dict[str, dict[int, Scored]] = {}
+        for n, scored in batch.items():
+            task, i = places[n]
+            parts.setdefault(task, {})[i] = scored
+        yield parts

@@ -234,3 +234,29 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_log(llava, pho
     )  # fmt: skip
     assert again == whole
     assert seen[0][0] > 9 and seen[-1] == (16, 16)
+
+
+def test_pictures_shared_by_two_tasks_change_no_number(llava, photos, image_log, tmp_path, monkeypatch):
+    monkeypatch.setattr("clear_unlearning.evaluate.SHARED_FROM", 1)
+    path = tmp_path / "finished.jsonl"
+
+    def evaluate(progress):
+        return evaluate_model(
+            llava, IMAGE_TASKS, photos.__getitem__, "forget05", seed=4, batch_size=4, max_new_tokens=6,
+            progress=progress, finished=FinishedRows(path),
+        )  # fmt: skip
+
+    def stop(done: int, total: int) -> None:
+        raise Killed
+
+    with pytest.raises(Killed):
+        evaluate(stop)
+    together, about = evaluate(None)
+    assert list(together) == list(image_log[0]) and about == image_log[1]
+    tasks = {json.loads(line)["task"] for line in path.read_text().splitlines()[:2]}
+    assert len(tasks) == 2  # of one batch
+    for key, fields in image_log[0].items():
+        assert together[key]["generated_text"] == fields["generated_text"]
+        for name in ("avg_gt_loss", "avg_paraphrased_loss", "average_perturb_loss"):
+            for i, value in fields[name].items():
+                assert together[key][name][i] == pytest.approx(value, abs=1e-4)
