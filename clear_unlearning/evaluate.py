@@ -24,6 +24,7 @@ from .tasks import CONTROLS, Example, Task, controlled, task_example
 Progress = Callable[[int, int], None]
 Place = tuple[str, int]  # task and index of an example
 FINISHED_ROWS = "finished_rows-{}.jsonl"  # of each process
+SHARED_FROM = 300  # image tokens from which it pays to compute them once for both questions about a picture
 IMAGE_COST = 2000  # how many characters of text take a model as long as a picture, roughly
 REAL_SETS = "real"  # part of the key of tasks whose log also holds the normalised loss
 
@@ -133,10 +134,9 @@ def evaluate_model(
     asked: dict[str, list[Example]] = {}
 
     def questions() -> Iterator[dict[Place, Example]]:
-        """All questions about the rows of a config, one config after the other: they are about the same pictures."""
-        for config in dict.fromkeys(task.config for task in tasks):
+        for together in _asked_together(tasks, scorer, configs):
             group: dict[Place, Example] = {}
-            for task in (task for task in tasks if task.config == config):
+            for task in together:
                 rows = configs[task.key]
                 examples = [controlled(task_example(task, rows[i], i, seed), control) for i in range(counts[task.key])]
                 asked[task.key] = [replace(example, image=None) for example in examples]
@@ -158,6 +158,18 @@ def evaluate_model(
             "person": [example.person for example in examples],
         }
     return log, about
+
+
+def _asked_together(tasks: Sequence[Task], scorer: Scorer, configs: Mapping[str, Dataset]) -> list[list[Task]]:
+    """The tasks in the groups in which they are scored: those about the same pictures together, where that pays."""
+    pictured = next((task for task in tasks if task.images and len(configs[task.key])), None)
+    if pictured is None:
+        return [[task] for task in tasks]
+    tokens = scorer.encoder.image_tokens(task_example(pictured, configs[pictured.key][0], 0, seed=0))
+    groups: dict[str, list[Task]] = {}
+    for task in tasks:
+        groups.setdefault(task.config if tokens >= SHARED_FROM else task.key, []).append(task)
+    return list(groups.values())
 
 
 def _score_together(
