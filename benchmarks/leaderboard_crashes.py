@@ -33,7 +33,7 @@ from leaderboard_app.store import DuplicateSubmission, Store
 from leaderboard_app.submission_checks import SubmissionChecks, identify
 
 LEASE = 0.6  # seconds
-LONGEST = 2.0  # seconds until a kill
+LONGEST = 4.0  # seconds until a kill
 ATTEMPTS = 10**6
 TASKS = ("eval_log_forget.json", "eval_log.json", "eval_real_faces_wo_options.json")
 ROWS = 8
@@ -66,10 +66,11 @@ class StandInScorer(SubmissionScorer):
         folder.mkdir(parents=True, exist_ok=True)
         work.write(folder)
         command, isolated = [sys.executable, "-S", "-c", STAND_IN, str(folder)], isolation_problem() is None
-        code = run_isolated(command, folder, folder.with_suffix(".txt"), Limits(60, 4), isolated, stopped=lost)
+        output = folder.with_name(f"{folder.name}.txt")
+        code = run_isolated(command, folder, output, Limits(60, 4), isolated, stopped=lost)
         if code != 0:
-            raise RuntimeError(f"stand-in ended with {code}: {folder.with_suffix('.txt').read_text()[-300:]}")
-        folder.with_suffix(".txt").unlink()
+            raise RuntimeError(f"stand-in ended with {code}: {output.read_text()[-300:]}")
+        output.unlink()
         return {}
 
 

@@ -107,7 +107,10 @@ class SubmissionScorer:
         repository = self._checked(submission)
         jobs = self.work / "jobs"
         for old in jobs.glob(f"{job.id}-*"):  # of a worker that died
-            shutil.rmtree(old, ignore_errors=True)
+            if old.is_dir():
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                old.unlink(missing_ok=True)
         folder = jobs / f"{job.id}-{job.attempt}-{self.settings.name}"
         original = self._local(base.original, commit=base.commit)
         golds = [self._local(gold) for gold in base.golds[submission.forget]]
@@ -161,7 +164,7 @@ class SubmissionScorer:
         """Has a job done in a process of its own, and returns its seconds."""
         folder.mkdir(parents=True, exist_ok=True)
         work.write(folder)
-        output = folder.with_suffix(".txt")
+        output = folder.with_name(f"{folder.name}.txt")
         command = [sys.executable, "-m", "clear_pipeline.scoring_process", str(folder)]
         path = self.store.path if self.store else None
         stores = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")] if path else []
