@@ -318,3 +318,26 @@ def test_the_grid_and_scrub_agree_with_an_oracle(seed):
     found = terms("scrub", known, {"retain": answers["retain"]}, Chain(now), temperature=3.0)
     expected = {"distillation": 0.5 * oracle.kl("retain", 3.0), "retain": oracle.loss("retain")}
     assert found == pytest.approx(expected, rel=1e-4)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_npo_with_divergence_and_rmu_agree_with_an_oracle(seed):
+    """On the chain the state of token i is (i, 0), and the target of RMU 5 x (.6, .8)."""
+    now, before, answers = drawn(seed)
+    oracle = Oracle(probabilities(now), probabilities(before), answers)
+    known = {
+        "forget": references_of("npo", before, answers)["forget"],
+        "retain": references_of("kl", before, answers)["retain"],
+    }
+    found = terms("npo", known, answers, Chain(now), padding=seed, retain_loss="kl", retain_weight=3.0)
+    expected = {**oracle.losses("npo"), "retain": 3 * oracle.kl("retain")}
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+    states = {side: np.array([(token, 0.0) for _, token in oracle.tokens(side)]) for side in ("forget", "retain")}
+    kept = np.random.default_rng(seed).normal(size=states["retain"].shape).astype(np.float32)
+    found = terms("rmu", {"retain": kept}, answers, Chain(now), padding=seed, retain_weight=7.0)
+    expected = {
+        "forget": np.mean((states["forget"] - [3.0, 4.0]) ** 2),
+        "retain": 7 * np.mean((states["retain"] - kept) ** 2),
+    }
+    assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)

@@ -28,8 +28,8 @@ def test_l1_holds_the_weights_near_its_origin(origin, lora, tmp_path, mini_llava
         trainer.train()
         distances.append(float(l1_distance(trainable(trainer.model), start).detach()))
         logged = next(row for row in trainer.state.log_history if "loss" in row)
-        assert ("l1_loss" in logged) == (weight > 0)
-        assert sum(v for name, v in logged.items() if name.endswith("_loss")) == pytest.approx(
+        assert ("l1_term" in logged) == (weight > 0)
+        assert sum(v for name, v in logged.items() if name.endswith("_term")) == pytest.approx(
             logged["loss"], rel=1e-4
         )
     assert distances[1] < distances[0]
@@ -43,7 +43,7 @@ def test_l1_counts_once_however_a_batch_is_split(tmp_path, mini_llava):
             per_device_train_batch_size=size, gradient_accumulation_steps=steps,
         )  # fmt: skip
         trainer.train()
-        logged.append(next(row["l1_loss"] for row in trainer.state.log_history if "loss" in row))
+        logged.append(next(row["l1_term"] for row in trainer.state.log_history if "loss" in row))
     assert logged[0] == pytest.approx(logged[1], rel=1e-5)
 
 
