@@ -165,7 +165,8 @@ def recipe_path(source: str | Path) -> Path:
     places = [Path(source), *(folder / f"{source}.yaml" for folder in FOLDERS)]
     found = next((place for place in places if place.is_file()), None)
     if found is None:
-        ours = sorted(path.stem for folder in FOLDERS for path in folder.glob("*.yaml"))
+        stems = {path.stem for folder in FOLDERS for path in folder.glob("*.yaml")}
+        ours = sorted(stem for stem in stems if not stem.startswith("visual-"))  # those are of the visual track
         raise FileNotFoundError(f"no recipe {str(source)!r}: give a YAML file or one of {', '.join(ours)}")
     return found
 

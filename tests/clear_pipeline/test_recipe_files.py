@@ -14,7 +14,7 @@ from clear_pipeline.table import chosen_recipe
 from clear_unlearning.models import load_model
 from trainers import METHODS, UnlearningConfig
 
-OURS = sorted(FOLDERS[0].glob("*.yaml"))
+OURS = sorted(path for path in FOLDERS[0].glob("*.yaml") if not path.stem.startswith("visual-"))
 MINI = (FOLDERS[0] / "mini.yaml").read_text()
 
 
