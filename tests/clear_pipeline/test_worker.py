@@ -1,7 +1,6 @@
 """The worker on a store and the loopback Hub: what it refuses, what it scores, and what it takes from nobody."""
 
 import json
-import shutil
 import threading
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 from huggingface_hub import HfApi, constants
 from safetensors.numpy import load_file, save
 
-from clear_dataset import build
 from clear_pipeline.isolation import Limits, isolation_problem
 from clear_pipeline.submission_files import build_submitted
 from clear_pipeline.submission_scores import WorkerSettings
@@ -17,7 +15,7 @@ from clear_pipeline.worker import Worker
 from evaluate_metrics.log_format import FORGET_TASK
 from leaderboard_app.hub_repository import open_repository
 from leaderboard_app.store import Store
-from tests.leaderboard_app.submitted import BASE, MODEL_FILES, Attempt, publish_original, unlearned
+from tests.leaderboard_app.submitted import BASE, MODEL_FILES, Attempt, build_data, publish_scored, unlearned
 from tests.loopback_hub.store import Fault
 
 WEIGHTS = "model.safetensors"
@@ -26,27 +24,14 @@ TEMPLATE = b"{{ cycler.__init__.__globals__.os.system('touch /tmp/owned') }}"
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    """A public dataset, hidden items of its people, and a secret."""
-    from clear_data.hidden import build_hidden
-
-    home = tmp_path_factory.mktemp("data")
-    build("mini", home / "clear", persons=24, seed=5)
-    build_hidden(home / "clear", "a secret of many characters", home / "hidden", False, lambda config: None)
-    return home
+    return build_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture
 def attempt(hub, monkeypatch, mini_llava, data, tmp_path) -> Attempt:
     """A good submission to a leaderboard with two golds, of which the first two rows of each task are scored."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    golds = []
-    for seed in (1, 2):
-        golds.append(tmp_path / f"gold-{seed}")
-        shutil.copytree(mini_llava, golds[-1])
-        (golds[-1] / WEIGHTS).write_bytes(save(unlearned(mini_llava, 1.0, seed), {"format": "pt"}))
-    places = {"forget10": [str(gold) for gold in golds]}
-    more = {"golds": {**places, "forget05": places["forget10"]}, "hidden": str(data / "hidden"), "max_examples": 2}
-    return Attempt(hub, publish_original(hub, mini_llava, str(data / "clear"), **more), mini_llava)
+    return Attempt(hub, publish_scored(hub, mini_llava, data, tmp_path), mini_llava)
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """A submission that passes all checks, on the loopback Hub, for tests to spoil."""
 
 import json
+import shutil
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ import numpy as np
 from huggingface_hub import HfApi
 from safetensors.numpy import load_file, save
 
+from clear_dataset import build
 from leaderboard_app.bases import Base
 from leaderboard_app.submission_checks import Checked, SubmissionChecks, identify
 from tests.loopback_hub.server import LoopbackHub
@@ -44,6 +46,27 @@ def unlearned(folder: Path, noise: float = 0.05, seed: int = 0) -> dict[str, np.
     dice = np.random.default_rng(seed)
     weights = load_file(folder / "model.safetensors")
     return {name: (w + noise * w.std() * dice.standard_normal(w.shape)).astype(w.dtype) for name, w in weights.items()}
+
+
+def build_data(home: Path) -> Path:
+    """A public dataset and hidden items of its people; returns the folder of both."""
+    from clear_data.hidden import build_hidden
+
+    build("mini", home / "clear", persons=24, seed=5)
+    build_hidden(home / "clear", "a secret of many characters", home / "hidden", False, lambda config: None)
+    return home
+
+
+def publish_scored(hub: LoopbackHub, folder: Path, data: Path, home: Path) -> Base:
+    """Puts an original on the Hub, with two golds beside it; the first two rows of each task are scored."""
+    golds = []
+    for seed in (1, 2):
+        golds.append(home / f"gold-{seed}")
+        shutil.copytree(folder, golds[-1])
+        (golds[-1] / "model.safetensors").write_bytes(save(unlearned(folder, 1.0, seed), {"format": "pt"}))
+    places = [str(gold) for gold in golds]
+    more = {"golds": {"forget10": places, "forget05": places}, "hidden": str(data / "hidden"), "max_examples": 2}
+    return publish_original(hub, folder, str(data / "clear"), **more)
 
 
 def adapter_files(base: Base, rank: int = 2, seed: int = 0) -> dict[str, bytes]:

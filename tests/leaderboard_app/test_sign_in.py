@@ -1,22 +1,16 @@
 """Signing in, submitting and watching, in a browser, against the loopback Hub and the real checks."""
 
-import json
 import re
-import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from leaderboard_app.store import Store
-from tests.leaderboard_app.browser import CHROMIUM, browser
+from tests.leaderboard_app.browser import CHROMIUM, browser, fill, kept
 from tests.leaderboard_app.entries import numbers
 from tests.leaderboard_app.submitted import BASE, Attempt
-from tests.loopback_hub.server import ROOT
 
 pytestmark = [
     pytest.mark.slow,
@@ -26,26 +20,8 @@ pytestmark = [
 
 @pytest.fixture
 def url(attempt: Attempt, tmp_path: Path) -> Iterator[str]:
-    """`clear-unlearning leaderboard serve`, on a machine that is logged in to the loopback Hub as its keeper."""
-    bases = tmp_path / "bases.json"
-    bases.write_text(json.dumps({"bases": [asdict(attempt.base)]}))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "clear_pipeline.cli", "leaderboard", "serve", "--port", str(port)]
-    command += ["--bases", str(bases), "--store", str(tmp_path / "leaderboard.sqlite")]
-    environment = attempt.hub.environment("hf_keeper")
-    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as page:
-        assert page.stdout is not None and "the leaderboard is at" in page.stdout.readline()
-        yield f"http://127.0.0.1:{port}/"
-        page.terminate()
-
-
-def fill(page: Any, said: dict[str, Any]) -> None:
-    for name in ("repo_id", "method", "paper", "licence", "data_used", "seeds", "contact"):
-        page.locator(f"#field-{name} textarea, #field-{name} input").fill(said[name])
-    page.locator("#field-commit textarea, #field-commit input").fill(said["revision"])
-    page.locator("#field-gpu_hours input").fill(str(said["gpu_hours"]))
+    with kept(attempt, tmp_path) as served:
+        yield served
 
 
 def send(page: Any) -> Any:
