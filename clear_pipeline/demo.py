@@ -10,6 +10,7 @@ from rich.console import Console
 from clear_data.folder import read_meta
 from clear_data.mini import Dials
 from clear_dataset import load_clear
+from leaderboard_app.faces_page import read_faces
 
 from .cells import corpus_settings, data_of, seed_steps
 from .presets import PRESETS
@@ -103,11 +104,16 @@ def run_demo(arguments: DemoArguments, console: Console) -> dict[str, Any]:
     return report_of(arguments.output)
 
 
-def report_of(output: Path) -> dict[str, Any]:
+def report_of(output: Path, visual: Path | None = None) -> dict[str, Any]:
     """Writes the report of a finished demo from its logs.
 
+    Args:
+        output: Folder of the demo.
+        visual: Folder of a finished visual run, whose table becomes a section.
+
     Raises:
-        FileNotFoundError: If the folder holds no finished demo.
+        FileNotFoundError: If a folder holds no finished run.
+        ValueError: If the visual run's report is none.
     """
     path = output / DIALS_FILE
     if not path.is_file():
@@ -123,5 +129,6 @@ def report_of(output: Path) -> dict[str, Any]:
     source = output / "data" / PRESETS[dials["corpus"]].folder
     made = (read_meta(source) or {}).get("made")
     return write_report(
-        output, entries, lambda config: load_clear(config, source), dials["forget"], dials, [made] if made else []
-    )
+        output, entries, lambda config: load_clear(config, source), dials["forget"], dials, [made] if made else [],
+        read_faces(visual) if visual else None,
+    )  # fmt: skip

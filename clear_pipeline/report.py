@@ -40,6 +40,7 @@ def write_report(
     forget: str,
     settings: dict[str, Any],
     notes: Sequence[str] = (),
+    faces: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Writes report.json, report.md and report.html; what was there stays until all three are ready.
 
@@ -50,6 +51,7 @@ def write_report(
         forget: Forget set.
         settings: What the run is: corpus, seed, sizes.
         notes: What a reader must know. Notes on made-up fields in the logs' metadata are added.
+        faces: Table of the visual track, as `read_faces` gives it, for a section of its own.
 
     Returns:
         The content of report.json.
@@ -77,6 +79,7 @@ def write_report(
         "sizes": {key: _size(task, tasks.get(key, {})) for key, task in logs["original"].items()},
         "rows": [report_row(entry, gold) for entry in entries],
         "notes": _unique([*notes, *made]),
+        **({"faces": faces} if faces else {}),
     }
     pages = {
         "report.json": json.dumps(report, indent=2, allow_nan=False) + "\n",

@@ -10,6 +10,7 @@ from datasets import Dataset
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evaluate_metrics.log_format import TaskLog
+from leaderboard_app import faces_page
 
 from .answers import answer_sections
 from .report_columns import ABSENT, Column, best_rows, columns_of, plain, scientific
@@ -34,6 +35,11 @@ INTERVAL_TITLES = {
     "fluency": "Fluency",
     "fluency_median": "Fluency, median",
 }
+FACES_ABOUT = (
+    "Recognisers forgot people by their photos alone (visual track): accuracies in percent, attacks with their 95 % "
+    "interval over people. The paper's numbers are of 128 ResNet-18 and photos of 200 people: for orientation, not "
+    "for comparison."
+)
 READING = (
     "p depends on the number of examples and is uncalibrated here: with few examples a large shift passes, with many "
     "a small one fails, and gibberish can pass by luck. D is the effect size: read it together with utility and with "
@@ -61,6 +67,8 @@ def markdown(report: Mapping[str, Any], made: bool) -> str:
     dagger = "† rests on made-up fields, see below: " if made else ""
     lines += [f"{dagger}{READING}", ""]
     lines += [f"- {_escaped(note)}" for note in report["notes"]]
+    if faces := report.get("faces"):
+        lines += _faces_lines(faces)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -102,7 +110,19 @@ def page(
             key: title for key, title in INTERVAL_TITLES.items() if any(key in row["intervals"] for row in rows)
         },
         sections=answer_sections(logs, tasks, load),
+        faces_page=faces_page,
+        faces_about=FACES_ABOUT,
     )
+
+
+def _faces_lines(faces: Mapping[str, Any]) -> list[str]:
+    """The table of the visual track."""
+    titles = ["model", *faces_page.COLUMNS, *(f"paper: {title}" for title in faces_page.COLUMNS)]
+    lines = ["", "## Faces", "", FACES_ABOUT, "", _line(titles), _line(["---", *["---:"] * (len(titles) - 1)])]
+    for row in faces["rows"]:
+        own = [" ".join(cell).rstrip() for cell in faces_page.cells(row)]
+        lines.append(_line([_escaped(row["name"]), *own, *faces_page.paper_cells(row["paper"])]))
+    return [*lines, "", *(f"- **{title}**: {meaning}" for title, meaning in faces_page.COLUMNS.items())]
 
 
 def heading(column: Column) -> str:

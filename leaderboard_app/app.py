@@ -1,4 +1,4 @@
-"""The page of the leaderboard: table, plot, details, submitting, status, about. Gradio, no torch."""
+"""The page of the leaderboard: table, plot, details, faces, submitting, status, about. Gradio, no torch."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +10,7 @@ from .about import about_text
 from .api import add_api
 from .board import SORTS
 from .details_page import details_html
+from .faces_page import faces_html
 from .intake import Check
 from .plot import plot_html
 from .ranking import RULE
@@ -46,6 +47,8 @@ def build_app(
                 plotted = _plot(store, plot_tab)
             with gr.Tab("Details", id="details"):
                 details = gr.HTML(elem_id="details-page")
+            with gr.Tab("Faces", id="faces", visible=store.faces() is not None) as faces_tab:
+                faces = gr.HTML(elem_id="faces", elem_classes="faces")
             with gr.Tab("Submit", id="submit"):
                 submit_tab(store, check, list(bases or known))
             with gr.Tab("Status", id="status"):
@@ -56,6 +59,7 @@ def build_app(
         def opened(request: gr.Request, *values: Any) -> tuple[Any, ...]:
             """What a visit begins with: `?row=3` opens the details of a row, `?status=3` the way of a submission."""
             asked = {name: str(request.query_params.get(name) or "")[:12] for name in ("row", "status")}
+            seen = store.faces()
             chosen = next((tab for name, tab in (("row", "details"), ("status", "status")) if asked[name]), None)
             return (
                 *_shown(store, *values),
@@ -64,11 +68,12 @@ def build_app(
                 status_html(store, asked["status"]),
                 gr.Tabs(selected=chosen) if chosen else gr.skip(),
                 _updated(list(_groups(store))),
+                faces_html(seen),
+                gr.Tab(visible=seen is not None),
             )
 
-        app.load(
-            opened, controls, [*outputs, details, number, status, tabs, plotted], queue=False, api_visibility="private"
-        )
+        shown = [*outputs, details, number, status, tabs, plotted, faces, faces_tab]
+        app.load(opened, controls, shown, queue=False, api_visibility="private")
         add_api(store, check)
         if secret:
             add_worker_api(store, secret)

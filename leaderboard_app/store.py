@@ -5,6 +5,7 @@ keeper can hide. Each change leaves a row in the audit trail: who, when, from, t
 same file: pages, workers, keepers.
 """
 
+import json
 import sqlite3
 import time
 from collections.abc import Mapping
@@ -23,6 +24,7 @@ from .worker_queue import ATTEMPTS, Job, LeaseLost, WorkerQueue, clock, move, re
 __all__ = ["DuplicateSubmission", "Job", "LeaseLost", "Store", "Submission"]
 
 DAY = 86400.0  # seconds
+FACES = "faces"  # setting that holds the visual track's table
 QUOTA = 5  # submissions of a user within a day
 STATES = ("queued", "running", "scored", "refused", "failed", "withdrawn")
 
@@ -229,6 +231,29 @@ class Store(WorkerQueue):
             found = db.execute(query, (dataset, config, row)).fetchone()
         return found and found["image"]
 
+    def set_faces(self, faces: Mapping[str, Any], who: str = "keeper", now: float | None = None) -> bool:
+        """Keeps the visual track's table; the one that is there is replaced.
+
+        Args:
+            faces: What `faces_page.read_faces` gave.
+            who: Who brings it.
+            now: Seconds since 1970.
+
+        Returns:
+            Whether it is another one than before.
+        """
+        with transaction(self.path) as db:
+            if _faces(db) == faces:
+                return False
+            replace(db, "settings", {"name": FACES, "value": packed(faces)})
+            audit.write(db, None, clock(now), who, None, FACES, "table of the visual track")
+        return True
+
+    def faces(self) -> dict[str, Any] | None:
+        """The visual track's table, None if there is none."""
+        with reading(self.path) as db:
+            return _faces(db)
+
     def groups(self) -> list[tuple[str, str]]:
         """The pairs of base model and forget set that have submissions or references."""
         query = "SELECT base_model, forget FROM submissions UNION SELECT base_model, forget FROM reference_rows"
@@ -248,6 +273,11 @@ class Store(WorkerQueue):
             query = f"SELECT id, state FROM submissions WHERE state NOT IN ('failed', 'withdrawn') AND {clause}"  # nosec B608
             if row := db.execute(query, values).fetchone():
                 raise DuplicateSubmission(f"{what} is submission {row['id']} already, and {row['state']}")
+
+
+def _faces(db: sqlite3.Connection) -> dict[str, Any] | None:
+    found = db.execute("SELECT value FROM settings WHERE name = ?", (FACES,)).fetchone()
+    return found and json.loads(found["value"])
 
 
 def _check_owner(db: sqlite3.Connection, number: int, user: str) -> sqlite3.Row:

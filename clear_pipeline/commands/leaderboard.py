@@ -15,6 +15,7 @@ def leaderboard(argv: Sequence[str]) -> None:
     add = actions.add_parser
     serve = _add(add("serve", help="serve the page on this machine"), _serve)
     serve.add_argument("--demo", type=Path, help="folder of a finished demo, whose results become verified rows")
+    serve.add_argument("--visual", type=Path, help="folder of a finished visual run, shown under Faces")
     serve.add_argument("--bases", type=Path, help="bases.json: for which base models submissions are taken")
     serve.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     serve.add_argument("--port", type=int, default=7860, help="port to listen on (%(default)s)")
@@ -51,17 +52,22 @@ def _add(parser: argparse.ArgumentParser, run: object) -> argparse.ArgumentParse
 def _serve(options: argparse.Namespace) -> None:
     from leaderboard_app.app import build_app, serve
     from leaderboard_app.bases import read_bases
+    from leaderboard_app.faces_page import read_faces
     from leaderboard_app.intake import check_of
     from leaderboard_app.store import Store
     from leaderboard_app.worker_api import SECRET
 
     if options.demo and not options.demo.is_dir():
         raise FileNotFoundError(f"{options.demo} holds no finished demo; `make demo` runs one")
+    faces = read_faces(options.visual) if options.visual else None
     store = Store(options.store or (options.demo / STORE if options.demo else STORE))
     if options.demo:
         from clear_pipeline.leaderboard import import_demo
 
         print(f"{len(import_demo(store, options.demo))} rows imported from {options.demo} into {store.path}")
+    if faces:
+        store.set_faces(faces)
+        print(f"{len(faces['rows'])} methods of the visual track imported from {options.visual} into {store.path}")
     bases = read_bases(options.bases) if options.bases else {}
     app = build_app(store, check_of(bases) if bases else None, list(bases), os.environ.get(SECRET))
     try:

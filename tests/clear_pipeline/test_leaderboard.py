@@ -18,9 +18,10 @@ from clear_pipeline.leaderboard import import_demo
 from clear_pipeline.leaderboard_hub import space_files
 from clear_pipeline.scores import score_log
 from evaluate_metrics.log_format import write_log
+from leaderboard_app.faces_page import read_faces
 from leaderboard_app.store import Store
 from tests.conftest import picture
-from tests.leaderboard_app.entries import add_references, add_scored
+from tests.leaderboard_app.entries import add_references, add_scored, write_visual
 from tests.loopback_hub.store import Fault
 
 PEOPLE = [f"person {i // 2}" for i in range(12)]
@@ -86,6 +87,22 @@ def test_a_folder_without_a_demo_is_named(tmp_path, capsys):
     for folder in ("empty", "nowhere"):
         assert main(["leaderboard", "serve", "--demo", str(tmp_path / folder), "--store", str(tmp_path / "s")]) == 2
         assert "holds no finished demo" in capsys.readouterr().err
+
+
+def test_a_visual_run_is_kept_in_the_store_and_a_wrong_folder_makes_none(tmp_path, capsys):
+    run, path = write_visual(tmp_path / "visual"), tmp_path / "s"
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        command = ["leaderboard", "serve", "--store", str(path), "--port", str(taken.getsockname()[1]), "--visual"]
+        assert main([*command, str(tmp_path)]) == 2
+        assert "holds no report of the visual track" in capsys.readouterr().err
+        assert not path.exists()
+        assert main([*command, str(run)]) == 2
+    said = capsys.readouterr()
+    assert "2 methods of the visual track imported from" in said.out
+    assert "cannot be listened on" in said.err
+    assert Store(path).faces() == read_faces(run)
 
 
 @pytest.mark.parametrize(

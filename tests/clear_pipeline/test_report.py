@@ -19,6 +19,8 @@ from clear_unlearning.scoring import Scored
 from clear_unlearning.tasks import IMAGE_TASKS, task_example
 from evaluate_metrics.log_format import LOG_NAME, read_log, write_log
 from evaluate_metrics.token_log import write_token_log
+from leaderboard_app.faces_page import read_faces
+from tests.leaderboard_app.entries import write_visual
 
 TOFU_LOGS = Path(__file__).parents[2] / "../shared/data/tofu_eval_logs"
 PERSONS, PHOTOS = 10, 4
@@ -194,6 +196,22 @@ def test_page_needs_nothing_from_elsewhere_and_shows_photos(tmp_path, data, entr
         assert answer in page.text
     assert "uncalibrated" in page.text
     assert "95 % intervals, by person" in page.text
+
+
+def test_a_visual_run_is_a_section_with_the_papers_numbers_beside(tmp_path, data, entries):
+    faces = read_faces(write_visual(tmp_path / "visual", name=HOSTILE))
+    report = write_report(tmp_path / "out", entries, data.__getitem__, "forget10", SETTINGS, faces=faces)
+    assert report["faces"] == faces
+    own = "| gold | 87.5 | 75.0 | 100.0 | 0.50 [0.45, 0.50] | 0.60 [0.55, 0.60] "
+    lines = (tmp_path / "out/report.md").read_text().splitlines()
+    assert f"{own}| 15.4 | 15.0 | 97.5 | 0.50 | 0.50 |" in lines
+    html = (tmp_path / "out/report.html").read_text()
+    page = Links(html)
+    assert HOSTILE in page.text and "<script" not in html
+    assert "0.60 [0.55, 0.60]" in page.text and "the paper’s" in page.text
+    assert all(target.startswith("data:") for target in page.targets)
+    write_report(tmp_path / "out", entries, data.__getitem__, "forget10", SETTINGS)
+    assert "Faces" not in (tmp_path / "out/report.html").read_text() + (tmp_path / "out/report.md").read_text()
 
 
 def test_what_models_say_is_text_and_never_markup(tmp_path, data):

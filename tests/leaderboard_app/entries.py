@@ -1,5 +1,7 @@
 """Submissions and numbers as the tests of the leaderboard need them."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from leaderboard_app.store import Store
@@ -51,3 +53,36 @@ def add_scored(store: Store, number: int, d: float, utility: float, now: float =
 def add_references(store: Store, original: float = 0.8, gold: float = 0.75, base_model: str = BASE) -> None:
     store.add_reference("original", base_model, "forget10", numbers(0.9, original), {}, {}, now=0.0)
     store.add_reference("gold", base_model, "forget10", numbers(0.0, gold), {}, {}, now=0.0)
+
+
+def write_visual(folder: Path, **changes: Any) -> Path:
+    """A finished visual run as its report tells it; the changes are those of its second row."""
+
+    def row(name: str, u_lira: float, paper: dict[str, float] | None) -> dict[str, Any]:
+        attacks = {
+            key: {key: value, "auc": value, "intervals": {key: [value - 0.05, value]}, "examples": 9, "warnings": []}
+            for key, value in (("u_lira", u_lira), ("u_mia", 0.6))
+        }
+        return {
+            "name": name,
+            "forget": 0.875,
+            "holdout": 0.75,
+            "retain": 1.0,
+            "seconds": 2.5,
+            **attacks,
+            "paper": paper,
+        }
+
+    paper = {"forget": 0.1543, "holdout": 0.1504, "retain": 0.9752, "u_lira": 0.5, "u_mia": 0.5}
+    rows = [row("gold", 0.5, paper), row("neggrad", 0.9, None) | changes]
+    report = {"schema": 1, "kind": "visual", "dials": {"forget": "forget10", "models": 16}, "rows": rows}
+    folder.mkdir(parents=True)
+    (folder / "report.json").write_text(json.dumps(report))
+    return folder
+
+
+def faces() -> dict[str, Any]:
+    """What the page keeps of a visual run."""
+    attacks = {"u_lira": {"value": 0.9, "interval": [0.85, 0.95]}, "u_mia": {"value": 0.6, "interval": None}}
+    row = {"name": "gold", "forget": 0.9, "holdout": 0.9, "retain": 1.0, **attacks, "paper": None}
+    return {"dials": {"forget": "forget10"}, "rows": [row]}

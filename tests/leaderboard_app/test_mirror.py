@@ -9,7 +9,7 @@ from clear_pipeline.scores import score_log
 from leaderboard_app.mirror import TABLES, read_mirror, write_mirror
 from leaderboard_app.store import Store
 from tests.evaluate_metrics.test_space_app import log_of
-from tests.leaderboard_app.entries import add_references, add_scored, entry, numbers
+from tests.leaderboard_app.entries import add_references, add_scored, entry, faces, numbers
 
 
 def content(store: Store) -> dict[str, list[tuple]]:
@@ -37,6 +37,7 @@ def full(store: Store) -> Store:
     store.claim("w", 60)
     store.submit(entry(8))
     store.add_photos("f00", {("real_faces", 3): b"\x89PNG"})
+    store.set_faces(faces())
     return store
 
 
@@ -46,6 +47,7 @@ def test_an_empty_store_is_rebuilt_row_for_row_and_goes_on(full, tmp_path):
     assert read_mirror(again, tmp_path / "mirror") == 8
     assert content(again) == content(full)
     assert again.rows(verified=False) == full.rows(verified=False)
+    assert again.faces() == faces()
     for store in (full, again):
         assert store.submit(entry(9)) == 9
         assert store.claim("w2", 60).id == 8
