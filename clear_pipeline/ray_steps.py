@@ -61,7 +61,9 @@ def run_ray_steps(steps: Sequence[Step], bars: Progress, threads: int) -> None:
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "OMP_NUM_THREADS": str(threads),
         }
-        ray.init(runtime_env={"env_vars": variables}, log_to_driver=False, configure_logging=False)
+        # "local": never somebody else's cluster that happens to run on this machine.
+        address = os.environ.get("RAY_ADDRESS", "local")
+        ray.init(address, runtime_env={"env_vars": variables}, log_to_driver=False, configure_logging=False)
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     board: Any = _Board.options(scheduling_strategy=here).remote()
     # Retried without end when the machine is lost, never when the step itself raises.

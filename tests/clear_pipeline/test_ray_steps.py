@@ -11,14 +11,16 @@ from rich.console import Console
 from clear_pipeline.steps import Step, run_steps
 
 
-def work(folder: Path, name: str, needs: list[str], seconds: float, progress) -> None:
+def work(folder: Path, name: str, needs: list[str], waits: bool, progress) -> None:
     missing = [other for other in needs if not (folder / other).exists()]
     if missing:
         raise ValueError(f"{name} came before {missing}")
     with (folder / "starts").open("a") as starts:
         starts.write(f"{name}\n")
     progress(1, 2)
-    time.sleep(seconds)
+    deadline = time.monotonic() + 240
+    while waits and not (folder / "killed").exists() and time.monotonic() < deadline:
+        time.sleep(0.2)
     progress(2, 2)
     (folder / name).write_text("done")
 
@@ -50,8 +52,8 @@ def test_steps_of_a_killed_node_are_done_again(tmp_path, cluster):
     node = cluster.add_node(num_cpus=1)
     cluster.wait_for_nodes()
     console = Console(file=io.StringIO(), width=100)
-    steps = [Step(f"step {i}", work, {"folder": tmp_path, "name": f"{i}", "needs": [], "seconds": 8}) for i in "01"]
-    last = {"folder": tmp_path, "name": "last", "needs": ["0", "1"], "seconds": 0}
+    steps = [Step(f"step {i}", work, {"folder": tmp_path, "name": f"{i}", "needs": [], "waits": True}) for i in "01"]
+    last = {"folder": tmp_path, "name": "last", "needs": ["0", "1"], "waits": False}
     steps.insert(0, Step("last", work, last, ["step 0", "step 1"]))
 
     def kill() -> None:
@@ -59,6 +61,7 @@ def test_steps_of_a_killed_node_are_done_again(tmp_path, cluster):
         while not starts.exists() or len(starts.read_text().splitlines()) < 2:
             time.sleep(0.2)
         cluster.remove_node(node, allow_graceful=False)
+        (tmp_path / "killed").touch()
 
     killer = threading.Thread(target=kill)
     killer.start()
