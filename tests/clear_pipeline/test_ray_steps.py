@@ -1,6 +1,7 @@
 """The steps on Ray: a real cluster of two nodes on this machine, one of which is killed on the way."""
 
 import io
+import os
 import threading
 import time
 from pathlib import Path
@@ -16,7 +17,7 @@ def work(folder: Path, name: str, needs: list[str], waits: bool, progress) -> No
     if missing:
         raise ValueError(f"{name} came before {missing}")
     with (folder / "starts").open("a") as starts:
-        starts.write(f"{name}\n")
+        starts.write(f"{name} {os.getpid()}\n")
     progress(1, 2)
     deadline = time.monotonic() + 240
     while waits and not (folder / "killed").exists() and time.monotonic() < deadline:
@@ -60,14 +61,17 @@ def test_steps_of_a_killed_node_are_done_again(tmp_path, cluster):
         starts = tmp_path / "starts"
         while not starts.exists() or len(starts.read_text().splitlines()) < 2:
             time.sleep(0.2)
+        pids = [Path("/proc", line.split()[1]) for line in starts.read_text().splitlines()]
         cluster.remove_node(node, allow_graceful=False)
+        while all(pid.exists() for pid in pids):  # a worker outlives its node by a moment
+            time.sleep(0.2)
         (tmp_path / "killed").touch()
 
     killer = threading.Thread(target=kill)
     killer.start()
     run_steps(steps, console, executor="ray")
     killer.join()
-    starts = (tmp_path / "starts").read_text().splitlines()
+    starts = [line.split()[0] for line in (tmp_path / "starts").read_text().splitlines()]
     assert len(starts) == 4, starts  # one of both twice, and the last
     assert starts[-1] == "last"
     assert (tmp_path / "last").exists()
