@@ -112,6 +112,7 @@ def test_columns_can_be_chosen(page):
 def test_the_plot_shows_gold_original_gate_and_leads_to_details(page):
     tab(page, "Plot")
     page.wait_for_selector("#plot svg")
+    page.locator("#plot .gold").first.wait_for()  # the plot is drawn when its tab is opened
     assert page.locator("#plot .gold, #plot .original, #plot .gate").count() == 3
     assert page.locator("#plot circle").count() == 60
     page.locator("#plot a", has_text="method 36").first.click()
