@@ -1,13 +1,15 @@
 """What a model makes of examples: the loss of every answer that may be given, and the answer that it gives itself.
 
-The fast path computes each prompt once (`shared_prompt.py`), and the image of several questions once
-(`shared_image.py`). Whether that holds for an architecture is checked on the model itself, on the first examples of
-every run with and without images; where it does not, the next plainer path is taken and the reason is logged.
+The fast paths compute each prompt once (`shared_prompt.py`), all its answers side by side (`packed_answers.py`), and
+the image of several questions once (`shared_image.py`). Whether that holds for an architecture is checked on the model
+itself, on the first examples of every run with and without images; where it does not, the next plainer path is taken
+and the reason is logged.
 """
 
+import copy
 import logging
 from collections.abc import Container, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from accelerate.utils.memory import should_reduce_batch_size
@@ -15,8 +17,9 @@ from transformers import PreTrainedModel
 
 from .batches import Batch, Encoder, to_device
 from .likelihood import answer_likelihood
-from .shared_image import CannotShare, check_sharing, cut_prompts, image_cache, same_picture
-from .shared_prompt import PromptCache, prompt_cache, score_shared
+from .packed_answers import check_packing, give_room, packed_losses
+from .shared_image import check_sharing, cut_prompts, image_cache, same_picture
+from .shared_prompt import CannotShare, PromptCache, greedy, prompt_cache, repeated_losses
 from .tasks import Example, candidates
 
 logger = logging.getLogger(__name__)
@@ -52,9 +55,14 @@ class Scorer:
 
     def __init__(self, model: PreTrainedModel, encoder: Encoder, max_new_tokens: int = 64) -> None:
         self.model, self.encoder, self.max_new_tokens = model, encoder, max_new_tokens
-        self._paths = {"image": self.by_image, "prompt": self.fast, "plain": self.plain}
-        # What is shared in batches of each kind, known from the first: `image`, `prompt`, or nothing in `plain` ones.
-        self.path: dict[str, str] = {}
+        # From the fastest to the plainest, each by what is shared.
+        self.paths = {
+            "image": self.by_image,
+            "prompt": self.by_prompt,
+            "repeated prompt": self.by_repeated_prompt,
+            "plain": self.plain,
+        }
+        self.path: dict[str, str] = {}  # the path of batches of each kind, known from the first
         self.reasons: dict[str, str] = {}  # why not what would be faster
 
     def plain(self, examples: Sequence[Example]) -> list[Scored]:
@@ -74,17 +82,27 @@ class Scorer:
         generated = output[:, prompts["input_ids"].shape[1] :]
         return self._scored(examples, -likelihood.sums(), likelihood.counts(), generated)
 
-    def fast(self, examples: Sequence[Example]) -> list[Scored]:
+    def by_prompt(self, examples: Sequence[Example]) -> list[Scored]:
         """Everything from one pass over the prompts."""
         prompts = self.encoder.prompts(examples)
         self._check_context(examples, prompts["attention_mask"].sum(1).tolist())
-        return self._from(prompt_cache(self.model, self._here(prompts)), examples)
+        return self._packed(prompt_cache(self.model, self._here(prompts)), examples)
+
+    def by_repeated_prompt(self, examples: Sequence[Example]) -> list[Scored]:
+        """Everything from one pass over the prompts, their keys and values repeated for every answer."""
+        prompts = self.encoder.prompts(examples)
+        self._check_context(examples, prompts["attention_mask"].sum(1).tolist())
+        prompt = prompt_cache(self.model, self._here(prompts))
+        own = replace(prompt, cache=copy.deepcopy(prompt.cache))
+        generated = self._greedy(own)
+        losses, counts = repeated_losses(self.model, prompt, self._answers(examples), self.encoder)
+        return self._scored(examples, losses, counts, generated)
 
     def by_image(self, examples: Sequence[Example]) -> list[Scored]:
         """Everything from one pass over the images, and from there over the questions about each."""
         shared = cut_prompts(self.encoder, examples)
         check_sharing(self.model, self.encoder, shared, self._check_context(examples, shared.lengths))
-        return self._from(image_cache(self.model, self.encoder, shared, self.model.device), examples)
+        return self._packed(image_cache(self.model, self.encoder, shared, self.model.device), examples)
 
     @torch.inference_mode()
     def __call__(self, examples: Sequence[Example]) -> list[Scored]:
@@ -97,34 +115,37 @@ class Scorer:
         groups = same_picture(examples)
         kind = "text" if examples[0].image is None else "images" if len(groups) == len(examples) else "same images"
         if kind not in self.path:
-            first = max(groups, key=len)[:2]  # if any are about one picture, two that are
-            self._choose(kind, [examples[i] for i in (*first, *(set(range(len(examples))) - set(first)))][:CHECKED])
-        try:
-            return self._paths[self.path[kind]](examples)
-        except CannotShare as error:
-            self._note(kind, "image", str(error))
-            self.path[kind] = "prompt"
-            return self.fast(examples)
+            self._choose(kind, "image" if kind == "same images" else "prompt", examples)
+        while True:
+            try:
+                return self.paths[self.path[kind]](examples)
+            except CannotShare as error:
+                self._note(kind, self.path[kind], str(error))
+                self._choose(kind, self._plainer(self.path[kind]), examples)
 
-    def _choose(self, kind: str, examples: Sequence[Example]) -> None:
-        """Finds the fastest path that makes of examples what the plain one makes of them."""
+    def _choose(self, kind: str, name: str, examples: Sequence[Example]) -> None:
+        """Finds the fastest path, from one on, that makes of the first examples what the plain one makes of them."""
+        together = max(same_picture(examples), key=len)[:2]  # if any are about one picture, two that are
+        others = [i for i in range(len(examples)) if i not in together]
+        examples = [examples[i] for i in (*together, *others)][:CHECKED]
         plain = self.plain(examples)  # first: what it raises is no matter of the path
-        for name in ("image", "prompt") if kind == "same images" else ("prompt",):
-            difference = self._difference(name, examples, plain)
-            if difference is None:
-                self.path[kind] = name
-                return
+        while name != "plain" and (difference := self._difference(name, examples, plain)):
             self._note(kind, name, difference)
-        self.path[kind] = "plain"
+            name = self._plainer(name)
+        self.path[kind] = name
+
+    def _plainer(self, name: str) -> str:
+        names = list(self.paths)
+        return names[names.index(name) + 1]
 
     def _note(self, kind: str, name: str, reason: str) -> None:
         self.reasons[kind] = reason
-        logger.warning("%s (%s) is scored without a shared %s: %s", type(self.model).__name__, kind, name, reason)
+        logger.warning("%s (%s) is not scored by way of the %s: %s", type(self.model).__name__, kind, name, reason)
 
     def _difference(self, name: str, examples: Sequence[Example], plain: Sequence[Scored]) -> str | None:
         """Says what a path makes otherwise, None if nothing."""
         try:
-            fast = self._paths[name](examples)
+            fast = self.paths[name](examples)
         except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
             if isinstance(error, RuntimeError) and should_reduce_batch_size(error):
                 raise
@@ -158,8 +179,19 @@ class Scorer:
     def _here(self, batch: Batch) -> Batch:
         return to_device(batch, self.model.device)
 
-    def _from(self, prompt: PromptCache, examples: Sequence[Example]) -> list[Scored]:
-        return self._scored(examples, *score_shared(self.model, self.encoder, prompt, examples, self.max_new_tokens))
+    def _answers(self, examples: Sequence[Example]) -> list[list[Sequence[int]]]:
+        return [[self.encoder.tail(example, text) for text in candidates(example)] for example in examples]
+
+    def _greedy(self, prompt: PromptCache) -> torch.Tensor:
+        return greedy(self.model, prompt, self.encoder.end_ids, self.max_new_tokens, self.encoder.pad_id)
+
+    def _packed(self, prompt: PromptCache, examples: Sequence[Example]) -> list[Scored]:
+        answers = self._answers(examples)
+        room = max(self.max_new_tokens, *(sum(map(len, own)) for own in answers))
+        check_packing(self.model, prompt, room)
+        give_room(prompt.cache, room)
+        losses, counts = packed_losses(self.model, prompt, answers, self.encoder)
+        return self._scored(examples, losses, counts, self._greedy(prompt))
 
     def _scored(
         self, examples: Sequence[Example], losses: torch.Tensor, counts: torch.Tensor, generated: torch.Tensor

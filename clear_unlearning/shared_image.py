@@ -14,12 +14,8 @@ from torch import nn
 from transformers import DynamicCache
 
 from .batches import Batch, Encoder, to_device
-from .shared_prompt import PromptCache, prompt_cache
+from .shared_prompt import CannotShare, PromptCache, prompt_cache
 from .tasks import Example
-
-
-class CannotShare(ValueError):
-    """The questions about a picture must be computed each on its own."""
 
 
 @dataclass

@@ -1,12 +1,11 @@
 """Scoring from one prompt cache: image and question run once; every answer and the generation go on from there.
 
-A prompt with an image has hundreds of tokens and is asked about seven answers. Here it is computed once: the greedy
-answer continues a copy of its key-value cache, the candidates continue the cache repeated once an answer.
+A prompt with an image has hundreds of tokens and is asked about seven answers. Here it is computed once. The answers
+go on from it side by side (`packed_answers.py`); where a model cannot, from its cache repeated once an answer.
 """
 
-import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,7 +14,10 @@ from torch import nn
 from transformers import DynamicCache
 
 from .batches import Encoder
-from .tasks import Example, candidates
+
+
+class CannotShare(ValueError):
+    """What is asked for cannot be computed together for this model."""
 
 
 @dataclass
@@ -95,25 +97,26 @@ def greedy(
         token = step.logits[:, -1].argmax(-1)
 
 
-def answer_losses(
-    model: nn.Module, prompt: PromptCache, answers: Sequence[Sequence[int]], asked: Sequence[int], encoder: Encoder
+def repeated_losses(
+    model: nn.Module, prompt: PromptCache, answers: Sequence[Sequence[Sequence[int]]], encoder: Encoder
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Losses of several answers to each prompt.
+    """Losses of several answers to each prompt, each in a row of its own.
 
     Args:
         model: The model.
         prompt: The prompts; their cache is repeated in place.
-        answers: Token ids.
-        asked: The prompt that each answers.
+        answers: Token ids of the answers to each prompt.
         encoder: Pads them.
 
     Returns:
-        Negative log-probability of each answer, summed over its tokens, in nats, and the number of its tokens.
+        Negative log-probability of each answer, summed over its tokens, in nats, and the number of its tokens; those
+        of one prompt together.
     """
     device = prompt.mask.device
-    row = torch.tensor(asked, device=device)
-    ids = encoder.pad(answers, encoder.pad_id).to(device)
-    own = encoder.pad([[1] * len(answer) for answer in answers], 0).to(device)
+    row = torch.tensor([row for row, own in enumerate(answers) for _ in own], device=device)
+    each = [ids for own in answers for ids in own]
+    ids = encoder.pad(each, encoder.pad_id).to(device)
+    own = encoder.pad([[1] * len(answer) for answer in each], 0).to(device)
     losses = -prompt.first.log_softmax(-1)[row].gather(1, ids[:, :1])[:, 0]
     if ids.shape[1] > 1:
         prompt.cache.batch_select_indices(row)
@@ -129,20 +132,3 @@ def answer_losses(
         token_losses = nn.functional.cross_entropy(output.logits.float(), ids[:, 1:][keep], reduction="none")
         losses = losses.index_add(0, keep.nonzero()[:, 0], token_losses)
     return losses, own.sum(1)
-
-
-def score_shared(
-    model: nn.Module, encoder: Encoder, prompt: PromptCache, examples: Sequence[Example], max_new_tokens: int
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Scores examples from their prompts.
-
-    Returns:
-        Losses and token counts of the answers, those of one example together, and the tokens generated [examples, new
-        tokens].
-    """
-    own = replace(prompt, cache=copy.deepcopy(prompt.cache))
-    generated = greedy(model, own, encoder.end_ids, max_new_tokens, encoder.pad_id)
-    each = [(i, text) for i, example in enumerate(examples) for text in candidates(example)]
-    answers = [encoder.tail(examples[i], text) for i, text in each]
-    losses, counts = answer_losses(model, prompt, answers, [i for i, _ in each], encoder)
-    return losses, counts, generated

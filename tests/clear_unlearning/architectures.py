@@ -237,7 +237,7 @@ class Architecture:
         build: Gives config and processor.
         images: Whether it takes images.
         inputs: Where its inputs come from.
-        shared: What is shared: `image` where several questions are about one, `prompt`, or `plain` for nothing.
+        shared: What is shared: a path of `Scorer`; `image` where several questions are about one.
     """
 
     build: Callable[[], tuple[Any, Any]]
@@ -253,15 +253,18 @@ ARCHITECTURES = {
     "Idefics3": Architecture(idefics3),
     "SmolVLM": Architecture(smolvlm, inputs="its image processor in Idefics3's processor"),
     "Gemma 3": Architecture(functools.partial(gemma3, window=512)),
-    "Gemma 3, prompts longer than its window": Architecture(gemma3, shared="prompt"),
+    "Gemma 3, prompts longer than its window": Architecture(gemma3, shared="repeated prompt"),
     "PaliGemma": Architecture(paligemma, shared="prompt"),
     "Qwen2-VL": Architecture(qwen2_vl, inputs=STILL),
     "Qwen2.5-VL": Architecture(qwen2_5_vl, inputs=STILL),
     "Qwen3-VL": Architecture(qwen3_vl, inputs=STILL),
     "Llama": Architecture(text(LlamaConfig), False, "its tokenizer"),
-    "Mistral": Architecture(text(MistralConfig, sliding_window=WINDOW), False, "its tokenizer"),
+    "Mistral": Architecture(text(MistralConfig, sliding_window=WINDOW), False, "its tokenizer", "repeated prompt"),
+    "Mistral, prompts within its window": Architecture(
+        text(MistralConfig, sliding_window=512), False, "its tokenizer"
+    ),
     "Phi": Architecture(text(PhiConfig), False, "its tokenizer"),
-    "Phi-3": Architecture(text(Phi3Config, sliding_window=WINDOW), False, "its tokenizer"),
+    "Phi-3": Architecture(text(Phi3Config, sliding_window=WINDOW), False, "its tokenizer", "repeated prompt"),
     "Qwen2": Architecture(text(Qwen2Config, QWEN, "qwen"), False, "its tokenizer"),
     "Qwen3": Architecture(text(Qwen3Config, QWEN, "qwen"), False, "its tokenizer"),
     "Mamba": Architecture(text(MambaConfig, state_size=4), False, "its tokenizer", shared="plain"),
