@@ -12,6 +12,9 @@ from clear_unlearning.models import LoadedModel, load_model
 class ModelArguments(ModelConfig):
     """A model, its revision, precision and place, and the LoRA adapter that is put on it."""
 
+    model_revision: str = field(
+        default="main", metadata={"help": "Branch, tag or commit of a Hub model.", "aliases": ["--revision"]}
+    )
     device_map: str | None = field(
         default=None,
         metadata={"help": "auto, balanced, sequential (over all devices), or one such as cpu or cuda:1."},

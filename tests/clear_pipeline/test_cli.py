@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from trl import TrlParser
 
 from clear_pipeline.cli import COMMANDS, main
+from clear_pipeline.model_arguments import ModelArguments, revision_setting
 
 LOGS = Path(__file__).parents[2] / "../shared/data/tofu_eval_logs"
 needs_logs = pytest.mark.skipif(not LOGS.is_dir(), reason="TOFU's logs are not there (../shared/data)")
@@ -103,3 +105,9 @@ def test_the_installed_command_answers():
     done = subprocess.run([command, "score", "nowhere"], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == "error: no log at nowhere\n"
+
+
+@pytest.mark.parametrize("flag", ["--revision", "--model_revision", "--model-revision"])
+def test_the_revision_of_a_model_goes_by_several_names(flag):
+    (arguments,) = TrlParser(ModelArguments).parse_args_and_config([flag, "v1"])
+    assert revision_setting(arguments) == {"revision": "v1"}
