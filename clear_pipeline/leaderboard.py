@@ -62,7 +62,10 @@ def import_demo(store: Store, folder: Path) -> list[int]:
         if job is None or job.id != number:
             raise ValueError("submissions are waiting in this store: a demo goes into a store of its own")
         scores = score_log(logs / method, logs / "gold")
-        provenance = {"scored_by": "make demo", "settings": record.get("settings"), "seconds": record.get("seconds")}
+        settings = {**record.get("settings", {})}
+        if "model" in settings:  # not where it lies on this disk
+            settings["model"] = Path(settings["model"]).name
+        provenance = {"scored_by": "make demo", "settings": settings, "seconds": record.get("seconds")}
         store.finish(number, WORKER, scores, _log(logs / method), meta, {**provenance, "versions": meta["versions"]})
         made.append(number)
     return made
