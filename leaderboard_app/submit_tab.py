@@ -103,7 +103,7 @@ def status_tab(store: Store) -> tuple[gr.Textbox, gr.HTML]:
                 return status_html(store, wanted), render("message.html.jinja", text="Sign in under Submit first.")
             try:
                 if name != "list":
-                    getattr(store, name)(int(wanted or ""), profile.username)
+                    getattr(store, name)(_number(wanted), profile.username)
             except (ValueError, PermissionError) as error:
                 return status_html(store, wanted), render("problems.html.jinja", problems=str(error).splitlines())
             return status_html(store, wanted), mine_html(store.mine(profile.username))
@@ -113,6 +113,12 @@ def status_tab(store: Store) -> tuple[gr.Textbox, gr.HTML]:
     for button, name in ((mine, "list"), (withdraw, "withdraw"), (retry, "retry")):
         button.click(change(name), number, [page, listed], queue=False, api_visibility="private")
     return number, page
+
+
+def _number(wanted: str) -> int:
+    if not wanted.strip().isdecimal():
+        raise ValueError(f"Give the number of a submission above; seen {wanted[:20]!r}.")
+    return int(wanted)
 
 
 def _text(name: str, label: str, example: str) -> gr.Textbox:
