@@ -1,5 +1,6 @@
 """The tabs Submit and Status: signing in, the form, and where submissions stand."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -59,6 +60,7 @@ def submit_tab(store: Store, check: Check | None, bases: list[str]) -> None:
     answer = gr.HTML(elem_id="submit-answer")
 
     names, numbers = list(boxes), list(own)
+    labels = {name: str(box.label) for name, box in boxes.items() if not isinstance(box, gr.Checkbox)}
 
     # gradio gives token and request by their annotation, and then the values of the boxes.
     def send(token: gr.OAuthToken | None, request: gr.Request, *values: Any) -> str:
@@ -68,7 +70,9 @@ def submit_tab(store: Store, check: Check | None, bases: list[str]) -> None:
         try:
             number = take(store, check, said, token_of(token, request))
         except (ValueError, PermissionError, ConnectionError) as error:
-            return render("problems.html.jinja", problems=str(error).splitlines())
+            return render(
+                "problems.html.jinja", problems=[_labelled(line, labels) for line in str(error).splitlines()]
+            )
         return render("queued.html.jinja", number=number, position=store.status(number).position)
 
     button.click(send, [*boxes.values(), *own.values()], answer, api_visibility="private")
@@ -113,6 +117,12 @@ def status_tab(store: Store) -> tuple[gr.Textbox, gr.HTML]:
     for button, name in ((mine, "list"), (withdraw, "withdraw"), (retry, "retry")):
         button.click(change(name), number, [page, listed], queue=False, api_visibility="private")
     return number, page
+
+
+def _labelled(problem: str, labels: Mapping[str, str]) -> str:
+    """A problem that begins with the label of its box, in the place of the field's name."""
+    name, colon, text = problem.partition(": ")
+    return f"{labels.get(name, name)}{colon}{text}"
 
 
 def _number(wanted: str) -> int:

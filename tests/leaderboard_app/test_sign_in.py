@@ -48,7 +48,7 @@ def test_a_submission_is_signed_in_checked_queued_and_watched_until_it_is_scored
         fill(page, {**said, "licence": "mit", "repo_id": "stranger/model"})
         problems = send(page).inner_text()
         assert "statement: must be agreed to" in problems
-        assert "keeper is no member of stranger" in problems
+        assert "Repository: keeper is no member of stranger" in problems
         fill(page, said)
         page.locator("#field-statement input").check()
         page.locator("#submit-button").click()
