@@ -103,7 +103,6 @@ class HubScorer:
                 secrets={"HF_TOKEN": self.hub.token},
                 flavor=self.hub.flavor,
                 timeout=MODELS * self.settings.limits.seconds,
-                labels={"name": "clear-unlearning", "submission": str(job.id)},
                 namespace=self.namespace,
             )
         try:
