@@ -1,9 +1,11 @@
 """The worker that has submissions scored by jobs on the Hub: the loopback Hub runs them as programs."""
 
+import json
+import subprocess
 import sys
 import threading
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -170,6 +172,24 @@ def test_what_a_job_cannot_read_is_named(attempt, store, tmp_path):
 def test_the_command_asks_for_image_and_results():
     with pytest.raises(ValueError, match="--engine hf-jobs needs --image and --job_results"):
         worker(["--store", "no.sqlite", "--bases", "no.json", "--engine", "hf-jobs"])
+
+
+def test_the_command_starts_jobs_with_a_token_of_their_own(attempt, store, tmp_path):
+    image(attempt, "print('no GPU today'); raise SystemExit(1)")
+    submit(attempt, store)
+    bases = tmp_path / "bases.json"
+    bases.write_text(json.dumps({"bases": [asdict(attempt.base)]}))
+    command = [sys.executable, "-m", "clear_pipeline.cli", "worker", "--once", "--pause", "0", "--store", store.path]
+    command += ["--bases", bases, "--work", tmp_path / "work", "--engine", "hf-jobs", "--flavor", "t4-small"]
+    command += ["--image", "ORG/image", "--job_results", RESULTS, "--job_poll", "0.1"]
+    environment = attempt.hub.environment("hf_keeper") | {"LEADERBOARD_JOB_TOKEN": "hf_job"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("failed, job") == 3 and "no GPU today" in done.stdout
+    assert store.status(1).state == "failed"
+    for job in attempt.hub.machines.jobs:
+        assert (job.wanted["flavor"], job.wanted["secrets"]) == ("t4-small", {"HF_TOKEN": "hf_job"})
+        assert "hf_keeper" not in json.dumps(job.wanted)
 
 
 ANSWERS = """
