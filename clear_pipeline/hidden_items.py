@@ -3,7 +3,7 @@
 A keeper builds them with a secret seed (`python clear_dataset.py hidden`); they are scored beside the public ones.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,9 @@ from clear_dataset import load_clear
 from clear_unlearning.evaluate import evaluate_model
 from clear_unlearning.models import LoadedModel
 from clear_unlearning.tasks import IMAGE_TASKS, Task
+from evaluate_metrics.clear_scores.clear_scores import set_scores
+from evaluate_metrics.forget_quality.forget_quality import forget_quality
+from evaluate_metrics.log_format import FORGET_TASK, read_log
 
 FORGET_ITEMS, RETAIN_ITEMS = "hidden items to forget", "hidden items to keep"
 
@@ -64,3 +67,25 @@ def evaluate_hidden(
     """Scores a model on the hidden items: a log that is never published."""
     rows = hidden_rows(hidden, dataset, forget, most)
     return evaluate_model(loaded, hidden_tasks(), rows, forget, batch_size=batch_size)[0]
+
+
+def hidden_numbers(hidden: Mapping[str, Any], gold: Mapping[str, Any], public_distance: float) -> dict[str, Any]:
+    """What a reader may see of the hidden items.
+
+    Args:
+        hidden: Log of a submission on them.
+        gold: The gold model's.
+        public_distance: The submission's distance D on the public items.
+
+    Returns:
+        `hidden` with `forget_quality_statistic`, `retain` and `forget`, and `hidden_gap`: D on them minus D on the
+        public ones. Well above 0, the model has forgotten what it knew would be asked.
+    """
+    tasks, golden = read_log(hidden), read_log(gold)
+    ratios = [log[FORGET_TASK].truth_ratios().tolist() for log in (tasks, golden)]
+    distance = dict(forget_quality(*ratios))["statistic"]
+    sides = {name: value for name, value in set_scores(tasks).items() if name != "real"}
+    return {
+        "hidden": {"forget_quality_statistic": distance, **sides},
+        "hidden_gap": distance - public_distance,
+    }

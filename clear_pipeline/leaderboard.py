@@ -1,26 +1,21 @@
 """Runs brought to the leaderboard: a finished demo as verified rows, references from logs, photos of the examples."""
 
 import hashlib
-import io
 import json
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
-
-from clear_dataset import load_clear
 from evaluate_metrics.log_format import LOG_NAME, read_log, read_meta
-from leaderboard_app.examples import chosen_rows, dataset_key
+from leaderboard_app.examples import dataset_key
 from leaderboard_app.store import DuplicateSubmission, Store, Submission
 
 from .demo import DIALS_FILE
+from .example_photos import example_photos
 from .hub_logs import public_meta
 from .presets import PRESETS
 from .runs import read_run
 from .scores import score_log
 
-LARGEST = 320  # pixels of a photo's longer side
 WORKER = "demo"
 
 
@@ -67,7 +62,10 @@ def import_demo(store: Store, folder: Path) -> list[int]:
         if job is None or job.id != number:
             raise ValueError("submissions are waiting in this store: a demo goes into a store of its own")
         scores = score_log(logs / method, logs / "gold")
-        provenance = {"scored_by": "make demo", "settings": record.get("settings"), "seconds": record.get("seconds")}
+        settings = {**record.get("settings", {})}
+        if "model" in settings:  # not where it lies on this disk
+            settings["model"] = Path(settings["model"]).name
+        provenance = {"scored_by": "make demo", "settings": settings, "seconds": record.get("seconds")}
         store.finish(number, WORKER, scores, _log(logs / method), meta, {**provenance, "versions": meta["versions"]})
         made.append(number)
     return made
@@ -94,25 +92,6 @@ def add_reference(store: Store, kind: str, log: Path, gold: Path, data: Path | s
         raise ValueError(f"{log} does not say its base model and forget set; `clear-unlearning evaluate` writes them")
     store.add_reference(kind, base, forget, score_log(log, gold), content, meta)
     store.add_photos(dataset_key(meta), example_photos(content, meta, data))
-
-
-def example_photos(log: Mapping[str, Any], meta: Mapping[str, Any], data: Path | str) -> dict[tuple[str, int], bytes]:
-    """The photos of the rows that a submission's page shows, by config and row."""
-    photos = {}
-    for _, keys, row in chosen_rows(log, meta):
-        place = meta["tasks"][keys[0]]
-        if place.get("images"):
-            image = load_clear(place["config"], data)[row]["image"]
-            photos[place["config"], row] = _small(image)
-    return photos
-
-
-def _small(image: Image.Image) -> bytes:
-    image = image.convert("RGB")
-    image.thumbnail((LARGEST, LARGEST))
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG" if max(image.size) <= 128 else "JPEG", quality=85)
-    return buffer.getvalue()
 
 
 def _log(folder: Path) -> dict[str, Any]:

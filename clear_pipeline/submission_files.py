@@ -9,11 +9,13 @@ import json
 import os
 import shutil
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from huggingface_hub import HfApi
 
+from clear_data.folder import read_meta
 from leaderboard_app.bases import Base
 from leaderboard_app.hub_repository import Repository, hub_answers
 from leaderboard_app.original import CONFIG_LIMIT, INDEX, INDEX_LIMIT, weight_files
@@ -117,9 +119,20 @@ def _download(repository: Repository, path: str, folder: Path) -> None:
         raise ValueError(f"{path} is not the file that the Hub listed: {digest.hexdigest()[:12]}")
 
 
-def log_identity(meta: dict[str, Any], repo_id: str, commit: str, method: str, base_model: str) -> dict[str, Any]:
-    """The metadata of a log, with what was submitted in the place of the worker's folders."""
-    dataset = {**meta["dataset"], "source": Path(str(meta["dataset"].get("source"))).name}
-    about = {**meta.get("lineage", {}), "base_model": base_model, "role": "unlearned"}
-    changed = {"model": repo_id, "commit": commit, "method": method, "dataset": dataset, "lineage": about}
-    return json.loads(json.dumps({**meta, **changed}))
+def rows_identity(place: Path) -> str:
+    """Which rows a local copy has: their fingerprint, else the name of the folder, of a repository its commit."""
+    return (read_meta(place) or {}).get("fingerprint") or place.name
+
+
+def public_log_meta(meta: Mapping[str, Any], source: str, place: Path, **changed: Any) -> dict[str, Any]:
+    """The metadata of a log without the worker's folders.
+
+    Args:
+        meta: What `evaluate` wrote.
+        source: Where the rows are from: folder, or dataset of the Hub.
+        place: Their local copy.
+        changed: What takes the place of other entries.
+    """
+    there = not Path(source).is_dir()
+    rows = {"source": source.partition("@")[0] if there else place.name, "revision": place.name if there else None}
+    return json.loads(json.dumps({**meta, "dataset": {**meta["dataset"], **rows}, **changed}))

@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -17,9 +17,6 @@ from typing import Any
 from huggingface_hub import HfApi
 
 from evaluate_metrics import VERSION
-from evaluate_metrics.clear_scores.clear_scores import set_scores
-from evaluate_metrics.forget_quality.forget_quality import forget_quality
-from evaluate_metrics.log_format import FORGET_TASK, LOG_NAME, META_NAME, read_log
 from leaderboard_app.bases import Base, Bases
 from leaderboard_app.hub_repository import Repository, open_repository
 from leaderboard_app.remote_queue import RemoteQueue
@@ -28,10 +25,12 @@ from leaderboard_app.submission_checks import SubmissionChecks, weights_digest
 from leaderboard_app.submission_fields import clean_text
 from leaderboard_app.worker_queue import Job
 
+from .hidden_items import hidden_numbers
 from .isolation import Limits, run_isolated
+from .reference_logs import References, keep_reference, read_content
 from .scores import score_log
 from .scoring_job import DONE, HIDDEN, LINEAGE, PUBLIC, REFUSED, REFUSED_CODE, ScoringJob
-from .submission_files import build_submitted, local_copy, log_identity
+from .submission_files import build_submitted, local_copy, public_log_meta, rows_identity
 
 LIBRARIES = ("torch", "transformers", "peft", "datasets", "safetensors", "numpy")
 
@@ -81,8 +80,10 @@ class SubmissionScorer:
         api: The Hub.
     """
 
-    def __init__(self, store: Store | RemoteQueue, bases: Bases, settings: WorkerSettings, api: HfApi) -> None:
-        self.store = store if isinstance(store, Store) else None
+    def __init__(
+        self, store: Store | RemoteQueue | References, bases: Bases, settings: WorkerSettings, api: HfApi
+    ) -> None:
+        self.store = None if isinstance(store, RemoteQueue) else store
         self.bases, self.settings, self.api = bases, settings, api
         self.checks = SubmissionChecks(bases, api)
         self.work = settings.work.resolve()
@@ -101,10 +102,8 @@ class SubmissionScorer:
             RuntimeError: If scoring ends otherwise.
         """
         submission, started = job.submission, time.time()
-        base = self.bases.get(submission.base_model)
-        if base is None or submission.forget not in base.forget:
-            raise Refusal(f"{submission.base_model}, {submission.forget}: not on this leaderboard")
-        repository = self._checked(submission)
+        base = self.base_of(submission)
+        repository = self.checked(submission)
         jobs = self.work / "jobs"
         for old in jobs.glob(f"{job.id}-*"):  # of a worker that died
             if old.is_dir():
@@ -129,15 +128,35 @@ class SubmissionScorer:
                 "download": downloaded - prepared,
                 "all": time.time() - started,
             }
-            return self._result(job, base, folder, gold, {name: round(value, 2) for name, value in seconds.items()})
+            seconds = {name: round(value, 2) for name, value in seconds.items()}
+            return self._result(job, base, folder, gold, dataset, seconds)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _local(self, source: str, kind: str = "model", commit: str | None = None) -> Path:
         return local_copy(self.api, source, self.work / "copies", kind, commit)
 
-    def _checked(self, submission: Submission) -> Repository:
-        """The repository as it is now, checked again."""
+    def _hidden(self, base: Base) -> Path | None:
+        return self._local(base.hidden, "dataset") if base.hidden else None
+
+    def base_of(self, submission: Submission) -> Base:
+        """The row of the bases that a submission is compared by.
+
+        Raises:
+            Refusal: If there is none.
+        """
+        base = self.bases.get(submission.base_model)
+        if base is None or submission.forget not in base.forget:
+            raise Refusal(f"{submission.base_model}, {submission.forget}: not on this leaderboard")
+        return base
+
+    def checked(self, submission: Submission) -> Repository:
+        """The repository as it is now, checked again.
+
+        Raises:
+            Refusal: If it breaks a rule.
+            ConnectionError: If the Hub fails.
+        """
         try:
             repository = open_repository(self.api, submission.repo_id, submission.commit)
         except ValueError as error:
@@ -154,7 +173,7 @@ class SubmissionScorer:
             dataset=str(dataset),
             forget=forget,
             track=base.track,
-            hidden=str(Path(base.hidden).resolve()) if base.hidden else None,
+            hidden=str(hidden) if (hidden := self._hidden(base)) else None,
             max_examples=base.max_examples,
             batch_size=base.batch_size,
             dtype=base.dtype,
@@ -198,7 +217,8 @@ class SubmissionScorer:
         gold: Path | None = None,
     ) -> Path:
         """The folder with the logs of a gold or original model, which are made if they are not there."""
-        what = json.dumps([asdict(base), forget, VERSION, str(model)], sort_keys=True)
+        rows = [rows_identity(place) for place in (dataset, self._hidden(base)) if place]
+        what = json.dumps([asdict(base), forget, VERSION, rows, os.path.relpath(model, self.work)], sort_keys=True)
         place = self.work / "references" / f"{role}-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
         if not place.is_dir():
             part = place.with_name(f"{place.name}-{self.settings.name}.part")
@@ -208,21 +228,30 @@ class SubmissionScorer:
                 part.rename(place)
             except OSError:  # another worker was faster
                 shutil.rmtree(part)
-        if self.store and self.store.reference(role, base.base_model, forget) is None:
-            log, meta = _read_log(place / PUBLIC)
-            numbers = score_log(place / PUBLIC, (gold or place) / PUBLIC)
-            self.store.add_reference(role, base.base_model, forget, numbers, log, meta, self.settings.name)
+        if self.store:
+            logs = (place / PUBLIC, (gold or place) / PUBLIC)
+            keep_reference(self.store, role, base, forget, logs, dataset, self.settings.name)
         return place
 
-    def _result(self, job: Job, base: Base, folder: Path, gold: Path, seconds: dict[str, float]) -> Result:
+    def _result(
+        self, job: Job, base: Base, folder: Path, gold: Path, dataset: Path, seconds: dict[str, float]
+    ) -> Result:
         """Numbers from the logs, and where they come from."""
         submission = job.submission
-        log, meta = _read_log(folder / PUBLIC)
+        log, meta = read_content(folder / PUBLIC)
         numbers = score_log(folder / PUBLIC, gold / PUBLIC)
         if (folder / HIDDEN).is_file():
             hidden, golden = (json.loads((place / HIDDEN).read_text()) for place in (folder, gold))
             numbers |= hidden_numbers(hidden, golden, numbers["forget_quality_statistic"])
-        about = log_identity(meta, submission.repo_id, submission.commit, submission.method, submission.base_model)
+        about = public_log_meta(
+            meta,
+            base.dataset,
+            dataset,
+            model=submission.repo_id,
+            commit=submission.commit,
+            method=submission.method,
+            lineage={**meta.get("lineage", {}), "base_model": submission.base_model, "role": "unlearned"},
+        )
         provenance = {
             "repo_id": submission.repo_id,
             "commit": submission.commit,
@@ -246,29 +275,3 @@ def _submitted(repository: Repository, kind: str, base: Base, original: Path, fo
         return build_submitted(repository, kind, base, original, folder)
     except ValueError as error:
         raise Refusal(str(error)) from error
-
-
-def hidden_numbers(hidden: Mapping[str, Any], gold: Mapping[str, Any], public_distance: float) -> dict[str, Any]:
-    """What a reader may see of the hidden items.
-
-    Args:
-        hidden: Log of a submission on them.
-        gold: The gold model's.
-        public_distance: The submission's distance D on the public items.
-
-    Returns:
-        `hidden` with `forget_quality_statistic`, `retain` and `forget`, and `hidden_gap`: D on them minus D on the
-        public ones. Well above 0, the model has forgotten what it knew would be asked.
-    """
-    tasks, golden = read_log(hidden), read_log(gold)
-    ratios = [log[FORGET_TASK].truth_ratios().tolist() for log in (tasks, golden)]
-    distance = dict(forget_quality(*ratios))["statistic"]
-    sides = {name: value for name, value in set_scores(tasks).items() if name != "real"}
-    return {
-        "hidden": {"forget_quality_statistic": distance, **sides},
-        "hidden_gap": distance - public_distance,
-    }
-
-
-def _read_log(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    return json.loads((folder / LOG_NAME).read_text()), json.loads((folder / META_NAME).read_text())

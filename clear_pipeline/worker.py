@@ -17,6 +17,7 @@ from leaderboard_app.remote_queue import RemoteQueue
 from leaderboard_app.store import LeaseLost, Store
 from leaderboard_app.worker_queue import Job
 
+from .hub_jobs import HubScorer, HubSettings
 from .isolation import isolation_problem
 from .submission_scores import Refusal, SubmissionScorer, WorkerSettings
 
@@ -32,15 +33,22 @@ class Worker:
         settings: How to work.
         api: The Hub.
         say: Told what happens, a line each.
+        hub: How jobs on the Hub are started; None scores on this machine.
 
     Raises:
         ValueError: If a process cannot be cut off here and it was not said that it need not, or a base has no gold.
     """
 
     def __init__(
-        self, store: Store | RemoteQueue, bases: Bases, settings: WorkerSettings, api: HfApi, say: Say
+        self,
+        store: Store | RemoteQueue,
+        bases: Bases,
+        settings: WorkerSettings,
+        api: HfApi,
+        say: Say,
+        hub: HubSettings | None = None,
     ) -> None:
-        problem = isolation_problem() if settings.isolated else None
+        problem = isolation_problem() if settings.isolated and hub is None else None
         if problem:
             raise ValueError(
                 f"submitted models cannot be cut off on this machine ({problem}); --no_isolation scores them without, "
@@ -53,7 +61,11 @@ class Worker:
         if int(known) > int(VERSION):
             raise ValueError(f"the store is at version {known} of the metrics, this worker at {VERSION}: update it")
         self.store, self.settings, self.say = store, settings, say
-        self.scorer = SubmissionScorer(store, bases, settings, api)
+        self.scorer = (
+            SubmissionScorer(store, bases, settings, api)
+            if hub is None
+            else HubScorer(store, bases, settings, hub, api)
+        )
         if (again := store.requeue_all(VERSION, settings.name)) > 0:
             say(f"the metrics are of version {VERSION} now: {again} submissions are scored again")
 

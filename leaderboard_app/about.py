@@ -10,7 +10,7 @@ _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "gold":
 
 def about_text() -> str:
     """The page About, as Markdown."""
-    columns = "\n".join(f"- **{column.title}** {column.better}: {column.meaning}" for column in COLUMNS)
+    columns = "\n".join(f"- {f'**{column.title}** {column.better}'.strip()}: {column.meaning}" for column in COLUMNS)
     metrics = "\n".join(
         f"- `{name}`: {metric.what} ({_DIRECTIONS[metric.direction]})" for name, metric in METRICS.items()
     )

@@ -94,9 +94,9 @@ def _table(store: Store, bases: Sequence[str]) -> tuple[list[Any], list[Any]]:
         base = _choice("Base model", bases, "base")
         modality = _choice("Modality", MODALITIES, "modality")
     with gr.Row():
-        sort = gr.Dropdown(list(SORTS), value="rank", label="Sort by", elem_id="sort")
-        turned = gr.Checkbox(label="Reversed", elem_id="turned")
-        verified = gr.Checkbox(value=True, label="Verified only", elem_id="verified")
+        sort = gr.Dropdown(list(SORTS), value="rank", label="Sort by", elem_id="sort", min_width=150)
+        turned = gr.Checkbox(label="Reversed", elem_id="turned", min_width=130)
+        verified = gr.Checkbox(value=True, label="Verified only", elem_id="verified", min_width=130)
     with gr.Accordion("Columns", open=False):
         titles = gr.CheckboxGroup(
             [column.title for column in COLUMNS], value=list(DEFAULT), show_label=False, elem_id="columns"

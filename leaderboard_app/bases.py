@@ -22,7 +22,7 @@ class Base:
         track: Track of the tasks.
         golds: Of each forget set the gold models of several seeds: folders or `NAMESPACE/NAME@COMMIT`. The first is
             the one that submissions are compared with. Only the worker needs them.
-        hidden: Folder of the hidden items; only the worker needs it.
+        hidden: Folder or private dataset of the hidden items; only the worker needs it.
         dtype: Precision in which models are scored.
         batch_size: Examples at a time.
         max_examples: Score the first rows of each task alone; all by default.

@@ -20,7 +20,7 @@ SORTS: dict[str, str] = {
     "forget": "forget_score IS NULL, forget_score, id",
     "ROUGE forget": "rouge_forget IS NULL, rouge_forget, id",
     "ROUGE retain": "rouge_retain IS NULL, rouge_retain DESC, id",
-    "fluency": "fluency IS NULL, fluency DESC, id",
+    "fluency": "fluency IS NULL, fluency, id",
     "method": "method COLLATE NOCASE, id",
     "newest": "date DESC, id DESC",
 }

@@ -8,7 +8,30 @@ from gradio_client.exceptions import AppError
 from httpx import HTTPError
 
 from .submission import Submission
+from .submission_fields import REPO_ID
 from .worker_queue import Job, LeaseLost
+
+
+def open_page(url: str, token: str | None = None) -> Client:
+    """A client of a leaderboard's page.
+
+    Args:
+        url: Its address, or the id of its Space.
+        token: Of the Hub, for those who submit.
+
+    Raises:
+        ValueError: If it is no address.
+        ConnectionError: If no leaderboard answers there.
+    """
+    if not url.startswith(("https://", "http://")) and not REPO_ID.fullmatch(url):
+        raise ValueError(f"a leaderboard's address begins with https:// or http://; seen {url!r}")
+    try:
+        client = Client(url, token=token, verbose=False)
+    except (OSError, ValueError, HTTPError) as error:
+        raise ConnectionError(f"{url} does not answer as a leaderboard ({error}); is the address right?") from error
+    if all(endpoint.api_name != "/leaderboard" for endpoint in client.endpoints.values()):
+        raise ConnectionError(f"{url} is another page than a leaderboard; is the address right?")
+    return client
 
 
 class RemoteQueue:
@@ -19,15 +42,12 @@ class RemoteQueue:
         secret: The keeper's.
 
     Raises:
+        ValueError: If it is no address.
         ConnectionError: If the page does not answer.
     """
 
     def __init__(self, url: str, secret: str) -> None:
-        self.url, self._secret = url, secret
-        try:
-            self._client = Client(url, verbose=False)
-        except (OSError, ValueError, HTTPError) as error:
-            raise ConnectionError(f"{url} does not answer as a leaderboard ({error})") from error
+        self.url, self._secret, self._client = url, secret, open_page(url)
 
     def claim(self, worker: str, lease_seconds: float) -> Job | None:
         """As `Store.claim`."""

@@ -50,8 +50,11 @@ def identify(api: HfApi) -> Submitter:
         ValueError: If the token is not valid.
         ConnectionError: If the Hub fails.
     """
-    with hub_answers("your token"):
-        about = api.whoami()
+    try:
+        with hub_answers("your token"):
+            about = api.whoami()
+    except ValueError as error:
+        raise ValueError(f"{error}: sign in again, or log in with `hf auth login`") from None
     organisations = {str(entry.get("name")) for entry in about.get("orgs", [])}
     return Submitter(str(about["name"]), frozenset({str(about["name"]), *organisations}))
 

@@ -76,7 +76,10 @@ def _link(text: str) -> str:
 
 
 def _hours(text: str) -> float:
-    hours = float(text)
+    try:
+        hours = float(text)
+    except ValueError:
+        raise ValueError("must be a number, for example 1.5") from None
     if not math.isfinite(hours) or not 0 <= hours <= MOST_HOURS:
         raise ValueError(f"must be hours from 0 to {MOST_HOURS:g}")
     return hours

@@ -1,5 +1,6 @@
 """The tabs Submit and Status: signing in, the form, and where submissions stand."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
@@ -59,6 +60,7 @@ def submit_tab(store: Store, check: Check | None, bases: list[str]) -> None:
     answer = gr.HTML(elem_id="submit-answer")
 
     names, numbers = list(boxes), list(own)
+    labels = {name: str(box.label) for name, box in boxes.items() if not isinstance(box, gr.Checkbox)}
 
     # gradio gives token and request by their annotation, and then the values of the boxes.
     def send(token: gr.OAuthToken | None, request: gr.Request, *values: Any) -> str:
@@ -68,7 +70,9 @@ def submit_tab(store: Store, check: Check | None, bases: list[str]) -> None:
         try:
             number = take(store, check, said, token_of(token, request))
         except (ValueError, PermissionError, ConnectionError) as error:
-            return render("problems.html.jinja", problems=str(error).splitlines())
+            return render(
+                "problems.html.jinja", problems=[_labelled(line, labels) for line in str(error).splitlines()]
+            )
         return render("queued.html.jinja", number=number, position=store.status(number).position)
 
     button.click(send, [*boxes.values(), *own.values()], answer, api_visibility="private")
@@ -103,7 +107,7 @@ def status_tab(store: Store) -> tuple[gr.Textbox, gr.HTML]:
                 return status_html(store, wanted), render("message.html.jinja", text="Sign in under Submit first.")
             try:
                 if name != "list":
-                    getattr(store, name)(int(wanted or ""), profile.username)
+                    getattr(store, name)(_number(wanted), profile.username)
             except (ValueError, PermissionError) as error:
                 return status_html(store, wanted), render("problems.html.jinja", problems=str(error).splitlines())
             return status_html(store, wanted), mine_html(store.mine(profile.username))
@@ -113,6 +117,18 @@ def status_tab(store: Store) -> tuple[gr.Textbox, gr.HTML]:
     for button, name in ((mine, "list"), (withdraw, "withdraw"), (retry, "retry")):
         button.click(change(name), number, [page, listed], queue=False, api_visibility="private")
     return number, page
+
+
+def _labelled(problem: str, labels: Mapping[str, str]) -> str:
+    """A problem that begins with the label of its box, in the place of the field's name."""
+    name, colon, text = problem.partition(": ")
+    return f"{labels.get(name, name)}{colon}{text}"
+
+
+def _number(wanted: str) -> int:
+    if not wanted.strip().isdecimal():
+        raise ValueError(f"Give the number of a submission above; seen {wanted[:20]!r}.")
+    return int(wanted)
 
 
 def _text(name: str, label: str, example: str) -> gr.Textbox:

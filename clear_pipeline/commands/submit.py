@@ -49,8 +49,17 @@ def _reported(file: Path) -> dict[str, float]:
     """The numbers of `score --json` that a submission may have."""
     from leaderboard_app.submission import REPORTED
 
-    numbers = json.loads(file.read_text())
-    return {name: numbers[name] for name in REPORTED if numbers.get(name) is not None}
+    if not file.is_file():
+        raise FileNotFoundError(f"--self_reported: there is no file {file}")
+    try:
+        numbers = json.loads(file.read_text())
+    except ValueError as error:
+        raise ValueError(f"--self_reported: {file} is no JSON ({error}); `score --json` prints it") from None
+    said = numbers if isinstance(numbers, dict) else {}
+    known = {name: said[name] for name in REPORTED if said.get(name) is not None}
+    if not known:
+        raise ValueError(f"--self_reported: {file} has none of {', '.join(REPORTED)}; `score --json` prints them")
+    return known
 
 
 def _to_store(store: Path, bases: Path, said: Mapping[str, Any]) -> str:
@@ -70,16 +79,22 @@ def _to_store(store: Path, bases: Path, said: Mapping[str, Any]) -> str:
 
 def _to_page(leaderboard: str, said: Mapping[str, Any]) -> str:
     """Through the page, by its endpoint `/submit`, which knows the submitter by the token."""
-    from gradio_client import Client
     from gradio_client.exceptions import AppError
+    from httpx import HTTPError
     from huggingface_hub import get_token
+
+    from leaderboard_app.remote_queue import open_page
 
     token = get_token()
     if token is None:
         raise PermissionError("no token for the Hub: log in with `hf auth login`, or set HF_TOKEN")
-    client = Client(leaderboard, token=token, verbose=False)
+    client = open_page(leaderboard, token)
     try:
         answer = client.predict(**said, api_name="/submit")
     except AppError as error:
-        raise ValueError(str(error)) from None
-    return f"submission {answer}: {said['repo_id']} waits in the queue"
+        raise ValueError("; ".join(str(error).splitlines())) from None
+    except HTTPError as error:
+        raise ConnectionError(
+            f"{leaderboard} does not answer any more ({error}): look there, then try again"
+        ) from None
+    return f"submission {answer}: {said['repo_id']} waits in the queue; see {client.src}?status={answer}"

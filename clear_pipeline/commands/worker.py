@@ -5,6 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+JOB_TOKEN = "LEADERBOARD_JOB_TOKEN"  # nosec B105: likewise
 SECRET = "LEADERBOARD_SECRET"  # nosec B105: the name of the environment variable that holds it
 
 
@@ -21,9 +22,17 @@ def worker(argv: Sequence[str]) -> None:
     parser.add_argument("--most_seconds", type=float, default=4 * 3600, help="for one model (%(default)s)")
     parser.add_argument("--memory_gb", type=float, default=24, help="for one model; 0: no limit, as GPUs need it")
     parser.add_argument("--no_isolation", action="store_true", help="score without namespaces: network, files, tokens")
+    jobs = parser.add_argument_group("jobs on the Hub", f"the token of the jobs comes from {JOB_TOKEN}")
+    jobs.add_argument("--engine", choices=("local", "hf-jobs"), default="local", help="where to score (%(default)s)")
+    jobs.add_argument("--image", help="Docker image or hf.co/spaces/NAMESPACE/NAME with clear-unlearning installed")
+    jobs.add_argument("--job_results", help="private dataset for what the jobs answer; its namespace pays for them")
+    jobs.add_argument("--flavor", default="a10g-small", help="hardware of a job (%(default)s)")
+    jobs.add_argument("--job_poll", type=float, default=15, help="seconds between looks at a job")
+    jobs.add_argument("--job_patience", type=float, default=3600, help="seconds in which a job must have started")
     options = parser.parse_args(argv)
     from huggingface_hub import HfApi
 
+    from clear_pipeline.hub_jobs import HubSettings
     from clear_pipeline.isolation import Limits
     from clear_pipeline.submission_scores import WorkerSettings
     from clear_pipeline.worker import Worker
@@ -33,8 +42,16 @@ def worker(argv: Sequence[str]) -> None:
 
     if (options.store is None) == (options.leaderboard is None):
         raise ValueError("say where submissions wait: --store FILE or --leaderboard URL")
+    if options.engine == "hf-jobs" and not (options.image and options.job_results):
+        raise ValueError("--engine hf-jobs needs --image and --job_results NAMESPACE/NAME")
     queue = Store(options.store) if options.store else RemoteQueue(options.leaderboard, os.environ.get(SECRET, ""))
     bases = read_bases(options.bases)
     limits = Limits(options.most_seconds, options.memory_gb)
     settings = WorkerSettings(options.work, options.lease, limits, not options.no_isolation)
-    Worker(queue, bases, settings, HfApi(), print).work(options.once, options.pause)
+    hub = None
+    if options.engine == "hf-jobs":
+        token = os.environ.get(JOB_TOKEN, "")
+        hub = HubSettings(
+            options.image, options.job_results, token, options.flavor, options.job_poll, options.job_patience
+        )
+    Worker(queue, bases, settings, HfApi(), print, hub).work(options.once, options.pause)

@@ -52,7 +52,8 @@ def write_demo(folder: Path, methods: dict[str, float]) -> Path:
         (folder / "logs" / name).mkdir(parents=True)
         write_log(folder / "logs" / name, dict.fromkeys(TASKS, fields), meta)
         (folder / "models" / name).mkdir(parents=True)
-        (folder / "models" / name / "run.json").write_text(json.dumps({"settings": {"recipe": name}, "seconds": 2.5}))
+        settings = {"recipe": name, "model": str(folder / "models" / "original")}
+        (folder / "models" / name / "run.json").write_text(json.dumps({"settings": settings, "seconds": 2.5}))
     for config in TASKS.values():
         place = folder / "data" / "clear" / config / "train-00000-of-00001.parquet"
         place.parent.mkdir(parents=True)
@@ -77,7 +78,8 @@ def test_a_finished_demo_becomes_verified_rows_with_photos_once(tmp_path):
     assert [row.role for row in board.references] == ["original", "gold"]
     details = store.details(1)
     assert details.provenance["seconds"] == 2.5
-    assert str(tmp_path) not in json.dumps(details.meta)
+    assert details.provenance["settings"] == {"recipe": "npo", "model": "original"}
+    assert str(tmp_path) not in json.dumps([details.meta, details.provenance])
     photo = store.photo("f00d" * 16, "forget10_perturbed", 0)
     assert photo is not None and photo.startswith(b"\x89PNG")
 

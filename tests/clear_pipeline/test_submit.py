@@ -2,9 +2,12 @@
 
 import json
 
+import gradio as gr
 import pytest
 
+from clear_pipeline.cli import main
 from leaderboard_app.store import Store
+from tests.leaderboard_app.browser import served
 from tests.leaderboard_app.submitted import BASE, Attempt, publish_original
 
 COMMAND = "from clear_pipeline.cli import main; import sys; sys.exit(main(sys.argv[1:]))"
@@ -48,3 +51,41 @@ def test_what_is_wrong_is_said_in_one_line(attempt, tmp_path):
     assert not (tmp_path / "store.sqlite").exists()
     silent = submit(attempt, tmp_path)
     assert "statement: must be agreed to" in silent.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (None, "there is no file"),
+        ('{"real":', "is no JSON"),
+        ("[0.5]", "has none of forget_quality"),
+        ('{"eval_log.json": {}}', "`score --json` prints them"),
+    ],
+)
+def test_numbers_that_cannot_be_read_are_named_by_their_flag(tmp_path, capsys, content, message):
+    file = tmp_path / "numbers.json"
+    if content is not None:
+        file.write_text(content)
+    argv = ["submit", "--repo-id", "keeper/npo", *SAID, "--statement", "--leaderboard", "http://127.0.0.1:9"]
+    assert main([*argv, "--self_reported", str(file)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: --self_reported: ") and str(file) in said and message in said
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("127.0.0.1:7860", "begins with https:// or http://; seen '127.0.0.1:7860'"),
+        ("leaderboard", "begins with https:// or http://"),
+        ("http://127.0.0.1:9", "does not answer as a leaderboard"),
+        (None, "is another page than a leaderboard"),
+    ],
+)
+def test_a_wrong_address_is_named(monkeypatch, capsys, address, message):
+    monkeypatch.setenv("HF_TOKEN", "hf_keeper")
+    with gr.Blocks() as other:
+        gr.Textbox()
+    with served(other) as url:
+        argv = ["submit", "--repo-id", "keeper/npo", *SAID, "--statement", "--leaderboard", address or url]
+        assert main(argv) == 2
+    assert message in capsys.readouterr().err

@@ -50,8 +50,10 @@ def browser(folder: Path) -> Iterator[Any]:
             folder, executable_path=CHROMIUM, args=FLAGS, viewport={"width": 1200, "height": 900}
         )
         context.set_default_timeout(20_000)
-        yield context
-        context.close()
+        try:
+            yield context
+        finally:
+            context.close()
 
 
 @contextmanager
@@ -70,8 +72,10 @@ def kept(attempt: Attempt, folder: Path) -> Iterator[str]:
     environment = attempt.hub.environment("hf_keeper")
     with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as page:
         assert page.stdout is not None and "the leaderboard is at" in page.stdout.readline()
-        yield f"http://127.0.0.1:{port}/"
-        page.terminate()
+        try:
+            yield f"http://127.0.0.1:{port}/"
+        finally:  # else a test that fails would wait for its end for ever
+            page.terminate()
 
 
 def fill(page: Any, said: dict[str, Any]) -> None:

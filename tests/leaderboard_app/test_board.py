@@ -2,10 +2,12 @@ import random
 
 import pytest
 
+from evaluate_metrics import METRICS
 from leaderboard_app.board import SORTS
 from leaderboard_app.ranking import GATE
 from leaderboard_app.store import Store
-from tests.leaderboard_app.entries import add_references, add_scored, entry
+from leaderboard_app.table_page import COLUMNS
+from tests.leaderboard_app.entries import add_references, add_scored, entry, numbers
 
 
 def test_ranks_are_by_distance_above_the_gate_and_ties_by_utility(store):
@@ -52,6 +54,16 @@ def test_numbers_of_the_submitter_are_shown_as_such_and_never_ranked(store):
     (row,) = store.rows(verified=False).rows
     assert (row.rank, row.verified, row.self_reported) == (None, False, True)
     assert (row.numbers["d"], row.numbers["utility"], row.numbers["real"]) == (0.0, 1.0, None)
+
+
+def test_the_lower_loss_is_the_more_fluent(store):
+    for number, loss in ((1, 5.0), (2, 1.0), (3, None)):
+        store.submit(entry(number))
+        store.claim("worker", 60)
+        store.finish(number, "worker", numbers(0.5, 0.8, **({"fluency": loss} if loss else {})), {}, {}, {})
+    assert [row.id for row in store.rows(sort="fluency").rows] == [2, 1, 3]
+    (column,) = [column for column in COLUMNS if column.key == "fluency"]
+    assert (column.better, METRICS["fluency"].direction) == ("↓", "lower")
 
 
 @pytest.fixture(scope="module")

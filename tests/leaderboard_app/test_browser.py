@@ -136,3 +136,15 @@ def test_it_fits_a_telephone(page):
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
     box = page.locator("#table td.method").nth(2).bounding_box()
     assert box["x"] >= 0 and box["x"] + box["width"] <= 420
+
+
+def test_names_and_controls_can_be_read_on_a_telephone(page, url):
+    page.set_viewport_size({"width": 420, "height": 800})
+    page.goto(url)
+    page.locator("#turned").wait_for()
+    cut = "[...document.querySelectorAll('#turned, #verified')].map(box => box.scrollWidth - box.clientWidth)"
+    assert max(page.evaluate(cut)) <= 0
+    page.goto(f"{url}?row=36")
+    name = page.locator("#details-page td.method", has_text="Utility")
+    name.wait_for()
+    assert name.bounding_box()["width"] >= 60 and name.bounding_box()["height"] <= 60

@@ -72,6 +72,11 @@ def test_a_submission_goes_from_the_form_to_its_verified_row(hub, online, mini_l
         details.locator("h2", has_text="npo").wait_for()
         assert re.search(rf"D \(distance to gold\)\s+{re.escape(distance)}", details.inner_text())
         assert "Hidden gap" in details.inner_text()
+        asked = details.locator(".example")
+        asked.filter(has=page.get_by_role("img")).first.wait_for()
+        assert asked.get_by_role("img").count() >= 3
+        for who in ("truth", "original", "gold", "submission"):
+            assert asked.locator("dt", has_text=re.compile(f"^{who}$")).count() == asked.count() >= 5
         assert found.provenance["commit"] == attempt.said["revision"]
         page.screenshot(path=tmp_path / "details.png", full_page=True)
 

@@ -48,7 +48,7 @@ def test_a_submission_is_signed_in_checked_queued_and_watched_until_it_is_scored
         fill(page, {**said, "licence": "mit", "repo_id": "stranger/model"})
         problems = send(page).inner_text()
         assert "statement: must be agreed to" in problems
-        assert "keeper is no member of stranger" in problems
+        assert "Repository: keeper is no member of stranger" in problems
         fill(page, said)
         page.locator("#field-statement input").check()
         page.locator("#submit-button").click()
@@ -69,6 +69,10 @@ def test_a_submission_is_signed_in_checked_queued_and_watched_until_it_is_scored
 
         page.goto(f"{url}?status=1")
         page.locator("#status-page article").wait_for()
+        page.locator("#status-number textarea, #status-number input").fill("the first")
+        page.get_by_role("button", name="Withdraw").click()
+        page.locator("#status-mine", has_text="Give the number of a submission above; seen 'the first'.").wait_for()
+        page.locator("#status-number textarea, #status-number input").fill("1")
         page.get_by_role("button", name="Withdraw").click()
         page.locator("#status-page", has_text="withdrawn by its submitter").wait_for()
 
@@ -81,6 +85,8 @@ def test_the_command_submits_through_the_page_in_the_name_of_its_token(attempt, 
     command = ["-m", "clear_pipeline.cli", "submit", "--leaderboard", url, "--statement", *flags]
     refused = attempt.hub.run(*command, token="hf_stranger")
     assert (refused.returncode, "stranger is no member of keeper" in refused.stderr) == (2, True), refused.stderr
+    unknown = attempt.hub.run(*command, token="hf_nobody")
+    assert "your token: the Hub refuses with 401: sign in again" in unknown.stderr
     taken = attempt.hub.run(*command)
     assert "submission 1: keeper/npo waits in the queue" in taken.stdout, taken.stderr
     again = attempt.hub.run(*command)

@@ -13,6 +13,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from .jobs import ROUTES as JOB_ROUTES
+from .jobs import Machines
 from .store import KINDS, Hub, Refusal, Repo, blob_id, file_entry, is_lfs, repo_info
 
 
@@ -50,9 +52,13 @@ async def create(request: Request) -> Response:
     wanted = await request.json()
     _hub(request).writer(request.headers.get("authorization", ""), wanted["organization"])
     kind, repo_id = wanted.get("type", "model"), f"{wanted['organization']}/{wanted['name']}"
-    _hub(request).create(kind, repo_id, wanted.get("visibility") == "private")
     prefix = "" if kind == "model" else f"{kind}s/"
-    return JSONResponse({"url": f"{request.base_url}{prefix}{repo_id}", "name": repo_id, "id": "0" * 24})
+    answer = {"url": f"{request.base_url}{prefix}{repo_id}", "name": repo_id, "id": "0" * 24}
+    try:
+        _hub(request).create(kind, repo_id, wanted.get("visibility") == "private")
+    except Refusal as refusal:  # of one that is there the Hub says where
+        return JSONResponse({**answer, "error": refusal.message}, refusal.status)
+    return JSONResponse(answer)
 
 
 async def info(request: Request) -> Response:
@@ -209,10 +215,11 @@ async def _refuse(request: Request, refusal: Exception) -> Response:
     return JSONResponse({"error": refusal.message}, refusal.status, headers)
 
 
-def build_app(hub: Hub) -> Starlette:
-    """The application that serves a hub."""
+def build_app(hub: Hub, machines: Machines) -> Starlette:
+    """The application that serves a hub and runs its jobs."""
     api, files = "/api/{kinds}/{org}/{name}", "/{kinds}/{org}/{name}"
     routes = [
+        *JOB_ROUTES,
         Route("/api/whoami-v2", whoami),
         Route("/api/validate-yaml", validate_yaml, methods=["POST"]),
         Route("/api/repos/create", create, methods=["POST"]),
@@ -232,5 +239,5 @@ def build_app(hub: Hub) -> Starlette:
         Route("/{org}/{name}/resolve/{revision}/{path:path}", resolve),
     ]
     app = Starlette(routes=routes, middleware=[Middleware(_Gate)], exception_handlers={Refusal: _refuse})
-    app.state.hub = hub
+    app.state.hub, app.state.machines = hub, machines
     return app

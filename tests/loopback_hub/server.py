@@ -13,12 +13,14 @@ from pathlib import Path
 import uvicorn
 
 from .app import build_app
+from .jobs import Machines
 from .store import Hub, Repo, Token
 
 ROOT = Path(__file__).parents[2]
 TOKENS = {
     "hf_keeper": Token("keeper", "write", ("ORG",)),
     "hf_reader": Token("keeper", "read", ("ORG",)),
+    "hf_job": Token("job", "write", ("ORG",)),
     "hf_stranger": Token("stranger", "write"),
 }
 
@@ -29,11 +31,13 @@ class LoopbackHub(Hub):
     Attributes:
         url: Where.
         cache: HF_HOME of the programs that are run against it.
+        machines: Those that run its jobs.
     """
 
     def __init__(self, url: str, cache: Path) -> None:
         super().__init__(dict(TOKENS))
         self.url, self.cache = url, cache
+        self.machines = Machines(self.environment(None), cache.parent / "jobs")  # HF_HOME is hidden inside
 
     def environment(self, token: str | None) -> dict[str, str]:
         """The environment of a program whose Hub this is."""
@@ -69,11 +73,12 @@ def serve(cache: Path) -> Iterator[LoopbackHub]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         hub = LoopbackHub(f"http://127.0.0.1:{listener.getsockname()[1]}", cache)
-        server = uvicorn.Server(uvicorn.Config(build_app(hub), log_level="warning"))
+        server = uvicorn.Server(uvicorn.Config(build_app(hub, hub.machines), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:
             time.sleep(0.01)
         yield hub
+        hub.machines.stop()
         server.should_exit = True
         thread.join()
