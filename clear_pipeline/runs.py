@@ -86,9 +86,9 @@ class Run:
         write_json(self.part / RUN_FILE, {"settings": self.settings, "seconds": seconds})
 
     def finish(self, **results: Any) -> dict[str, Any]:
-        """Records the results, drops the checkpoints and moves the folder to its place."""
-        for checkpoint in self.part.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint)
+        """Records the results, drops the checkpoints, and what is kept as long as they, and moves the folder."""
+        for folder in (*self.part.glob("checkpoint-*"), *self.part.glob("kept-*")):
+            shutil.rmtree(folder)
         seconds = round(time.monotonic() - self._started, 2)
         self.record = {"settings": self.settings, "seconds": seconds, **results}
         write_json(self.part / RUN_FILE, self.record)

@@ -32,9 +32,9 @@ from .rows import Draw, Drawn, Rows, SideCollator, partner_rows, rows_themselves
 from .sampler import EpochSampler, TellEpoch, epochs_begun, fillers
 from .stopping import stop_callbacks
 from .totals import Sides, Totals, count_sides, token_mean
-from .vision import freeze_vision
+from .vision import each_photo_once, freeze_vision
 
-REFERENCE_FOLDER = "checkpoint-reference"  # goes when the checkpoints go
+REFERENCE_FOLDER = "kept-reference"  # goes when the checkpoints go
 
 
 Terms = dict[str, torch.Tensor]  # what a loss adds up, by name
@@ -92,10 +92,12 @@ class UnlearningTrainer(SFTTrainer):
         weights = trainable(self.model)
         self._start = [weight.detach().clone() for weight in weights] if args.l1_from == "start" else None
         self._salient = None if args.salun is None else SalientWeights(self.model, self.batches("forget"), args.salun)
+        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
+        self._vision = each_photo_once(model, args.cached_features, sharded)
         self._reference: ReferenceCache | None = None
         if self.references() and not isinstance(self.accelerator.unwrap_model(self.model), PeftModel):
             self.model.eval()
-            with self.accelerator.main_process_first():  # it computes for all
+            with self._vision, self.accelerator.main_process_first():  # it computes for all
                 self._reference = ReferenceCache(self.folder / REFERENCE_FOLDER)
                 epochs = epochs_begun(args, len(self.train_dataset))
                 examples = collator.examples(self.train_dataset, epochs, self.references())
@@ -152,9 +154,10 @@ class UnlearningTrainer(SFTTrainer):
         """
         self.before_training()
         before = self._weight_sums()
-        output = super().train(*args, **kwargs)
-        self._check_weights()
-        self.after_training()
+        with self._vision:
+            output = super().train(*args, **kwargs)
+            self._check_weights()
+            self.after_training()
         if self._weight_sums() == before:
             raise ValueError(
                 f"no weight has changed in {self.state.global_step} steps; a higher learning_rate than "
