@@ -11,9 +11,9 @@ AdamW for all: the reference's needs a GPU. A step of SCRUB is two of ours: thei
 turns.
 
 What the original says of a row is computed by us once, before the first step; `beforehand` is what that costs for the
-rows of one step. A row that is used once only, as most retain rows are, costs it once more: `with it` is that case. So it is with what the frozen
-vision tower makes of a photo, which ours computes when it first sees it: the timed steps see photos again, and
-`--cached_features 0` shows what those cost whose photos are new.
+rows of one step. A row that is used once only, as most retain rows are, costs it once more: `with it` is that case. So
+it is with what the frozen vision tower makes of a photo, which ours computes when it first sees it: the timed steps
+see photos again, and `--cached_features 0` shows what those cost whose photos are new.
 """
 
 import argparse

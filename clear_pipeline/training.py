@@ -14,6 +14,7 @@ from clear_unlearning.models import LoadedModel
 from trainers import UnlearningConfig, UnlearningTrainer
 from trainers.checkpoints import last_checkpoint
 from trainers.rows import Rows
+from trainers.stopping import Measure
 
 from .adapters import peft_config
 from .hub_logs import dataset_identity
@@ -42,6 +43,7 @@ def train(
     what: str,
     source: str,
     progress: Progress | None,
+    measures: Mapping[str, Measure] | None = None,
 ) -> None:
     """Trains, going on from the last checkpoint if there is one, and saves model, processor, card and history."""
     state = PartialState()
@@ -57,6 +59,7 @@ def train(
         processing_class=loaded.processor,
         peft_config=peft_config(model, loaded.model),  # type: ignore[arg-type]
         callbacks=[_Report(run, progress)],
+        measures=measures,
     )
     trainer.remove_callback(PrinterCallback)
     checkpoint = last_checkpoint(part)

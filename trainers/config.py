@@ -32,7 +32,11 @@ class UnlearningConfig(SFTConfig):
     l1: float = field(default=0.0, metadata={"help": "Weight of the L1 norm of the trained weights."})
     l1_from: str = field(default="zero", metadata={"help": "Where the L1 norm is measured from: zero or start."})
     stop_when: str | None = field(
-        default=None, metadata={"help": "End early: forget_loss>4 or retain_loss>2, in nats per answer token."}
+        default=None,
+        metadata={"help": "End early: forget_loss>4, retain_loss>2 (nats per answer token) or forget_quality>0.05."},
+    )
+    quality_steps: float = field(
+        default=0.1, metadata={"help": "Steps between two measurements of forget quality; below 1, their share."}
     )
     salun: float | None = field(
         default=None,
@@ -58,6 +62,8 @@ class UnlearningConfig(SFTConfig):
             raise ValueError(f"retain_ratio must be 1 or more, not {self.retain_ratio}")
         if self.l1 < 0 or self.l1_from not in ("zero", "start"):
             raise ValueError(f"l1 must be 0 or more, from zero or start; not {self.l1} from {self.l1_from!r}")
+        if self.quality_steps <= 0 or (self.quality_steps > 1 and self.quality_steps % 1):
+            raise ValueError(f"quality_steps must be whole, or between 0 and 1; not {self.quality_steps}")
         if self.stop_when is not None:
             StopWhen.parse(self.stop_when)
         if self.salun is not None and not 0 < self.salun < 1:
