@@ -80,6 +80,11 @@ class Run:
         self.note()
         return self.part
 
+    def give_up(self) -> None:
+        """Removes the folder to work in if nothing was done there: what the user can mend leaves nothing behind."""
+        if [path.name for path in self.part.iterdir()] == [RUN_FILE]:
+            shutil.rmtree(self.part)
+
     def note(self) -> None:
         """Writes down how long the run has worked, so that one that goes on counts all of it."""
         seconds = round(time.monotonic() - self._started, 2)

@@ -154,12 +154,26 @@ def test_settings_come_from_yaml_and_the_command_line_wins(place, capsys, tmp_pa
         ({"--model_name_or_path": "nowhere"}, "nowhere"),
         ({"--forget": "forget07"}, "unknown forget set 'forget07'; choose from forget01, forget05, forget10"),
         ({"--dataset": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
+        (
+            {"--model_name_or_path": "LLAMA", "--modality": "image"},
+            "takes no images, and there are photos to forget and to retain: give rows of text alone",
+        ),
+        ({"--model_name_or_path": "LLAMA", "--modality": "text"}, "there are photos to retain: give rows of text"),
+        ({"--forget_people": "Nobody At All"}, "no row is about 'Nobody At All'"),
+        ({"--forget_people": "EVERYBODY"}, "there are no rows to retain; choose other people, rows or modality"),
+        ({"--learning_rate": "0"}, "learning_rate must be above 0, not 0.0"),
+        ({"--method": "rmu", "--layer": "9"}, "layers must be 0 to 1, not [7, 8, 9]"),
+        ({"--method": "rmu", "--layer": "0", "--trained_layers": "1"}, "trained_layers [1] are above layer 0"),
+        ({"--method": "rmu", "--trained_weights": "c_proj"}, "no module's name ends in 'c_proj'; there are"),
+        ({"--method": "idk", "--stop_when": "forget_loss>4"}, "with one of retain_loss; not 'forget_loss>4'"),
     ],
 )
-def test_wrong_input_is_one_line_and_leaves_nothing(place, capsys, tmp_path, changed, message):
-    given = {"--model_name_or_path": str(place / "original"), "--dataset": str(place / "clear"), **changed}
-    arguments = [word for pair in given.items() for word in pair]
-    assert main(["unlearn", "--method", "npo", *arguments, *SHORT, "--output_dir", str(tmp_path / "out")]) == 2
+def test_wrong_input_is_one_line_and_leaves_nothing(place, mini_llama, capsys, tmp_path, changed, message):
+    there = {"--method": "npo", "--model_name_or_path": str(place / "original"), "--dataset": str(place / "clear")}
+    everybody = ",".join(sorted(set(load_clear("full", place / "clear")["name"])))
+    stands_for = {"LLAMA": str(mini_llama), "EVERYBODY": everybody}
+    arguments = [stands_for.get(word, word) for pair in {**there, **changed}.items() for word in pair]
+    assert main(["unlearn", *arguments, *SHORT, "--output_dir", str(tmp_path / "out")]) == 2
     err = capsys.readouterr().err.strip().splitlines()
     assert message in err[-1] and err[-1].startswith("error: ")
     assert not list(tmp_path.iterdir())
