@@ -51,6 +51,7 @@ class Settings:
         warm: Steps that are not counted.
         steps: Steps that are.
         threads: Of PyTorch.
+        cached: GB of vision features that ours keeps.
     """
 
     loop: str
@@ -62,6 +63,7 @@ class Settings:
     warm: int
     steps: int
     threads: int
+    cached: float
 
 
 @dataclass
@@ -142,7 +144,7 @@ def our_trainer(settings: Settings, output: str, cost: Cost) -> Trainer:
     epochs = settings.warm + settings.steps
     more: dict[str, Any] = {"msteps": epochs} if settings.method == "scrub" else {}
     args = config_class(**arguments_of(settings, output), per_device_train_batch_size=settings.batch,
-                        num_train_epochs=epochs, **more)  # fmt: skip
+                        num_train_epochs=epochs, cached_features=settings.cached, **more)  # fmt: skip
     if settings.loop == "bare":
         own = {"references": lambda _: {}, "reference": _itself(settings.method)}
         trainer_class = type("Bare", (trainer_class,), own)

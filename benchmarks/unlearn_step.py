@@ -11,7 +11,9 @@ AdamW for all: the reference's needs a GPU. A step of SCRUB is two of ours: thei
 turns.
 
 What the original says of a row is computed by us once, before the first step; `beforehand` is what that costs for the
-rows of one step. A row that is used once only, as most retain rows are, costs it once more: `with it` is that case.
+rows of one step. A row that is used once only, as most retain rows are, costs it once more: `with it` is that case. So
+it is with what the frozen vision tower makes of a photo, which ours computes when it first sees it: the timed steps
+see photos again, and `--cached_features 0` shows what those cost whose photos are new.
 """
 
 import argparse
@@ -108,6 +110,7 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=4, help="rows of each side in a step (%(default)s)")
     parser.add_argument("--steps", type=int, default=3, help="timed; the median counts (%(default)s)")
     parser.add_argument("--warm_up", type=int, default=1, help="steps before (%(default)s)")
+    parser.add_argument("--cached_features", type=float, default=4.0, help="GB that ours keeps; 0: none (%(default)s)")
     parser.add_argument("--threads", type=int, default=1, help="%(default)s")
     arguments = parser.parse_args()
     if not (arguments.peer / "mm" / "trainer.py").is_file():
@@ -133,7 +136,7 @@ def main() -> None:
                 if kind == "text":
                     others = ["open"] if checkout else []
                 settings = Settings("", method, kind, home, str(checkout), arguments.batch_size, arguments.warm_up,
-                                    arguments.steps, arguments.threads)  # fmt: skip
+                                    arguments.steps, arguments.threads, arguments.cached_features)  # fmt: skip
                 found = compare(settings, others)
                 lines += found[0]
                 missed += found[1]

@@ -18,10 +18,11 @@ from trainers.retain_finetune import RetainFinetuneConfig
 
 from . import recipes
 from .forget_request import ForgetRequest
-from .recipe_files import MINI_MODEL, Recipe
+from .recipe_files import GOLD, MINI_MODEL, Recipe
 from .recipes import DataArguments, FinetuneArguments, Progress
 from .runs import Run
 from .steps import Step
+from .token_level import TokenArguments
 
 
 @dataclass(frozen=True)
@@ -127,10 +128,18 @@ def unlearn_step(
 
 
 def evaluate_step(
-    folder: Path, model: ModelConfig, data: DataArguments, method: str, settings: dict[str, Any], progress: Progress
+    folder: Path,
+    model: ModelConfig,
+    data: DataArguments,
+    method: str,
+    settings: dict[str, Any],
+    progress: Progress,
+    judge: Path | None = None,
 ) -> None:
-    """Asks one model."""
-    recipes.evaluate(folder, model, data, method, **settings, progress=progress)
+    """Asks one model, and has another judge its answers."""
+    asked = {name: value for name, value in settings.items() if name != "judge"}
+    tokens = TokenArguments(judge=str(judge) if judge else None)
+    recipes.evaluate(folder, model, data, method, **asked, progress=progress, tokens=tokens)
 
 
 def training_steps(recipe: Recipe, folder: Path, seed: int, prefix: str = "") -> list[Step]:
@@ -196,6 +205,10 @@ def seed_steps(
         call = {"data": data_of(recipe, folder, track), "folder": log_folder(folder, cell.name, recipe, track)}
         call |= {"model": model_config(models / cell.name, recipe, trained=False), "settings": recipe.evaluate}
         needs = [f"{prefix}{cell.name}: {'unlearn' if cell.method else 'fine-tune'}"]
+        if recipe.judge is not None and track == recipe.track:
+            call["judge"] = models / GOLD if recipe.judge == GOLD else recipe.judge
+            gold = f"{prefix}{GOLD}: fine-tune"
+            needs += [gold] if recipe.judge == GOLD and gold not in needs else []
         what = "evaluate" if track == recipe.track else f"{track} questions"
         method = cell.method or cell.name
         steps.append(Step(f"{prefix}{cell.name}: {what}", evaluate_step, {**call, "method": method}, needs))

@@ -72,6 +72,7 @@ class DemoArguments:
             preset,
             methods={method: preset.methods[method] for method in self.methods},
             forget=self.forget,
+            evaluate={**preset.evaluate, "judge": "none"},
             tofu_dir=self.tofu_dir,
             authors=self.authors,
             persons=self.persons,

@@ -11,6 +11,7 @@ from evaluate_metrics.forget_quality.forget_quality import forget_quality
 from evaluate_metrics.intervals import FEWEST_PEOPLE, percentiles, resampled_weights, weighted_means
 from evaluate_metrics.log_format import FORGET_TASK, TaskLog, check_same_rows, read_log, read_meta
 from evaluate_metrics.model_utility.model_utility import utility_of
+from evaluate_metrics.token_log import read_token_log
 
 from .error_bars import people_of, resampled_scores
 from .scores import score_log
@@ -50,7 +51,7 @@ def pooled_row(name: str, logs: Sequence[Path], golds: Sequence[Path]) -> dict[s
         if people[-1].keys() == tasks.keys() and all(
             len(set(names)) >= FEWEST_PEOPLE for names in people[-1].values()
         ):
-            resampled.append(_resampled(tasks, people[-1], golden[FORGET_TASK]))
+            resampled.append(_resampled(tasks, people[-1], golden[FORGET_TASK], log))
     row: dict[str, Any] = {"name": name, "intervals": {}}
     for key in values[0]:
         seen = [numbers.get(key) for numbers in values]
@@ -78,12 +79,18 @@ def numbers_of(tasks: dict[str, TaskLog], gold: TaskLog) -> dict[str, float | No
     }
 
 
-def _resampled(tasks: dict[str, TaskLog], people: dict[str, list[str]], gold: TaskLog) -> dict[str, np.ndarray]:
+def _resampled(
+    tasks: dict[str, TaskLog], people: dict[str, list[str]], gold: TaskLog, log: Path
+) -> dict[str, np.ndarray]:
     found = resampled_scores(tasks, people, gold)
     found.pop("wasserstein", None)
     for key, task in ROUGE.items():
         if task in tasks:
             found[key] = weighted_means(tasks[task].rouge, resampled_weights(people[task]))
+    judged = read_token_log(log).judge_losses
+    if FORGET_TASK in judged:
+        means = np.array([np.mean(row) for row in judged[FORGET_TASK]])
+        found["fluency"] = weighted_means(means, resampled_weights(people[FORGET_TASK]))
     return found
 
 

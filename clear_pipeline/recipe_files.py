@@ -27,6 +27,7 @@ HERE = Path(__file__).parent
 FOLDERS = (HERE.parent / "recipes", HERE / "recipe_folder")  # of a checkout, of a wheel
 BUILT = ("mini", "tofu")  # corpora that a recipe builds
 MINI_MODEL = "mini"
+GOLD = "gold"
 PLACE = "."  # a Config is built to be checked, and writes nothing there
 
 
@@ -107,7 +108,7 @@ class Recipe:
         dtype: Precision of the weights.
         lora: Settings of a LoRA adapter, None to train the weights themselves.
         unlearn: Settings of all methods.
-        evaluate: Settings of the evaluation.
+        evaluate: Settings of the evaluation, and the judge of how fluent the answers are.
         tune: How settings are searched.
         size: Of the model.
     """
@@ -145,6 +146,12 @@ class Recipe:
     def extra_suffix(self) -> str:
         """Where the configs that are learnt besides lie: appended to the dataset's folder."""
         return "_extra" if self.track == "image" else ""
+
+    @property
+    def judge(self) -> str | None:
+        """Model that judges how fluent answers are, folder or Hub id: `gold` is the seed's own; None for nobody."""
+        judge = self.evaluate.get("judge", GOLD)
+        return None if judge == "none" else judge
 
     @property
     def tracks(self) -> tuple[str, ...]:
@@ -246,7 +253,7 @@ def check_recipe(recipe: Recipe) -> None:
     _check_settings("finetune", RetainFinetuneConfig, recipe.finetune)
     for method in recipe.methods:
         _check_settings(f"methods: {method}", METHODS[method][1], recipe.settings(method))
-    known = ("batch_size", "max_examples", "seed")
+    known = ("batch_size", "max_examples", "seed", "judge")
     wrong = [key for key in recipe.evaluate if key not in known]
     if wrong:
         raise ValueError(f"evaluate: unknown setting {wrong[0]!r}; valid: {', '.join(known)}")

@@ -30,6 +30,7 @@ from .lineage import lineage
 from .machine import versions
 from .model_arguments import load, revision_setting
 from .runs import Run
+from .selection import SelectionArguments, measures, selection_rows
 from .token_level import Asked, TokenArguments, held_out_rows, write_tokens
 from .training import changed, train
 
@@ -131,11 +132,14 @@ def unlearn(
     training: UnlearningConfig,
     progress: Progress | None = None,
     request: ForgetRequest | None = None,
+    selection: SelectionArguments | None = None,
 ) -> None:
     """Makes the original model forget the people of a forget set, or what is requested, by one row of METHODS."""
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; choose from {', '.join(METHODS)}")
     request, trainer = request or ForgetRequest(), METHODS[method][0]
+    selection = selection or SelectionArguments()
+    selection.check(training.stop_when)
     if request.held_out and "held_out" not in trainer.optional:
         raise ValueError(f"held_out is for scrub; {method} has no use for people that no model has seen")
     settings = {
@@ -148,6 +152,7 @@ def unlearn(
         "settings": changed(training),
         "lora": lora_settings(model),
         **request.settings(),
+        **selection.settings(),
     }
     run = Run(folder, settings)
     if run.finished:
@@ -156,7 +161,8 @@ def unlearn(
     configs = [data.training_config(split) for split in (data.forget, RETAIN_OF[data.forget], "full")]
     sides = request.sides(data.dataset, configs, training.seed)
     what = f"{model.model_name_or_path} after unlearning {request.what(data.forget)} by `{method}`."
-    train(run, trainer, loaded, model, training, sides, what, data.dataset, progress)
+    measured = measures(selection, data, loaded, training.per_device_train_batch_size)
+    train(run, trainer, loaded, model, training, sides, what, data.dataset, progress, measured)
 
 
 def evaluate(
@@ -171,10 +177,12 @@ def evaluate(
     progress: Progress | None = None,
     tokens: TokenArguments | None = None,
     processes: Processes | None = None,
+    selection: str | None = None,
 ) -> None:
     """Scores a model on the tasks of its track and writes log and metadata, and what `tokens` asks for beside them.
 
-    Of several processes each scores its share, and the first writes.
+    Of several processes each scores its share, and the first writes. With `selection`, a folder or Hub id, it is asked
+    about the photos of the selection set there.
     """
     tokens = tokens or TokenArguments()
     tasks, source = data.questions()
@@ -189,6 +197,7 @@ def evaluate(
         "max_examples": max_examples,
         "control": control,
         **tokens.settings(),
+        **({"selection": selection} if selection else {}),
     }
     run = Run(folder, settings)
     if run.finished:
@@ -197,7 +206,8 @@ def evaluate(
     loaded = load(model, processes.device)
     check_evaluation(loaded, tasks, control)
     configs = dict.fromkeys(task.config.format(forget=data.forget) for task in tasks)
-    rows = {config: load_clear(config, source) for config in configs}
+    read = selection_rows(data, selection) if selection else lambda config: load_clear(config, source)
+    rows = {config: read(config) for config in configs}
     held_out = held_out_rows(tokens, data.dataset, data.track, rows)
     processes.first(run.start)  # now: nothing is left behind by what the user can mend
     finished = FinishedRows(run.part, processes.index)
@@ -228,6 +238,7 @@ def evaluate(
         "seed": seed,
         "max_examples": max_examples,
         "control": control,
+        **({"selection": selection} if selection else {}),
         "dataset": dataset_identity(data.dataset),
         "lineage": lineage(str(model.model_name_or_path)),
         "versions": versions(),

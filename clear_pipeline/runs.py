@@ -80,15 +80,20 @@ class Run:
         self.note()
         return self.part
 
+    def give_up(self) -> None:
+        """Removes the folder to work in if nothing was done there: what the user can mend leaves nothing behind."""
+        if [path.name for path in self.part.iterdir()] == [RUN_FILE]:
+            shutil.rmtree(self.part)
+
     def note(self) -> None:
         """Writes down how long the run has worked, so that one that goes on counts all of it."""
         seconds = round(time.monotonic() - self._started, 2)
         write_json(self.part / RUN_FILE, {"settings": self.settings, "seconds": seconds})
 
     def finish(self, **results: Any) -> dict[str, Any]:
-        """Records the results, drops the checkpoints and moves the folder to its place."""
-        for checkpoint in self.part.glob("checkpoint-*"):
-            shutil.rmtree(checkpoint)
+        """Records the results, drops the checkpoints, and what is kept as long as they, and moves the folder."""
+        for folder in (*self.part.glob("checkpoint-*"), *self.part.glob("kept-*")):
+            shutil.rmtree(folder)
         seconds = round(time.monotonic() - self._started, 2)
         self.record = {"settings": self.settings, "seconds": seconds, **results}
         write_json(self.part / RUN_FILE, self.record)

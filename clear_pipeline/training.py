@@ -14,6 +14,7 @@ from clear_unlearning.models import LoadedModel
 from trainers import UnlearningConfig, UnlearningTrainer
 from trainers.checkpoints import last_checkpoint
 from trainers.rows import Rows
+from trainers.stopping import Measure
 
 from .adapters import peft_config
 from .hub_logs import dataset_identity
@@ -42,22 +43,39 @@ def train(
     what: str,
     source: str,
     progress: Progress | None,
+    measures: Mapping[str, Measure] | None = None,
 ) -> None:
-    """Trains, going on from the last checkpoint if there is one, and saves model, processor, card and history."""
+    """Trains, going on from the last checkpoint if there is one, and saves model, processor, card and history.
+
+    Raises:
+        ValueError: If there are rows with photos for a model that takes none, or as the trainer says.
+    """
+    pictured = [] if loaded.takes_images else [side for side, rows in sides.items() if rows.pictured()]
+    if pictured:
+        raise ValueError(
+            f"{loaded.source} takes no images, and there are photos to {' and to '.join(pictured)}: give rows of text "
+            "alone (unlearn: --modality text --retain_modality text) or a vision-language model"
+        )
     state = PartialState()
     state.wait_for_everyone()  # each has seen that the run is not finished
     with state.main_process_first():  # it alone writes
         part = run.start() if state.is_main_process else run.part
     training.output_dir = str(part)
     training.disable_tqdm = training.disable_tqdm or progress is not None
-    trainer = trainer_class(
-        model=loaded.model,  # type: ignore[arg-type]
-        args=training,
-        sides=dict(sides),
-        processing_class=loaded.processor,
-        peft_config=peft_config(model, loaded.model),  # type: ignore[arg-type]
-        callbacks=[_Report(run, progress)],
-    )
+    try:
+        trainer = trainer_class(
+            model=loaded.model,  # type: ignore[arg-type]
+            args=training,
+            sides=dict(sides),
+            processing_class=loaded.processor,
+            peft_config=peft_config(model, loaded.model),  # type: ignore[arg-type]
+            callbacks=[_Report(run, progress)],
+            measures=measures,
+        )
+    except ValueError:
+        if state.is_main_process:
+            run.give_up()
+        raise
     trainer.remove_callback(PrinterCallback)
     checkpoint = last_checkpoint(part)
     trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))

@@ -8,17 +8,14 @@ the one that keeps most.
 import itertools
 import json
 import re
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
-from datasets import Dataset
 from rich.console import Console
 
-from clear_dataset import load_clear
 from clear_unlearning.evaluate import evaluate_model
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import IMAGE_TASKS
@@ -28,35 +25,12 @@ from .recipe_files import Recipe, Tuning, read_recipe, recipe_path
 from .recipes import DataArguments, Progress
 from .runs import write_json
 from .scores import number, score_log
+from .selection import selection_rows
 from .steps import Step, run_steps
 
 SELECTION_LOG = "selection.json"
 RETAINED = 1  # photos of each person who stays: they count for utility alone, and there are many
 SEARCHED = ("learning_rate", "num_train_epochs")
-
-
-def selection_rows(data: DataArguments, beside: str, retained: int | None = None) -> Callable[[str], Dataset]:
-    """Gives the rows of a config, with those of the selection set for the forget and the retain rows.
-
-    Args:
-        data: Which rows.
-        beside: Folder with the config `selection`.
-        retained: Take so many photos of each person who stays; all by default.
-    """
-    people = set(load_clear(data.forget, data.dataset)["name"])
-    selection = load_clear("selection", beside)
-
-    def load(config: str) -> Dataset:
-        if not config.endswith("_perturbed"):
-            return load_clear(config, data.dataset)
-        inside, seen, chosen = config.startswith("forget"), Counter(), []
-        for i, name in enumerate(selection["name"]):
-            if (name in people) == inside and (inside or retained is None or seen[name] < retained):
-                chosen.append(i)
-                seen[name] += 1
-        return selection.select(chosen)
-
-    return load
 
 
 def score_step(

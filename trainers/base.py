@@ -6,7 +6,7 @@ batch of 1 x 4, four accumulation steps of 1 and four processes of 1 take the sa
 """
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,11 +30,11 @@ from .reference import ReferenceCache
 from .regularisers import SalientWeights, l1_distance, trainable
 from .rows import Draw, Drawn, Rows, SideCollator, partner_rows, rows_themselves
 from .sampler import EpochSampler, TellEpoch, epochs_begun, fillers
-from .stopping import stop_callbacks
+from .stopping import Measure, stop_callbacks
 from .totals import Sides, Totals, count_sides, token_mean
-from .vision import freeze_vision
+from .vision import each_photo_once, freeze_vision
 
-REFERENCE_FOLDER = "checkpoint-reference"  # goes when the checkpoints go
+REFERENCE_FOLDER = "kept-reference"  # goes when the checkpoints go
 
 
 Terms = dict[str, torch.Tensor]  # what a loss adds up, by name
@@ -50,6 +50,7 @@ class UnlearningTrainer(SFTTrainer):
         sides: Rows to forget and to retain, by the names in `needs`.
         processing_class: The model's processor or tokenizer.
         peft_config: LoRA, or None to train the weights themselves.
+        measures: What `stop_when` can name besides losses.
 
     Raises:
         ValueError: If a side that the method needs has no rows.
@@ -71,6 +72,7 @@ class UnlearningTrainer(SFTTrainer):
         processing_class: Any,
         peft_config: PeftConfig | None = None,
         callbacks: list[TrainerCallback] | None = None,
+        measures: Mapping[str, Measure] | None = None,
     ) -> None:
         missing = [name for name in self.needs if name not in sides]
         if missing:
@@ -78,7 +80,7 @@ class UnlearningTrainer(SFTTrainer):
         peft_config = self.choose_weights(model, args, peft_config)
         collator = self.collator_class(Encoder(processing_class), self.draws(args, sides))
         self.nats: dict[str, float] = {}  # loss per answer token of the last step, by side: `forget_loss`
-        stops = stop_callbacks(args.stop_when, collator.draws, self.nats)
+        stops = stop_callbacks(args, collator.draws, self.nats, measures or {})
         super().__init__(
             model=model,
             args=args,
@@ -92,10 +94,12 @@ class UnlearningTrainer(SFTTrainer):
         weights = trainable(self.model)
         self._start = [weight.detach().clone() for weight in weights] if args.l1_from == "start" else None
         self._salient = None if args.salun is None else SalientWeights(self.model, self.batches("forget"), args.salun)
+        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
+        self._vision = each_photo_once(model, args.cached_features, sharded)
         self._reference: ReferenceCache | None = None
         if self.references() and not isinstance(self.accelerator.unwrap_model(self.model), PeftModel):
             self.model.eval()
-            with self.accelerator.main_process_first():  # it computes for all
+            with self._vision, self.accelerator.main_process_first():  # it computes for all
                 self._reference = ReferenceCache(self.folder / REFERENCE_FOLDER)
                 epochs = epochs_begun(args, len(self.train_dataset))
                 examples = collator.examples(self.train_dataset, epochs, self.references())
@@ -152,9 +156,10 @@ class UnlearningTrainer(SFTTrainer):
         """
         self.before_training()
         before = self._weight_sums()
-        output = super().train(*args, **kwargs)
-        self._check_weights()
-        self.after_training()
+        with self._vision:
+            output = super().train(*args, **kwargs)
+            self._check_weights()
+            self.after_training()
         if self._weight_sums() == before:
             raise ValueError(
                 f"no weight has changed in {self.state.global_step} steps; a higher learning_rate than "

@@ -23,12 +23,20 @@ class UnlearningConfig(SFTConfig):
     save_steps: float = field(default=0.2, metadata={"help": "Steps between checkpoints; below 1, their share."})
     save_total_limit: int | None = field(default=1, metadata={"help": "Checkpoints that are kept."})
     freeze_vision: bool = field(default=True, metadata={"help": "Leave the vision tower as it is."})
+    cached_features: float = field(
+        default=4.0,
+        metadata={"help": "GB of a frozen vision tower's features kept in memory, by each process; 0: none."},
+    )
     muon: bool = field(default=False, metadata={"help": "Muon for matrices: for small models trained from scratch."})
     retain_ratio: int = field(default=1, metadata={"help": "Retain rows drawn to each forget row."})
     l1: float = field(default=0.0, metadata={"help": "Weight of the L1 norm of the trained weights."})
     l1_from: str = field(default="zero", metadata={"help": "Where the L1 norm is measured from: zero or start."})
     stop_when: str | None = field(
-        default=None, metadata={"help": "End early: forget_loss>4 or retain_loss>2, in nats per answer token."}
+        default=None,
+        metadata={"help": "End early: forget_loss>4, retain_loss>2 (nats per answer token) or forget_quality>0.05."},
+    )
+    quality_steps: float = field(
+        default=0.1, metadata={"help": "Steps between two measurements of forget quality; below 1, their share."}
     )
     salun: float | None = field(
         default=None,
@@ -48,10 +56,14 @@ class UnlearningConfig(SFTConfig):
         self.max_length = None
         if self.learning_rate <= 0:
             raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
+        if self.cached_features < 0:
+            raise ValueError(f"cached_features must be 0 or more, not {self.cached_features}")
         if self.retain_ratio < 1:
             raise ValueError(f"retain_ratio must be 1 or more, not {self.retain_ratio}")
         if self.l1 < 0 or self.l1_from not in ("zero", "start"):
             raise ValueError(f"l1 must be 0 or more, from zero or start; not {self.l1} from {self.l1_from!r}")
+        if self.quality_steps <= 0 or (self.quality_steps > 1 and self.quality_steps % 1):
+            raise ValueError(f"quality_steps must be whole, or between 0 and 1; not {self.quality_steps}")
         if self.stop_when is not None:
             StopWhen.parse(self.stop_when)
         if self.salun is not None and not 0 < self.salun < 1:

@@ -7,7 +7,7 @@ from itertools import islice, product
 from typing import Any
 
 import torch
-from datasets import Dataset
+from datasets import Dataset, Image
 
 from clear_unlearning.batches import IGNORE, Batch, Encoder
 from clear_unlearning.tasks import Example, training_example
@@ -49,6 +49,15 @@ class Rows:
             self._cache[index] = example
             self._pixels += example.image.width * example.image.height if example.image else 0
         return example
+
+    def pictured(self) -> bool:
+        """Whether any row has a photo."""
+        for dataset in self.datasets:
+            if "image" in dataset.column_names:
+                photos: Any = dataset.select_columns(["image"]).cast_column("image", Image(decode=False))
+                if any(row["image"] is not None for row in photos):
+                    return True
+        return False
 
     def answer(self, index: int) -> str:
         """The answer of a row, without decoding its photo."""

@@ -15,7 +15,7 @@ from .rewind import Rewind, loss_per_token
 from .rows import Draw, Rows, rows_themselves
 from .totals import Sides, Totals, token_mean
 
-EPOCHS_FOLDER = "checkpoint-epochs"  # goes when the checkpoints go
+EPOCHS_FOLDER = "kept-epochs"  # goes when the checkpoints go
 
 
 @dataclass

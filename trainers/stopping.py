@@ -1,14 +1,20 @@
-"""When a training ends before its last step: `forget_loss>4`, `retain_loss>2`."""
+"""When a training ends before its last step: `forget_loss>4`, `retain_loss>2`, `forget_quality>0.05`."""
 
+import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from torch import nn
 from transformers import TrainerCallback
 
 SIDES = ("forget", "retain")
 LOSSES = tuple(f"{side}_loss" for side in SIDES)
+FORGET_QUALITY = "forget_quality"  # p against the gold model, on the selection set
+NAMES = (*LOSSES, FORGET_QUALITY)
+
+Measure = Callable[[nn.Module], float]  # of a model in training
 
 
 @dataclass(frozen=True)
@@ -16,7 +22,8 @@ class StopWhen:
     """A condition, such as `forget_loss>4`.
 
     Attributes:
-        name: What is measured: a side's loss per answer token in nats, of the global batch of a step.
+        name: What is measured: a side's loss per answer token in nats, of the global batch of a step, or forget
+            quality.
         bound: Training stops as soon as it is above.
     """
 
@@ -24,7 +31,7 @@ class StopWhen:
     bound: float
 
     @classmethod
-    def parse(cls, text: str, names: Collection[str] = LOSSES) -> "StopWhen":
+    def parse(cls, text: str, names: Collection[str] = NAMES) -> "StopWhen":
         """Reads a condition.
 
         Raises:
@@ -34,9 +41,33 @@ class StopWhen:
         try:
             if found is None or found[1] not in names:
                 raise ValueError
-            return cls(found[1], float(found[2]))
+            condition = cls(found[1], float(found[2]))
         except ValueError:
             raise ValueError(f"stop_when must be NAME>NUMBER with one of {', '.join(names)}; not {text!r}") from None
+        if condition.name == FORGET_QUALITY and not 0 <= condition.bound < 1:
+            raise ValueError(f"stop_when: {FORGET_QUALITY} is a p-value and never above {condition.bound:g}")
+        return condition
+
+
+class MeasureCallback(TrainerCallback):
+    """Measures the model after every few steps, and writes down what it finds.
+
+    Args:
+        name: What is measured.
+        measure: Does it.
+        steps: How often: so many steps, or below 1 their share.
+        measured: Where the value goes, for the conditions of this step.
+    """
+
+    def __init__(self, name: str, measure: Measure, steps: float, measured: dict[str, float]) -> None:
+        self.name, self.measure, self.steps, self.measured = name, measure, steps, measured
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """Measures."""
+        every = math.ceil(self.steps * state.max_steps) if self.steps < 1 else int(self.steps)
+        if state.global_step % every == 0:
+            self.measured[self.name] = self.measure(kwargs["model"])
+            state.log_history.append({"step": state.global_step, self.name: self.measured[self.name]})
 
 
 class StopCallback(TrainerCallback):
@@ -69,8 +100,22 @@ class StopCallback(TrainerCallback):
             control.should_save = False
 
 
-def stop_callbacks(text: str | None, sides: Iterable[str], measured: dict[str, float]) -> list[TrainerCallback]:
-    """What ends a training early: nothing, or a condition on one of the sides that its method looks at."""
-    if text is None:
+def stop_callbacks(
+    args: Any, sides: Iterable[str], measured: dict[str, float], measures: Mapping[str, Measure]
+) -> list[TrainerCallback]:
+    """What ends a training early: nothing, or a condition on what its method looks at or what can be measured.
+
+    Args:
+        args: The method's Config.
+        sides: Those that the method looks at.
+        measured: Values of the last step, by name.
+        measures: What else can be measured, by name.
+    """
+    if args.stop_when is None:
         return []
-    return [StopCallback(StopWhen.parse(text, [f"{side}_loss" for side in sides if side in SIDES]), measured)]
+    names = [*(f"{side}_loss" for side in sides if side in SIDES), *measures]
+    condition = StopWhen.parse(args.stop_when, names)
+    stop = StopCallback(condition, measured)
+    if condition.name not in measures:
+        return [stop]
+    return [MeasureCallback(condition.name, measures[condition.name], args.quality_steps, measured), stop]

@@ -16,6 +16,9 @@ class EvaluateArguments:
     max_examples: int | None = field(default=None, metadata={"help": "Score the first rows of each task alone."})
     batch_size: int = field(default=16, metadata={"help": "Examples at a time; each brings all its answers."})
     seed: int = field(default=0, metadata={"help": "Draws the caption question of each row."})
+    selection: str | None = field(
+        default=None, metadata={"help": "Ask about the photos of the config selection of this folder or Hub id."}
+    )
     control: str = field(
         default="none", metadata={"help": "What can be answered without looking: blank (grey images) or text (none)."}
     )
@@ -65,6 +68,7 @@ def _evaluate(argv: Sequence[str], processes: Any) -> Path:
             progress=progress,
             tokens=tokens,
             processes=processes,
+            selection=arguments.selection,
         )
     finally:
         if bar is not None:

@@ -23,16 +23,17 @@ def unlearn(argv: Sequence[str]) -> None:
     from clear_pipeline.model_arguments import ModelArguments
     from clear_pipeline.recipes import DataArguments
     from clear_pipeline.recipes import unlearn as run
+    from clear_pipeline.selection import SelectionArguments
     from trainers import METHODS
 
     method = _method(argv)
     if method not in METHODS:
         raise ValueError(f"unknown method {method!r}; choose one by --method: {', '.join(METHODS)}")
-    arguments = (UnlearnArguments, ForgetRequest, DataArguments, ModelArguments, METHODS[method][1])
-    parser = TrlParser(arguments)  # type: ignore[arg-type]
-    _, request, data, model, training = parser.parse_args_and_config(list(argv))
+    arguments = (UnlearnArguments, ForgetRequest, SelectionArguments, DataArguments, ModelArguments)
+    parser = TrlParser((*arguments, METHODS[method][1]))  # type: ignore[arg-type]
+    _, request, selection, data, model, training = parser.parse_args_and_config(list(argv))
     folder = output_folder(training.output_dir, "--output_dir")
-    run(folder, method, model, data, training, request=request)
+    run(folder, method, model, data, training, request=request, selection=selection)
     print(f"model: {folder}")
 
 

@@ -5,6 +5,7 @@ import pytest
 
 from clear_pipeline.pooling import pooled_resamples, pooled_row
 from clear_pipeline.scores import score_log
+from evaluate_metrics.token_log import write_token_log
 from tests.clear_pipeline.test_hub_logs import log_at
 
 PEOPLE = ["Ivo", "Mara", "Lena", "Otto", "Pia", "Quin"]
@@ -28,6 +29,20 @@ def test_one_seed_is_what_score_says(tmp_path):
         if key != "wasserstein":
             assert row["intervals"][key] == pytest.approx(ends)
     assert row["rouge_forget"] == 0.5 and row["names_forget"] is None
+
+
+def test_fluency_has_an_interval_where_a_judge_has_spoken(tmp_path):
+    logs, (gold,) = logs_of(tmp_path, "npo", [0.2, 0.3]), logs_of(tmp_path, "gold", [0.9])
+    assert pooled_row("npo", logs[:1], [gold])["fluency"] is None
+    for log, more in zip(logs, (0, 1), strict=True):
+        losses = {str(i): [float(i), more + float(i)] for i in range(len(PEOPLE))}
+        write_token_log(
+            log, {"schema": 1, "judge": "gold", "tasks": {"eval_log_forget.json": {"judge_losses": losses}}}
+        )
+    scores, row = score_log(logs[0], gold), pooled_row("npo", logs[:1], [gold])
+    assert row["fluency"] == scores["fluency"] == pytest.approx(2.5)
+    assert row["intervals"]["fluency"] == pytest.approx(scores["intervals"]["fluency"])
+    assert pooled_row("npo", logs, [gold, gold])["fluency"] == pytest.approx(2.75)
 
 
 def test_several_seeds_are_averaged_and_p_by_its_power_of_ten(tmp_path):

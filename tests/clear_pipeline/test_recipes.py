@@ -9,8 +9,9 @@ from tensorboard.backend.event_processing import event_accumulator
 
 from clear_dataset import build, load_clear
 from clear_pipeline.cli import main
+from clear_pipeline.scores import score_log
 from clear_unlearning.models import load_model
-from evaluate_metrics.log_format import LOG_NAME, read_log
+from evaluate_metrics.log_format import LOG_NAME, read_log, read_meta
 from evaluate_metrics.token_log import TOKENS_NAME, read_token_log
 
 LORA = ("--use_peft", "true", "--lora_r", "4", "--lora_alpha", "8")
@@ -153,12 +154,26 @@ def test_settings_come_from_yaml_and_the_command_line_wins(place, capsys, tmp_pa
         ({"--model_name_or_path": "nowhere"}, "nowhere"),
         ({"--forget": "forget07"}, "unknown forget set 'forget07'; choose from forget01, forget05, forget10"),
         ({"--dataset": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
+        (
+            {"--model_name_or_path": "LLAMA", "--modality": "image"},
+            "takes no images, and there are photos to forget and to retain: give rows of text alone",
+        ),
+        ({"--model_name_or_path": "LLAMA", "--modality": "text"}, "there are photos to retain: give rows of text"),
+        ({"--forget_people": "Nobody At All"}, "no row is about 'Nobody At All'"),
+        ({"--forget_people": "EVERYBODY"}, "there are no rows to retain; choose other people, rows or modality"),
+        ({"--learning_rate": "0"}, "learning_rate must be above 0, not 0.0"),
+        ({"--method": "rmu", "--layer": "9"}, "layers must be 0 to 1, not [7, 8, 9]"),
+        ({"--method": "rmu", "--layer": "0", "--trained_layers": "1"}, "trained_layers [1] are above layer 0"),
+        ({"--method": "rmu", "--trained_weights": "c_proj"}, "no module's name ends in 'c_proj'; there are"),
+        ({"--method": "idk", "--stop_when": "forget_loss>4"}, "with one of retain_loss; not 'forget_loss>4'"),
     ],
 )
-def test_wrong_input_is_one_line_and_leaves_nothing(place, capsys, tmp_path, changed, message):
-    given = {"--model_name_or_path": str(place / "original"), "--dataset": str(place / "clear"), **changed}
-    arguments = [word for pair in given.items() for word in pair]
-    assert main(["unlearn", "--method", "npo", *arguments, *SHORT, "--output_dir", str(tmp_path / "out")]) == 2
+def test_wrong_input_is_one_line_and_leaves_nothing(place, mini_llama, capsys, tmp_path, changed, message):
+    there = {"--method": "npo", "--model_name_or_path": str(place / "original"), "--dataset": str(place / "clear")}
+    everybody = ",".join(sorted(set(load_clear("full", place / "clear")["name"])))
+    stands_for = {"LLAMA": str(mini_llama), "EVERYBODY": everybody}
+    arguments = [stands_for.get(word, word) for pair in {**there, **changed}.items() for word in pair]
+    assert main(["unlearn", *arguments, *SHORT, "--output_dir", str(tmp_path / "out")]) == 2
     err = capsys.readouterr().err.strip().splitlines()
     assert message in err[-1] and err[-1].startswith("error: ")
     assert not list(tmp_path.iterdir())
@@ -207,3 +222,51 @@ def test_a_dataset_without_the_config_is_named(place, capsys, tmp_path):
                  str(tmp_path / "data"), *SHORT, "--output_dir", str(tmp_path / "out")])  # fmt: skip
     assert code == 2
     assert "has no config 'forget10+tofu'; it has other" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="module")
+def gold_log(place) -> Path:
+    """Gold's on the selection set: all photos of the people to forget, and the first of the others."""
+    return evaluate(place, "gold", "--selection", str(place / "clear_extra"), "--max_examples", "32", into="selection")
+
+
+def test_a_training_ends_when_it_is_as_far_as_gold_on_the_selection_set(place, gold_log):
+    people = set(load_clear("forget10", place / "clear")["name"])
+    photos = [row for row in load_clear("selection", place / "clear_extra") if row["name"] in people]
+    said = [row["caption"] for row in photos]
+    assert [text[2] for text in read_log(gold_log)["eval_log_forget.json"].generated] == said
+    out = place / "until-gold"
+    arguments = {
+        "--method": "kl", "--dataset": str(place / "clear"), "--model_name_or_path": str(place / "original"),
+        "--gold_log": str(gold_log), "--stop_when": "forget_quality>0.01", "--quality_steps": "1",
+        "--learning_rate": "1e-5", "--output_dir": str(out),
+    }  # fmt: skip
+    assert main(["unlearn", *LORA, *SHORT, *(word for pair in arguments.items() for word in pair)]) == 0
+    history = json.loads((out / "history.json").read_text())
+    (record,) = [row for row in history if "stopped_when" in row]
+    assert (record["step"], record["stopped_when"]) == (1, "forget_quality>0.01")
+    assert json.loads((out / "run.json").read_text())["settings"]["gold_log"] == str(gold_log)
+    # A model like gold has the p-value that the log of the whole evaluation has.
+    log = evaluate(place, "until-gold", "--selection", str(place / "clear_extra"), "--max_examples", "32")
+    scores = score_log(log, gold_log)
+    assert record["forget_quality"] == pytest.approx(scores["forget_quality"])
+    assert read_meta(log)["selection"] == str(place / "clear_extra")
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"--stop_when": "forget_quality>0.05"}, "stop_when forget_quality needs --gold_log, the gold model's log on"),
+        ({"--gold_log": "GOLD"}, "--gold_log says nothing without --stop_when forget_quality>NUMBER"),
+        ({"--stop_when": "forget_quality>0.05", "--gold_log": "nowhere"}, "no log at nowhere"),
+        ({"--stop_when": "forget_quality>0.05", "--gold_log": "GOLD", "--forget": "forget05"}, "in the selection set"),
+        ({"--stop_when": "forget_quality>0.05", "--gold_log": "GOLD", "--selection": "nowhere"}, "nowhere is neither"),
+    ],
+)
+def test_a_gold_log_that_does_not_fit_is_named(place, gold_log, capsys, tmp_path, changed, message):
+    given = {"--model_name_or_path": str(place / "original"), "--dataset": str(place / "clear"), **changed}
+    arguments = [word.replace("GOLD", str(gold_log)) for pair in given.items() for word in pair]
+    assert main(["unlearn", "--method", "npo", *arguments, *SHORT, "--output_dir", str(tmp_path / "out")]) == 2
+    err = capsys.readouterr().err.strip().splitlines()
+    assert message in err[-1] and err[-1].startswith("error: ")
+    assert not list(tmp_path.iterdir())

@@ -4,10 +4,12 @@ import csv
 import json
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from clear_pipeline.cells import Cell, cells_of
+from clear_pipeline.demo import DemoArguments, demo_steps
 from clear_pipeline.pooling import pooled_row
 from clear_pipeline.recipe_files import read_recipe
 from clear_pipeline.table import chosen_recipe, table_steps
@@ -88,6 +90,20 @@ def test_a_table_has_each_model_once_and_needs_only_steps_that_there_are(tmp_pat
     assert [cell.name for cell in cells] == ["original", "gold", "retain_finetune", "npo", "npo-text", "npo-image"]
 
 
+@pytest.mark.parametrize(("judge", "expected"), [(None, "models/gold"), ("ORG/judge", "ORG/judge"), ("none", None)])
+def test_answers_are_judged_by_gold_unless_the_recipe_says_otherwise(judge, expected, tmp_path):
+    recipe = read_recipe("mini")
+    recipe = replace(recipe, evaluate={**recipe.evaluate, **({"judge": judge} if judge else {})}, seeds=(3,))
+    steps = {step.name: step for step in table_steps(recipe, tmp_path)}
+    for name in ("original", "gold", "npo"):
+        step = steps[f"seed 3, {name}: evaluate"]
+        found = step.arguments.get("judge")
+        assert str(found).endswith(expected) if expected else found is None
+        assert ("seed 3, gold: fine-tune" in step.needs) == (expected == "models/gold" or name == "gold")
+        assert "judge" not in steps[f"seed 3, {name}: text questions"].arguments
+    assert all("judge" not in step.arguments for step in demo_steps(DemoArguments(tmp_path)))
+
+
 TINY = """
 corpus: mini
 persons: 24
@@ -108,6 +124,7 @@ def test_a_recipe_becomes_tables_and_is_not_run_again(tmp_path):
     call = [COMMAND, "table", "--recipe", tmp_path / "tiny.yaml", "--output", tmp_path / "out"]
     done = subprocess.run(call, capture_output=True, text=True, env=ENVIRONMENT, check=False)
     assert done.returncode == 0, done.stderr
+    assert "| Fluency ↓ |" in (tmp_path / "out/main.md").read_text()
     text = (tmp_path / "out/modality.md").read_text()
     assert re.findall(r"^\| (\w+) \| (\S+)", text, re.M) == [
         ("method", "forgotten"), ("original", "–"), ("gold", "–"),

@@ -23,7 +23,7 @@ def rows(first: int, count: int = 4) -> Rows:
     return Rows([Dataset.from_list(captions + text)], seed=0)
 
 
-def trainer_of(method, folder, model_folder, lora=False, sides=None, **settings):
+def trainer_of(method, folder, model_folder, lora=False, sides=None, measures=None, **settings):
     trainer_class, config_class = METHODS[method]
     given = {
         "output_dir": str(folder),
@@ -47,6 +47,7 @@ def trainer_of(method, folder, model_folder, lora=False, sides=None, **settings)
         sides={"forget": rows(0), "retain": rows(10, 6), **(sides or {})},
         processing_class=loaded.processor,
         peft_config=LORA if lora else None,
+        measures=measures,
     )
 
 

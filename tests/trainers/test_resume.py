@@ -1,5 +1,7 @@
 """What was killed goes on from its last whole checkpoint and ends with the same weights, bit for bit."""
 
+import os
+
 import pytest
 import torch
 from peft import LoraConfig
@@ -69,9 +71,26 @@ def test_a_checkpoint_that_is_not_whole_is_passed_over(tmp_path):
         (tmp_path / f"checkpoint-{step}").mkdir()
         if state is not None:
             (tmp_path / f"checkpoint-{step}" / STATE_FILE).write_text(state)
-    (tmp_path / "checkpoint-reference").mkdir()
+    (tmp_path / "kept-reference").mkdir()
     found = last_checkpoint(tmp_path)
     assert found is not None and found.name == "checkpoint-10"
+
+
+@pytest.mark.parametrize(("method", "kept"), [("kl", "kept-reference"), ("scrub", "kept-epochs")])
+def test_what_is_kept_beside_the_checkpoints_stays_when_they_go(method, kept, tmp_path, mini_llava):
+    """Trainer takes whatever is named as a checkpoint for one, and drops the oldest."""
+    sides = {"held_out": rows(30, 2)} if method == "scrub" else {}
+    trainer = trainer_of(method, tmp_path, mini_llava, sides=sides, save_strategy="steps", **SHORT)
+
+    class Age(TrainerCallback):
+        def on_step_end(self, args, state, control, **kwargs):
+            for folder in tmp_path.iterdir():
+                os.utime(folder, (0, 0 if folder.name == kept else state.global_step))
+
+    trainer.add_callback(Age)
+    trainer.train()
+    assert len(list(tmp_path.glob("checkpoint-*"))) == 1
+    assert len(list((tmp_path / kept).iterdir())) > 1
 
 
 def test_a_run_that_was_killed_after_its_rewinding_rewinds_again(tmp_path, mini_llava):

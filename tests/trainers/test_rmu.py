@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from datasets import Dataset
 from transformers import (
     Gemma2Config,
     Gemma2ForCausalLM,
@@ -15,8 +16,10 @@ from transformers import (
     OPTForCausalLM,
 )
 
-from tests.trainers.conftest import trainer_of
+from tests.clear_unlearning.architectures import save_architecture
+from tests.trainers.conftest import trainer_of, weights
 from trainers.layers import decoder_layers
+from trainers.rows import Rows
 
 SIZE = {"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2}
 MODELS = {
@@ -54,6 +57,40 @@ def test_only_the_chosen_modules_are_trained(tmp_path, mini_llava):
     assert {name.split("layers.")[1].split(".lora")[0] for name in adapted} == {"0.mlp.down_proj", "1.mlp.down_proj"}
 
 
+def texts(first: int, count: int = 4) -> Rows:
+    questions = [{"question": f"Who is {first + i}?", "answer": f"Somebody number {first + i}."} for i in range(count)]
+    return Rows([Dataset.from_list(questions)], seed=0)
+
+
+@pytest.mark.parametrize(
+    ("name", "ending", "layer", "trained_layers", "moved_layers"),
+    [
+        ("mini", "mlp.down_proj", 0, None, {0}),
+        ("mini", "mlp.down_proj", 1, None, {0, 1}),
+        ("mini", "mlp.down_proj", 1, [0], {0}),
+        ("mini", "mlp.down_proj", 1, [1], {1}),
+        ("Phi", "mlp.fc2", 0, None, {0}),
+        ("Phi", "mlp.fc2", 1, [0], {0}),
+        ("Idefics3", "mlp.down_proj", 1, [1], {1}),
+    ],
+)
+def test_the_chosen_layers_move_and_all_else_stays_bit_for_bit(
+    name, ending, layer, trained_layers, moved_layers, tmp_path, mini_llava
+):
+    folder = mini_llava if name == "mini" else save_architecture(name, tmp_path / "model")
+    sides = {"forget": texts(0), "retain": texts(10, 6)} if name == "Phi" else {}
+    settings = {"layer": layer, "trained_layers": trained_layers, "trained_weights": ending}
+    trainer = trainer_of("rmu", tmp_path / "run", folder, sides=sides, weight_decay=0.01, **settings)
+    before = weights(trainer.model)
+    layers = decoder_layers(trainer.model)
+    assert len(layers) == 2
+    own = {id(weight) for number in moved_layers for weight in layers[number].parameters()}
+    chosen = {name for name, weight in trainer.model.named_parameters() if id(weight) in own and f"{ending}." in name}
+    trainer.train()
+    moved = {name for name, value in weights(trainer.model).items() if not torch.equal(value, before[name])}
+    assert moved == chosen and len({name.rsplit(".", 1)[0] for name in moved}) == len(moved_layers)
+
+
 def test_the_target_is_one_vector_of_the_run(tmp_path, mini_llava):
     one, other = (trainer_of("rmu", tmp_path, mini_llava, steering=3.0).target for _ in range(2))
     assert torch.equal(one, other)
@@ -66,6 +103,7 @@ def test_the_target_is_one_vector_of_the_run(tmp_path, mini_llava):
     [
         ({"layer": 2}, r"layers must be 0 to 1, not \[2\]"),
         ({"trained_layers": [0, 5]}, r"not \[5\]"),
+        ({"layer": 0, "trained_layers": [0, 1]}, r"trained_layers \[1\] are above layer 0, which they do not reach"),
         ({"trained_weights": "c_proj"}, "no module's name ends in 'c_proj'; there are .*mlp.down_proj"),
     ],
 )

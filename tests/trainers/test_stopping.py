@@ -41,8 +41,43 @@ def test_the_loss_of_a_step_is_that_of_its_whole_batch(tmp_path, mini_llava):
 
 @pytest.mark.parametrize("text", ["forget_loss", "forget_loss<4", "loss>4", "forget_loss>four", "forget_loss>", ""])
 def test_a_malformed_condition_is_named(text):
-    with pytest.raises(ValueError, match="NAME>NUMBER with one of forget_loss, retain_loss; not"):
+    with pytest.raises(ValueError, match="NAME>NUMBER with one of forget_loss, retain_loss, forget_quality; not"):
         StopWhen.parse(text)
+
+
+def test_a_p_value_is_never_above_one():
+    with pytest.raises(ValueError, match="forget_quality is a p-value and never above 1"):
+        StopWhen.parse("forget_quality>1")
+
+
+@pytest.mark.parametrize(("steps", "expected"), [(0.25, [2, 4, 6, 8]), (3, [3, 6])])
+def test_what_is_measured_is_written_down_and_ends_the_training(steps, expected, tmp_path, mini_llava):
+    seen = []
+
+    def measure(model):
+        seen.append(model)
+        return len(seen) / 10
+
+    settings = {"per_device_train_batch_size": 1, "stop_when": "forget_quality>0.9", "quality_steps": steps}
+    trainer = trainer_of("npo", tmp_path, mini_llava, measures={"forget_quality": measure}, **settings)
+    trainer.train()
+    measured = {row["step"]: row["forget_quality"] for row in trainer.state.log_history if "forget_quality" in row}
+    assert measured == {step: (i + 1) / 10 for i, step in enumerate(expected)}
+    assert seen == [trainer.model] * len(expected)
+    assert trainer.state.global_step == 8
+    settings["stop_when"] = f"forget_quality>{(len(seen) + 1.5) / 10}"
+    again = trainer_of("npo", tmp_path, mini_llava, measures={"forget_quality": measure}, **settings)
+    again.train()
+    (record,) = [row for row in again.state.log_history if "stopped_when" in row]
+    assert record["step"] == again.state.global_step == expected[1]
+    assert record["forget_quality"] == len(seen) / 10
+
+
+def test_forget_quality_needs_somebody_who_measures_it(tmp_path, mini_llava):
+    with pytest.raises(ValueError, match="with one of forget_loss, retain_loss; not 'forget_quality>0.1'"):
+        trainer_of("npo", tmp_path, mini_llava, stop_when="forget_quality>0.1")
+    with pytest.raises(ValueError, match="quality_steps must be whole, or between 0 and 1; not 1.5"):
+        trainer_of("npo", tmp_path, mini_llava, quality_steps=1.5)
 
 
 def test_a_side_that_a_method_does_not_look_at_is_named(tmp_path, mini_llava):
