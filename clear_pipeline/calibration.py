@@ -15,6 +15,7 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.console import Console
+from scipy.stats import t
 
 from clear_data.configs import RETAIN_OF
 from evaluate_metrics.forget_quality.forget_quality import forget_quality
@@ -39,12 +40,21 @@ class Distances:
         rows: Number of forget examples.
         p: p-value of each pair.
         distance: D of each pair.
+        noise: What two golds differ by at most in 95 of 100 pairs: mean loss per token of the forget captions in
+            nats, and mean log truth ratio.
     """
 
     people: int
     rows: int
     p: np.ndarray
     distance: np.ndarray
+    noise: tuple[float, float]
+
+
+def forget_means(log: Path) -> tuple[float, float]:
+    """Mean loss per token of the forget captions in nats, and their mean log truth ratio."""
+    task = read_log(log)[FORGET_TASK]
+    return float(task.loss.mean()), float(np.log(task.truth_ratios()).mean())
 
 
 def calibration_steps(output: Path, golds: int, forget_sets: Sequence[str], seed: int) -> list[Step]:
@@ -82,12 +92,16 @@ def distances(logs: Sequence[Path]) -> Distances:
     """Compares all pairs of gold logs of one forget set."""
     ratios = [read_log(log)[FORGET_TASK].truth_ratios().tolist() for log in logs]
     found = [forget_quality(one, other) for one, other in combinations(ratios, 2)]
+    means = np.array([forget_means(log) for log in logs])
+    # By Student's t, since there are few golds.
+    noise = t.ppf(0.975, len(logs) - 1) * np.sqrt(2) * means.std(0, ddof=1)
     people = set(read_meta(logs[0])["tasks"][FORGET_TASK]["person"])
     return Distances(
         people=len(people),
         rows=len(ratios[0]),
         p=np.array([pair["forget_quality"] for pair in found]),
         distance=np.array([pair["statistic"] for pair in found]),
+        noise=(float(noise[0]), float(noise[1])),
     )
 
 
@@ -123,7 +137,8 @@ def calibrate(
 
 def page(found: Mapping[str, Distances], command: str) -> str:
     """The page as Markdown."""
-    columns = ("people", "rows", "pairs", "D median", "D 90 %", "D max", "p median", "p min", f"p < {LEAST}")
+    columns = ("people", "rows", "pairs", "D median", "D 90 %", "D max", "p median", "p min", f"p < {LEAST}",
+               "loss", "log R")  # fmt: skip
     lines = [
         "# How far apart gold models are",
         "",
@@ -137,7 +152,13 @@ def page(found: Mapping[str, Distances], command: str) -> str:
     ]
     for forget, pairs in found.items():
         tail = [float(np.quantile(pairs.distance, share)) for share in (0.5, 0.9, 1.0)]
-        values = [*tail, float(np.median(pairs.p)), float(pairs.p.min()), float((pairs.p < LEAST).mean())]
+        values = [
+            *tail,
+            float(np.median(pairs.p)),
+            float(pairs.p.min()),
+            float((pairs.p < LEAST).mean()),
+            *pairs.noise,
+        ]
         counts = [str(pairs.people), str(pairs.rows), str(len(pairs.p))]
         lines.append(f"| {forget} | {' | '.join([*counts, *map(number, values)])} |")
     lines += [
@@ -152,6 +173,10 @@ def page(found: Mapping[str, Distances], command: str) -> str:
         "",
         "gives as `forget_quality_calibrated` the share of pairs of golds that are at least as far apart (plus-one",
         "corrected, so that three golds cannot give less than 1/4, six not less than 1/16).",
+        "",
+        "`loss` and `log R` are what two golds differ by at most in 95 of 100 pairs (Student's t, from their standard",
+        "deviation): the mean loss per token of the forget captions in nats, and their mean log truth ratio. A method",
+        "that moves neither by more does not forget, as far as these numbers can tell.",
     ]
     return "\n".join(lines) + "\n"
 

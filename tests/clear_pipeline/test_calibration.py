@@ -17,7 +17,11 @@ FIELDS = {
 
 
 def test_every_pair_is_compared(tmp_path):
-    """Three golds, the third with one of two ratios moved beyond the others: D 0, 1/2, 1/2."""
+    """Three golds, the third with one of two ratios moved beyond the others: D 0, 1/2, 1/2.
+
+    Mean log ratios: mean wrong - paraphrased loss is 2.25 - 1 = 1.25 and 2 - 1.5 = .5, or 2 - 9 = -7 in the third;
+    -.875, -.875 and 2.875 have a standard deviation of 3.75 / sqrt(3), and t(.975, 2) = 4.30265.
+    """
     moved = copy.deepcopy(FIELDS)
     moved["avg_paraphrased_loss"]["1"] = 9.0
     for name, fields in (("a", FIELDS), ("b", FIELDS), ("c", moved)):
@@ -27,6 +31,7 @@ def test_every_pair_is_compared(tmp_path):
     assert (found.people, found.rows) == (1, 2)
     np.testing.assert_allclose(found.distance, [0, 0.5, 0.5])
     np.testing.assert_allclose(found.p, [1, 1, 1])
+    np.testing.assert_allclose(found.noise, [0, 4.30265 * 2**0.5 * 3.75 / 3**0.5], rtol=1e-6)
 
 
 def test_each_gold_has_its_own_base_and_is_scored_on_its_forget_set(tmp_path):
@@ -43,9 +48,9 @@ def test_each_gold_has_its_own_base_and_is_scored_on_its_forget_set(tmp_path):
 
 
 def test_the_page_shows_its_numbers_and_its_command():
-    found = {"forget05": Distances(4, 32, np.array([0.04, 0.5, 0.9]), np.array([0.3, 0.2, 0.1]))}
+    found = {"forget05": Distances(4, 32, np.array([0.04, 0.5, 0.9]), np.array([0.3, 0.2, 0.1]), (0.34, 1.5))}
     text = page(found, "clear-unlearning calibrate --golds 3")
-    assert "| forget05 | 4 | 32 | 3 | 0.200 | 0.280 | 0.300 | 0.500 | 0.040 | 0.333 |" in text
+    assert "| forget05 | 4 | 32 | 3 | 0.200 | 0.280 | 0.300 | 0.500 | 0.040 | 0.333 | 0.340 | 1.500 |" in text
     assert "    clear-unlearning calibrate --golds 3 --docs docs" in text
     assert picture(found).startswith(b"\x89PNG")
 

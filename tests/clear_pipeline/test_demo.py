@@ -2,19 +2,23 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from clear_pipeline.calibration import forget_means
 from clear_pipeline.demo import DemoArguments, demo_steps
 from clear_pipeline.presets import PRESETS
 from clear_pipeline.scores import score_log
 from trainers import METHODS
 
+DOCS = Path(__file__).parents[2] / "docs"
 TOFU = Path(__file__).parents[2] / "../shared/data/tofu_text"
 COMMAND = Path(sys.executable).with_name("clear-unlearning")
 # A demo gives each of its processes one thread; it must not inherit the tests' offline or thread settings by accident.
@@ -33,10 +37,29 @@ def rows_of(folder: Path) -> dict[str, dict]:
     return {row["name"]: row for row in report["rows"]}
 
 
+def dials_of(seed: int) -> list[str]:
+    """The demo as it is, and on one seed with all methods."""
+    return ["--seed", str(seed), *(["--methods", ",".join(METHODS)] if seed == 0 else [])]
+
+
+def noise_of_golds(forget: str) -> np.ndarray:
+    """The last columns of docs/calibration.md: what two golds differ by in loss and log truth ratio."""
+    row = re.search(rf"^\| {forget} \|.* \| (\S+) \| (\S+) \|$", (DOCS / "calibration.md").read_text(), re.MULTILINE)
+    assert row
+    return np.array([float(cell) for cell in row.groups()])
+
+
+def forgets_by_the_docs() -> dict[str, bool]:
+    """What the column `on mini` of docs/methods.md says of each method."""
+    row = r"^\| `(\w+)` \|.*\| (forgets|does not forget: [^|]+) \| [^|]+ \|$"
+    found = re.findall(row, (DOCS / "methods.md").read_text(), re.MULTILINE)
+    return {method: text == "forgets" for method, text in found}
+
+
 @pytest.fixture(scope="module", params=[0, 1, 2])
 def demo(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("demo") / "run"
-    done = run_demo(folder, "--seed", str(request.param))
+    done = run_demo(folder, *dials_of(request.param))
     assert done.returncode == 0, done.stderr
     assert str(folder / "report.html") in done.stdout.replace("\n", "")
     return folder
@@ -59,6 +82,22 @@ def test_the_picture_makes_sense(demo):
     assert npo["forget_quality_statistic"] < 0.5 * original["forget_quality_statistic"]
     assert npo["model_utility"] >= 0.85 * original["model_utility"]
     assert rows["retain_finetune"]["forget_quality_statistic"] > 0.9 * original["forget_quality_statistic"]
+
+
+@pytest.mark.slow
+def test_each_method_forgets_or_the_docs_say_that_it_does_not(demo):
+    if json.loads((demo / "demo.json").read_text())["seed"]:
+        pytest.skip("only one demo runs them all")
+    noise = noise_of_golds("forget10")
+    means = {name: np.array(forget_means(demo / "logs" / name)) for name in ("original", "gold", *METHODS)}
+    moved = {name: np.abs(place - means["original"]) for name, place in means.items()}
+    assert (moved["gold"] > noise).all()
+    found = {method: bool((moved[method] > noise).any()) for method in METHODS}
+    assert found == forgets_by_the_docs(), f"noise {noise}, moved by {moved}"
+
+
+def test_the_docs_say_of_every_method_whether_it_forgets():
+    assert list(forgets_by_the_docs()) == list(METHODS)
 
 
 @pytest.mark.slow
@@ -88,11 +127,11 @@ def test_a_finished_demo_is_not_run_again(demo):
     before = {path: path.stat().st_mtime_ns for path in demo.rglob("*.safetensors")}
     start = time.monotonic()
     seed = json.loads((demo / "demo.json").read_text())["seed"]
-    done = run_demo(demo, "--seed", str(seed))
+    done = run_demo(demo, *dials_of(seed))
     assert done.returncode == 0, done.stderr
     assert {path: path.stat().st_mtime_ns for path in demo.rglob("*.safetensors")} == before
     assert time.monotonic() - start < 90
-    other = run_demo(demo, "--seed", str(seed + 1))
+    other = run_demo(demo, *dials_of(seed), "--persons", "24")
     assert other.returncode == 2
     assert "holds another run" in other.stderr
     assert {path: path.stat().st_mtime_ns for path in demo.rglob("*.safetensors")} == before
