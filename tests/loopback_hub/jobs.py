@@ -26,6 +26,7 @@ class HubJob:
     message: str | None = None
     lines: list[str] = field(default_factory=list)
     process: subprocess.Popen[str] | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)  # a job is cancelled or started, not both at once
 
     def shown(self) -> dict[str, Any]:
         """As `/api/jobs/NAMESPACE/ID` shows it: secrets by their names."""
@@ -43,10 +44,13 @@ class HubJob:
     def run(self, command: list[str], environment: dict[str, str], folder: Path) -> None:
         """Runs it to its end in a folder of its own, at most as long as was asked for."""
         folder.mkdir(parents=True)
-        self.process = subprocess.Popen(
-            command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
-        self.stage = "RUNNING"
+        with self.lock:
+            if self.stage != "SCHEDULING":
+                return
+            self.process = subprocess.Popen(
+                command, env=environment, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+            self.stage = "RUNNING"
         try:
             said, _ = self.process.communicate(timeout=self.wanted.get("timeoutSeconds", 1800))
         except subprocess.TimeoutExpired:
@@ -56,6 +60,15 @@ class HubJob:
         self.lines = said.splitlines()
         if self.stage == "RUNNING":
             self.stage = "ERROR" if self.message or self.process.returncode else "COMPLETED"
+
+    def cancel(self) -> None:
+        """Ends it, or keeps it from starting."""
+        with self.lock:
+            if self.stage not in ("SCHEDULING", "RUNNING"):
+                raise Refusal(409, f"the job is {self.stage}")
+            self.stage = "CANCELED"
+            if self.process:
+                self.process.kill()
 
 
 @dataclass
@@ -116,11 +129,7 @@ async def inspect(request: Request) -> Response:
 
 async def cancel(request: Request) -> Response:
     job = _job(request)
-    if job.stage not in ("SCHEDULING", "RUNNING"):
-        raise Refusal(409, f"the job is {job.stage}")
-    job.stage = "CANCELED"
-    if job.process:
-        job.process.kill()
+    job.cancel()
     return JSONResponse(job.shown())
 
 
