@@ -14,7 +14,7 @@ from transformers import DynamicCache
 from transformers.cache_utils import DynamicLayer, DynamicSlidingWindowLayer
 
 from .batches import Encoder
-from .shared_prompt import CannotShare, PromptCache
+from .shared_prompt import CannotShare, PromptCache, check_windows, first_losses
 
 MASKED_BY = ("eager", "sdpa")  # attention that takes a mask of queries and keys
 
@@ -73,10 +73,7 @@ def check_packing(model: Any, prompt: PromptCache, room: int) -> None:
     attention = model.config.get_text_config()._attn_implementation
     if attention not in MASKED_BY:
         raise CannotShare(f"{attention} takes no attention mask of queries and keys")
-    slots = prompt.mask.shape[1] + room
-    windows = [layer.sliding_window for layer in prompt.cache.layers if layer.is_sliding]  # type: ignore[attr-defined]
-    if windows and slots > min(windows):
-        raise CannotShare(f"prompts and answers of {slots} tokens pass its sliding window of {min(windows)}")
+    check_windows(prompt.cache, prompt.mask.shape[1] + room)
 
 
 def give_room(cache: DynamicCache, room: int) -> None:
@@ -101,11 +98,8 @@ def packed_losses(
         of one prompt together.
     """
     device = prompt.mask.device
-    each = [(row, ids) for row, own in enumerate(answers) for ids in own]
-    row = torch.tensor([row for row, _ in each], device=device)
-    counts = torch.tensor([len(ids) for _, ids in each], device=device)
-    first = torch.tensor([ids[0] for _, ids in each], device=device)
-    losses = -prompt.first.log_softmax(-1)[row].gather(1, first[:, None])[:, 0]
+    losses, _ = first_losses(prompt, answers)
+    counts = torch.tensor([len(ids) for own in answers for ids in own], device=device)
     if counts.max() == 1:
         return losses, counts
     # Of each slot: the token that is read, the one that follows, which answer it is of, and its place in that.
@@ -124,7 +118,7 @@ def packed_losses(
     )
     prompt.cache.crop(-read.shape[1])
     token_losses = nn.functional.cross_entropy(output.logits.float(), following[used], reduction="none")
-    of_answer = torch.repeat_interleave(torch.arange(len(each), device=device), counts - 1)
+    of_answer = torch.repeat_interleave(torch.arange(len(losses), device=device), counts - 1)
     return losses.index_add(0, of_answer, token_losses), counts
 
 

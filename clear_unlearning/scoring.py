@@ -67,13 +67,12 @@ class Scorer:
 
     def plain(self, examples: Sequence[Example]) -> list[Scored]:
         """One full pass an answer, and `generate`."""
-        prompts = self.encoder.prompts(examples)
-        self._check_context(examples, prompts["attention_mask"].sum(1).tolist())
+        prompts = self._prompts(examples)
         answers = [text for example in examples for text in candidates(example)]
         repeated = [example for example in examples for _ in candidates(example)]
         likelihood = answer_likelihood(self.model, self._here(self.encoder.batch(repeated, answers)))
         output: torch.Tensor = self.model.generate(  # type: ignore[assignment]
-            **self._here(prompts),
+            **prompts,
             max_new_tokens=self.max_new_tokens,
             do_sample=False,
             pad_token_id=self.encoder.pad_id,
@@ -84,17 +83,12 @@ class Scorer:
 
     def by_prompt(self, examples: Sequence[Example]) -> list[Scored]:
         """Everything from one pass over the prompts."""
-        prompts = self.encoder.prompts(examples)
-        self._check_context(examples, prompts["attention_mask"].sum(1).tolist())
-        return self._packed(prompt_cache(self.model, self._here(prompts)), examples)
+        return self._packed(prompt_cache(self.model, self._prompts(examples)), examples)
 
     def by_repeated_prompt(self, examples: Sequence[Example]) -> list[Scored]:
         """Everything from one pass over the prompts, their keys and values repeated for every answer."""
-        prompts = self.encoder.prompts(examples)
-        self._check_context(examples, prompts["attention_mask"].sum(1).tolist())
-        prompt = prompt_cache(self.model, self._here(prompts))
-        own = replace(prompt, cache=copy.deepcopy(prompt.cache))
-        generated = self._greedy(own)
+        prompt = prompt_cache(self.model, self._prompts(examples))
+        generated = self._greedy(replace(prompt, cache=copy.deepcopy(prompt.cache)))
         losses, counts = repeated_losses(self.model, prompt, self._answers(examples), self.encoder)
         return self._scored(examples, losses, counts, generated)
 
@@ -175,6 +169,11 @@ class Scorer:
                     f"{self.max_new_tokens} new tokens do not fit into the model's context of {context}"
                 )
         return room
+
+    def _prompts(self, examples: Sequence[Example]) -> Batch:
+        prompts = self.encoder.prompts(examples)
+        self._check_context(examples, prompts["attention_mask"].sum(1).tolist())
+        return self._here(prompts)
 
     def _here(self, batch: Batch) -> Batch:
         return to_device(batch, self.model.device)

@@ -14,7 +14,7 @@ from torch import nn
 from transformers import DynamicCache
 
 from .batches import Batch, Encoder, to_device
-from .shared_prompt import CannotShare, PromptCache, prompt_cache
+from .shared_prompt import CannotShare, PromptCache, check_windows, prompt_cache
 from .tasks import Example
 
 
@@ -93,10 +93,7 @@ def check_sharing(model: Any, encoder: Encoder, shared: SharedImages, room: int)
     if any(model.config.image_token_id in tail for tail in shared.tails):
         raise CannotShare("the question stands before the image")
     slots = shared.beginnings["input_ids"].shape[1] + max(map(len, shared.tails)) + room
-    layers = DynamicCache(config=model.config.get_text_config()).layers
-    windows = [layer.sliding_window for layer in layers if layer.is_sliding]  # type: ignore[attr-defined]
-    if windows and slots > min(windows):
-        raise CannotShare(f"prompts and answers of {slots} tokens pass its sliding window of {min(windows)}")
+    check_windows(DynamicCache(config=model.config.get_text_config()), slots)
 
 
 def image_cache(model: nn.Module, encoder: Encoder, shared: SharedImages, device: torch.device) -> PromptCache:

@@ -20,6 +20,17 @@ class CannotShare(ValueError):
     """What is asked for cannot be computed together for this model."""
 
 
+def check_windows(cache: DynamicCache, slots: int) -> None:
+    """Makes sure that so many tokens fit into the sliding windows of a cache, if it has any.
+
+    Raises:
+        CannotShare: If they do not.
+    """
+    windows = [layer.sliding_window for layer in cache.layers if layer.is_sliding]  # type: ignore[attr-defined]
+    if windows and slots > min(windows):
+        raise CannotShare(f"prompts and answers of {slots} tokens pass its sliding window of {min(windows)}")
+
+
 @dataclass
 class PromptCache:
     """What a model has computed of prompts that are padded on the left.
@@ -97,6 +108,14 @@ def greedy(
         token = step.logits[:, -1].argmax(-1)
 
 
+def first_losses(prompt: PromptCache, answers: Sequence[Sequence[Sequence[int]]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Negative log-probability of the first token of each answer, in nats, and the prompt that each answers."""
+    device = prompt.mask.device
+    row = torch.tensor([row for row, own in enumerate(answers) for _ in own], device=device)
+    first = torch.tensor([ids[0] for own in answers for ids in own], device=device)
+    return -prompt.first.log_softmax(-1)[row].gather(1, first[:, None])[:, 0], row
+
+
 def repeated_losses(
     model: nn.Module, prompt: PromptCache, answers: Sequence[Sequence[Sequence[int]]], encoder: Encoder
 ) -> tuple[torch.Tensor, torch.Tensor]:
@@ -113,11 +132,10 @@ def repeated_losses(
         of one prompt together.
     """
     device = prompt.mask.device
-    row = torch.tensor([row for row, own in enumerate(answers) for _ in own], device=device)
+    losses, row = first_losses(prompt, answers)
     each = [ids for own in answers for ids in own]
     ids = encoder.pad(each, encoder.pad_id).to(device)
     own = encoder.pad([[1] * len(answer) for answer in each], 0).to(device)
-    losses = -prompt.first.log_softmax(-1)[row].gather(1, ids[:, :1])[:, 0]
     if ids.shape[1] > 1:
         prompt.cache.batch_select_indices(row)
         keep = own[:, 1:].bool()
