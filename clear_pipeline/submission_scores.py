@@ -32,6 +32,8 @@ from .scores import score_log
 from .scoring_job import DONE, HIDDEN, LINEAGE, PUBLIC, REFUSED, REFUSED_CODE, ScoringJob
 from .submission_files import build_submitted, local_copy, public_log_meta, rows_identity
 
+Rows = tuple[Path, Path | None]  # local copies of the dataset and of the hidden items
+
 LIBRARIES = ("torch", "transformers", "peft", "datasets", "safetensors", "numpy")
 
 
@@ -114,13 +116,14 @@ class SubmissionScorer:
         original = self._local(base.original, commit=base.commit)
         golds = [self._local(gold) for gold in base.golds[submission.forget]]
         dataset = self._local(base.dataset, "dataset")
-        gold = self._reference(base, submission.forget, "gold", golds[0], dataset, lost)
-        self._reference(base, submission.forget, "original", original, dataset, lost, gold)
+        rows = (dataset, self._local(base.hidden, "dataset") if base.hidden else None)
+        gold = self._reference(base, submission.forget, "gold", golds[0], rows, lost)
+        self._reference(base, submission.forget, "original", original, rows, lost, gold)
         try:
             prepared = time.time()
             model = _submitted(repository, submission.kind, base, original, folder / "model")
             downloaded = time.time()
-            work = self._job(base, submission.forget, model, dataset)
+            work = self._job(base, submission.forget, model, rows)
             work = ScoringJob(**{**vars(work), "original": str(original), "golds": [str(place) for place in golds]})
             seconds = self._run(work, folder, lost)
             seconds |= {
@@ -135,9 +138,6 @@ class SubmissionScorer:
 
     def _local(self, source: str, kind: str = "model", commit: str | None = None) -> Path:
         return local_copy(self.api, source, self.work / "copies", kind, commit)
-
-    def _hidden(self, base: Base) -> Path | None:
-        return self._local(base.hidden, "dataset") if base.hidden else None
 
     def base_of(self, submission: Submission) -> Base:
         """The row of the bases that a submission is compared by.
@@ -167,13 +167,14 @@ class SubmissionScorer:
             raise Refusal("the weights are not those that were submitted")
         return repository
 
-    def _job(self, base: Base, forget: str, model: Path, dataset: Path) -> ScoringJob:
+    def _job(self, base: Base, forget: str, model: Path, rows: Rows) -> ScoringJob:
+        dataset, hidden = rows
         return ScoringJob(
             model=str(model),
             dataset=str(dataset),
             forget=forget,
             track=base.track,
-            hidden=str(hidden) if (hidden := self._hidden(base)) else None,
+            hidden=str(hidden) if hidden else None,
             max_examples=base.max_examples,
             batch_size=base.batch_size,
             dtype=base.dtype,
@@ -212,25 +213,25 @@ class SubmissionScorer:
         forget: str,
         role: str,
         model: Path,
-        dataset: Path,
+        rows: Rows,
         lost: Callable[[], bool],
         gold: Path | None = None,
     ) -> Path:
         """The folder with the logs of a gold or original model, which are made if they are not there."""
-        rows = [rows_identity(place) for place in (dataset, self._hidden(base)) if place]
-        what = json.dumps([asdict(base), forget, VERSION, rows, os.path.relpath(model, self.work)], sort_keys=True)
+        which = [rows_identity(place) for place in rows if place]
+        what = json.dumps([asdict(base), forget, VERSION, which, os.path.relpath(model, self.work)], sort_keys=True)
         place = self.work / "references" / f"{role}-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
         if not place.is_dir():
             part = place.with_name(f"{place.name}-{self.settings.name}.part")
             shutil.rmtree(part, ignore_errors=True)
-            self._run(self._job(base, forget, model, dataset), part, lost)
+            self._run(self._job(base, forget, model, rows), part, lost)
             try:
                 part.rename(place)
             except OSError:  # another worker was faster
                 shutil.rmtree(part)
         if self.store:
             logs = (place / PUBLIC, (gold or place) / PUBLIC)
-            keep_reference(self.store, role, base, forget, logs, dataset, self.settings.name)
+            keep_reference(self.store, role, base, forget, logs, rows[0], self.settings.name)
         return place
 
     def _result(
