@@ -12,6 +12,7 @@ from typing import Any
 
 from huggingface_hub import HfApi, JobInfo, JobStage
 from huggingface_hub.errors import LocalEntryNotFoundError
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_fixed
 
 from clear_data.folder import META
 from evaluate_metrics import VERSION
@@ -173,17 +174,14 @@ class HubScorer:
 
     def _answer(self, place: str, number: str) -> dict[str, Any]:
         """What a job has left; a Hub that fails is asked again, since the work is done."""
-        for left in reversed(range(TRIES)):
-            try:
-                answer = self._json(self.hub.results, f"{place}/{ANSWER}")
-                if answer is None:
-                    raise RuntimeError(f"job {number} left no answer: is {self.hub.image} the right image?")
-                return answer
-            except ConnectionError:
-                if not left:
-                    raise
-                time.sleep(self.hub.poll)
-        raise AssertionError
+        again = Retrying(
+            retry=retry_if_exception_type(ConnectionError), wait=wait_fixed(self.hub.poll),
+            stop=stop_after_attempt(TRIES), reraise=True,
+        )  # fmt: skip
+        answer = again(self._json, self.hub.results, f"{place}/{ANSWER}")
+        if answer is None:
+            raise RuntimeError(f"job {number} left no answer: is {self.hub.image} the right image?")
+        return answer
 
     def _result(self, job: Job, rows: dict[str, Any], answer: dict[str, Any], found: JobInfo) -> Result:
         """The result that a job answered with, if it is of this submission and of these rows.
