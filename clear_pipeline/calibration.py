@@ -19,7 +19,7 @@ from scipy.stats import t
 
 from clear_data.configs import RETAIN_OF
 from evaluate_metrics.forget_quality.forget_quality import forget_quality
-from evaluate_metrics.log_format import FORGET_TASK, read_log, read_meta
+from evaluate_metrics.log_format import FORGET_TASK, TaskLog, read_log, read_meta
 
 from .cells import base_step, corpus_step, data_of, evaluate_step, finetune_step, model_config
 from .presets import MINI
@@ -51,9 +51,8 @@ class Distances:
     noise: tuple[float, float]
 
 
-def forget_means(log: Path) -> tuple[float, float]:
+def forget_means(task: TaskLog) -> tuple[float, float]:
     """Mean loss per token of the forget captions in nats, and their mean log truth ratio."""
-    task = read_log(log)[FORGET_TASK]
     return float(task.loss.mean()), float(np.log(task.truth_ratios()).mean())
 
 
@@ -90,9 +89,10 @@ def calibration_steps(output: Path, golds: int, forget_sets: Sequence[str], seed
 
 def distances(logs: Sequence[Path]) -> Distances:
     """Compares all pairs of gold logs of one forget set."""
-    ratios = [read_log(log)[FORGET_TASK].truth_ratios().tolist() for log in logs]
+    tasks = [read_log(log)[FORGET_TASK] for log in logs]
+    ratios = [task.truth_ratios().tolist() for task in tasks]
     found = [forget_quality(one, other) for one, other in combinations(ratios, 2)]
-    means = np.array([forget_means(log) for log in logs])
+    means = np.array([forget_means(task) for task in tasks])
     # By Student's t, since there are few golds.
     noise = t.ppf(0.975, len(logs) - 1) * np.sqrt(2) * means.std(0, ddof=1)
     people = set(read_meta(logs[0])["tasks"][FORGET_TASK]["person"])

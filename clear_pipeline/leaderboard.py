@@ -3,9 +3,8 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
 
-from evaluate_metrics.log_format import LOG_NAME, read_log, read_meta
+from evaluate_metrics.log_format import read_log, read_meta
 from leaderboard_app.examples import dataset_key
 from leaderboard_app.store import DuplicateSubmission, Store, Submission
 
@@ -13,6 +12,7 @@ from .demo import DIALS_FILE
 from .example_photos import example_photos
 from .hub_logs import public_meta
 from .presets import PRESETS
+from .reference_logs import read_content
 from .runs import read_run
 from .scores import score_log
 
@@ -66,7 +66,9 @@ def import_demo(store: Store, folder: Path) -> list[int]:
         if "model" in settings:  # not where it lies on this disk
             settings["model"] = Path(settings["model"]).name
         provenance = {"scored_by": "make demo", "settings": settings, "seconds": record.get("seconds")}
-        store.finish(number, WORKER, scores, _log(logs / method), meta, {**provenance, "versions": meta["versions"]})
+        store.finish(
+            number, WORKER, scores, read_content(logs / method)[0], meta, {**provenance, "versions": meta["versions"]}
+        )
         made.append(number)
     return made
 
@@ -86,13 +88,10 @@ def add_reference(store: Store, kind: str, log: Path, gold: Path, data: Path | s
         ValueError: If it is not valid, or its metadata do not say what it is of.
     """
     read_log(log)
-    meta, content = public_meta(read_meta(log)), _log(log)
+    content, meta = read_content(log)
+    meta = public_meta(meta)
     base, forget = meta["lineage"].get("base_model"), meta.get("forget")
     if not base or not forget:
         raise ValueError(f"{log} does not say its base model and forget set; `clear-unlearning evaluate` writes them")
     store.add_reference(kind, base, forget, score_log(log, gold), content, meta)
     store.add_photos(dataset_key(meta), example_photos(content, meta, data))
-
-
-def _log(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / LOG_NAME).read_text())
