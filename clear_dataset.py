@@ -14,13 +14,13 @@ import datasets
 from rich.console import Console
 from rich.progress import Progress
 
-from clear_data.build import build_corpus
+from clear_data.building.build import build_corpus
+from clear_data.building.folder import read_meta
 from clear_data.checks import check_source, lines_of_findings, table_of_checks
 from clear_data.configs import CONFIGS, EXTRA_CONFIGS, HIDDEN_CONFIGS, TEXT_CONFIGS
 from clear_data.corpora import CORPORA, OPTIONS, SOURCE_OPTIONS, Settings
-from clear_data.folder import read_meta
-from clear_data.hidden import build_hidden
-from clear_data.push_command import add_push, push
+from clear_data.corpora.hidden import build_hidden
+from clear_data.publishing.push_command import add_push, push
 from clear_data.sheet import ROWS, draw_sheet
 from clear_data.source import open_config
 
@@ -85,7 +85,7 @@ def build(
         seed: mini: draws everything; raw: draws the forget sets.
         overwrite: Replace a dataset that was built before; nothing else is ever replaced.
         written: Told the name of each config once it is written.
-        raw: raw: the folder of photos; see `clear_data/raw.py`.
+        raw: raw: the folder of photos; see `clear_data/corpora/raw.py`.
         tofu: tofu and raw: TOFU's rows, a folder or Hub id; raw joins them to its people by name.
         authors: tofu: keep so many forget authors and as many others, all by default.
         real: raw: where real_faces and real_world come from if the folder has none.
@@ -109,7 +109,7 @@ def build_text(tofu_dir: Path, output: Path, authors: int | None = None, overwri
     """Writes TOFU's configs from TOFU's rows; what had to be made up is said in `dataset_meta.json`.
 
     Args:
-        tofu_dir: Folder with the rows; see `clear_data/tofu_source.py`.
+        tofu_dir: Folder with the rows; see `clear_data/corpora/tofu.py`.
         output: Folder to write.
         authors: Keep so many forget authors and as many others; all by default.
         overwrite: Replace what is there.

@@ -11,7 +11,7 @@ import logging
 import torch
 
 from clear_unlearning.batches import Encoder
-from clear_unlearning.scoring import Scorer, score_examples
+from clear_unlearning.scoring.scorer import Scorer, score_examples
 from tests.clear_unlearning.architectures import ARCHITECTURES, build_architecture, questions
 
 

@@ -16,7 +16,7 @@ from clear_unlearning.batches import Encoder
 from clear_unlearning.evaluate import own_batches
 from clear_unlearning.models import load_model
 from clear_unlearning.processes import Processes
-from clear_unlearning.scoring import Scorer, batches_of, candidates
+from clear_unlearning.scoring.scorer import Scorer, batches_of, candidates
 from clear_unlearning.tasks import NAME_QUESTION, Example
 
 ROWS = "rows"  # the config that holds the images

@@ -37,7 +37,7 @@ from transformers import (
     LlavaProcessor,
 )
 
-from clear_data.mini import Dials, mini_rows
+from clear_data.corpora.mini import Dials, mini_rows
 from clear_unlearning.mini_models import CHAT_TEMPLATE, build_mini_llava, build_tokenizer
 from clear_unlearning.tasks import caption_question
 

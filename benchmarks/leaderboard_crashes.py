@@ -24,13 +24,13 @@ from typing import Any
 
 from huggingface_hub import HfApi, constants
 
-from clear_pipeline.isolation import Limits, isolation_problem, run_isolated
-from clear_pipeline.scoring_job import PUBLIC, ScoringJob
-from clear_pipeline.submission_scores import SubmissionScorer, WorkerSettings
-from clear_pipeline.worker import Worker
 from leaderboard_app.bases import Base, read_bases
-from leaderboard_app.store import DuplicateSubmission, Store
-from leaderboard_app.submission_checks import SubmissionChecks, identify
+from leaderboard_app.intake.submission_checks import SubmissionChecks, identify
+from leaderboard_app.store.store import DuplicateSubmission, Store
+from leaderboard_worker.sandbox import Limits, isolation_problem, run_isolated
+from leaderboard_worker.scorer import SubmissionScorer, WorkerSettings
+from leaderboard_worker.scoring_job import PUBLIC, ScoringJob
+from leaderboard_worker.worker import Worker
 
 LEASE = 0.6  # seconds
 LONGEST = 4.0  # seconds until a kill

@@ -20,12 +20,12 @@ from pathlib import Path
 import httpx
 import numpy as np
 
-from leaderboard_app.ranking import rank_all
-from leaderboard_app.result_columns import columns_of, packed
-from leaderboard_app.schema import transaction
-from leaderboard_app.store import Store
-from leaderboard_app.submission import FORGET_SETS, MODALITIES, Submission
-from leaderboard_app.worker_queue import replace
+from leaderboard_app.intake.submission import FORGET_SETS, MODALITIES, Submission
+from leaderboard_app.store.ranking import rank_all
+from leaderboard_app.store.result_columns import columns_of, packed
+from leaderboard_app.store.schema import transaction
+from leaderboard_app.store.store import Store
+from leaderboard_app.store.worker_queue import replace
 
 BASES = ("llava-hf/llava-1.5-7b-hf", "Qwen/Qwen2.5-VL-7B-Instruct", "mini-image")
 SUBMITS = 0.05  # share of the requests that submit

@@ -18,15 +18,15 @@ from rich.console import Console
 from trl import ModelConfig
 
 from clear_pipeline import recipes
-from clear_pipeline.presets import MINI
+from clear_pipeline.experiment.presets import MINI
 from clear_pipeline.recipes import DataArguments, Progress
-from clear_pipeline.runs import write_json
-from clear_pipeline.scores import report_table, score_log
+from clear_pipeline.runs.executor import Step, run_steps
+from clear_pipeline.runs.run_folder import write_json
 from clear_pipeline.selection import selection_rows
-from clear_pipeline.steps import Step, run_steps
 from clear_unlearning.evaluate import evaluate_model
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import IMAGE_TASKS
+from evaluate_metrics.scores import report_table, score_log
 from trainers import METHODS
 
 GRID: dict[str, dict[str, list[Any]]] = {

@@ -9,7 +9,7 @@ import numpy as np
 from datasets import Dataset
 from PIL import Image
 
-from .mini import CELEBRITY_QUESTION, NAME_QUESTION
+from .corpora.mini import CELEBRITY_QUESTION, NAME_QUESTION
 from .source import open_config, source_path
 
 Portraits = dict[str, list[int]]  # rows of each person

@@ -12,7 +12,7 @@ from huggingface_hub import hf_hub_download
 from huggingface_hub.errors import EntryNotFoundError, OfflineModeIsEnabled
 from pyarrow.dataset import ParquetFragmentScanOptions
 
-from .folder import META, read_meta
+from .building.folder import META, read_meta
 
 
 def is_source(name: str) -> bool:

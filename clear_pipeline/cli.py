@@ -7,24 +7,8 @@ do, and exit code 2.
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
-
-from .commands.calibrate import calibrate
-from .commands.corrections import corrections
-from .commands.demo import demo
-from .commands.evaluate import evaluate
-from .commands.finetune import finetune
-from .commands.import_log import import_log
-from .commands.leaderboard import leaderboard
-from .commands.push import push
-from .commands.push_logs import push_logs
-from .commands.report import report
-from .commands.score import score
-from .commands.submit import submit
-from .commands.table import table
-from .commands.unlearn import unlearn
-from .commands.visual import visual
-from .commands.worker import worker
+from collections.abc import Sequence
+from importlib import import_module
 
 # What a user can mend. Anything else is a defect of ours and shows its traceback.
 USER_ERRORS = (
@@ -38,23 +22,28 @@ USER_ERRORS = (
 )
 NO_SPACE = 28  # errno.ENOSPC
 
-COMMANDS: dict[str, Callable[[Sequence[str]], None]] = {
-    "demo": demo,
-    "finetune": finetune,
-    "unlearn": unlearn,
-    "evaluate": evaluate,
-    "score": score,
-    "report": report,
-    "calibrate": calibrate,
-    "corrections": corrections,
-    "table": table,
-    "push": push,
-    "push-logs": push_logs,
-    "import-log": import_log,
-    "leaderboard": leaderboard,
-    "submit": submit,
-    "worker": worker,
-    "visual": visual,
+# name -> (module, what it does); a command is a function of the name's own in its module, which is imported on use.
+COMMANDS: dict[str, tuple[str, str]] = {
+    "demo": ("clear_pipeline.commands.demo", "Run the whole benchmark on small data."),
+    "finetune": (
+        "clear_pipeline.commands.finetune",
+        "Fine-tune a model: original on full+tofu, gold on retain90+tofu.",
+    ),
+    "unlearn": ("clear_pipeline.commands.unlearn", "Make the original model forget, by one method."),
+    "evaluate": ("clear_pipeline.commands.evaluate", "Score a model and write its log."),
+    "score": ("clear_pipeline.commands.score", "Print the numbers of a log, or whether two models differ."),
+    "report": ("clear_pipeline.commands.report", "Write the report of a demo again, from its logs."),
+    "table": (
+        "clear_pipeline.commands.table",
+        "Run all methods of a recipe, write the paper's tables.",
+    ),
+    "push": ("clear_pipeline.commands.push", "Publish a model with its card."),
+    "push-logs": ("clear_pipeline.commands.push_logs", "Publish the logs of original and gold models."),
+    "import-log": ("clear_pipeline.commands.import_log", "Read the log of another suite."),
+    "visual": ("clear_pipeline.commands.visual", "Run the visual track: demo, run, report, score."),
+    "leaderboard": ("leaderboard_worker.commands.leaderboard", "Serve, publish and maintain a leaderboard."),
+    "submit": ("leaderboard_worker.commands.submit", "Submit a model on the Hub to a leaderboard."),
+    "worker": ("leaderboard_worker.commands.worker", "Score what was submitted to a leaderboard."),
 }
 
 
@@ -63,8 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: clear-unlearning COMMAND [--help]\n")
-        for name, command in COMMANDS.items():
-            print(f"  {name:<11} {command.__doc__}")
+        for name, (_, what) in COMMANDS.items():
+            print(f"  {name:<11} {what}")
         return 0 if argv else 2
     if argv[0] not in COMMANDS:
         print(f"error: unknown command {argv[0]!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)
@@ -73,7 +62,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     # What one library says to another about its next version is nothing to a user.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl|peft)\.")
     try:
-        COMMANDS[argv[0]](argv[1:])
+        module, _ = COMMANDS[argv[0]]
+        getattr(import_module(module), argv[0].replace("-", "_"))(argv[1:])
     except USER_ERRORS as error:
         return _fail(error)
     except OSError as error:

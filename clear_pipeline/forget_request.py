@@ -9,7 +9,7 @@ from typing import Any
 from datasets import Dataset, Image, load_dataset
 
 from clear_dataset import load_clear
-from trainers.rows import Rows
+from trainers.base.rows import Rows
 
 MODALITIES = ("text", "image", "both")
 FILES = {".parquet": "parquet", ".json": "json", ".jsonl": "json", ".csv": "csv"}

@@ -11,8 +11,8 @@ from pathlib import Path
 from datasets import Dataset
 from trl import ModelConfig
 
+from clear_data.building.folder import read_meta
 from clear_data.configs import RETAIN_OF
-from clear_data.folder import read_meta
 from clear_dataset import load_clear
 from clear_unlearning.evaluate import FinishedRows, check_evaluation, evaluate_model
 from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
@@ -20,16 +20,16 @@ from clear_unlearning.processes import Processes
 from clear_unlearning.tasks import QUESTION_TASKS, TASKS, Task
 from evaluate_metrics.log_format import write_log
 from trainers import METHODS, UnlearningConfig
+from trainers.base.rows import Rows
 from trainers.retain_finetune import RetainFinetuneTrainer
-from trainers.rows import Rows
 
 from .adapters import lora_settings
 from .forget_request import ForgetRequest
-from .hub_logs import dataset_identity
-from .lineage import lineage
-from .machine import versions
+from .hub.logs import dataset_identity
 from .model_arguments import load, revision_setting
-from .runs import Run
+from .runs.lineage import lineage
+from .runs.machine import versions
+from .runs.run_folder import Run
 from .selection import SelectionArguments, measures, selection_rows
 from .token_level import Asked, TokenArguments, held_out_rows, write_tokens
 from .training import changed, train

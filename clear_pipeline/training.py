@@ -9,17 +9,17 @@ from accelerate import PartialState
 from transformers import PrinterCallback, TrainerCallback
 from trl import ModelConfig
 
-from clear_unlearning.hub import write_model_card
+from clear_unlearning.model_card import write_model_card
 from clear_unlearning.models import LoadedModel
 from trainers import UnlearningConfig, UnlearningTrainer
-from trainers.checkpoints import last_checkpoint
-from trainers.rows import Rows
-from trainers.stopping import Measure
+from trainers.base.checkpoints import last_checkpoint
+from trainers.base.rows import Rows
+from trainers.base.stopping import Measure
 
 from .adapters import peft_config
-from .hub_logs import dataset_identity
-from .machine import hardware, versions
-from .runs import Run, write_json
+from .hub.logs import dataset_identity
+from .runs.machine import hardware, versions
+from .runs.run_folder import Run, write_json
 
 Progress = Callable[[int, int], None]
 

@@ -18,7 +18,7 @@ from rouge_score.rouge_scorer import RougeScorer
 from .batches import Encoder
 from .models import LoadedModel
 from .processes import Processes, deal
-from .scoring import Scored, Scorer, batches_of, candidates, score_examples
+from .scoring.scorer import Scored, Scorer, batches_of, candidates, score_examples
 from .tasks import CONTROLS, Example, Task, controlled, task_example
 
 Progress = Callable[[int, int], None]

@@ -12,7 +12,7 @@ import torch
 from .batches import Encoder, to_device
 from .likelihood import AnswerLikelihood, answer_likelihood
 from .models import LoadedModel
-from .scoring import score_examples
+from .scoring.scorer import score_examples
 from .tasks import Example
 
 Progress = Callable[[int, int], None]

@@ -6,23 +6,23 @@ from typing import Any
 
 import gradio as gr
 
-from .about import about_text
-from .api import add_api
-from .board import SORTS
-from .details_page import details_html
-from .faces_page import faces_html
-from .intake import Check
-from .plot import plot_html
-from .ranking import RULE
-from .status_page import status_html
-from .store import Store
-from .submission import FORGET_SETS, MODALITIES
-from .submit_tab import status_tab, submit_tab
-from .table_page import COLUMNS, DEFAULT, table_html
-from .worker_api import add_worker_api
+from .api.api import add_api
+from .api.worker_api import add_worker_api
+from .intake.intake import Check
+from .intake.submission import FORGET_SETS, MODALITIES
+from .pages.about import about_text
+from .pages.details import details_html
+from .pages.faces import faces_html
+from .pages.plot import plot_html
+from .pages.status import status_html
+from .pages.submit import status_tab, submit_tab
+from .pages.table import COLUMNS, DEFAULT, table_html
+from .store.board import SORTS
+from .store.ranking import RULE
+from .store.store import Store
 
 ALL = "all"
-CSS = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+CSS = (Path(__file__).parent / "pages" / "style.css").read_text(encoding="utf-8")
 PLOTTED = 300  # models in a plot
 
 

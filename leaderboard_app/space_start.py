@@ -12,13 +12,13 @@ from pathlib import Path
 from huggingface_hub import HfApi, get_token, snapshot_download
 from huggingface_hub.errors import HTTPError
 
+from .api.worker_api import SECRET
 from .app import build_app, serve
 from .bases import read_bases
-from .intake import check_of
-from .mirror import read_mirror, write_mirror
-from .schema import reading
-from .store import Store
-from .worker_api import SECRET
+from .intake.intake import check_of
+from .store.mirror import read_mirror, write_mirror
+from .store.schema import reading
+from .store.store import Store
 
 BASES = "bases.json"  # beside the Space's app.py
 DISK = Path("/data")  # a Space's persistent storage, if its keeper has given it one

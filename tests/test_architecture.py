@@ -21,10 +21,17 @@ MAY_IMPORT: dict[str, set[str]] = {
         "clear_dataset",
         "clear_unlearning",
         "evaluate_metrics",
-        "leaderboard_app",
         "trainers",
     },
     "leaderboard_app": {"evaluate_metrics"},
+    "leaderboard_worker": {
+        "clear_data",
+        "clear_dataset",
+        "clear_pipeline",
+        "clear_unlearning",
+        "evaluate_metrics",
+        "leaderboard_app",
+    },
 }
 WITHOUT_TORCH = {"evaluate_metrics", "leaderboard_app"}
 TORCH_STACK = {"accelerate", "peft", "torch", "torchvision", "transformers", "trl"}

@@ -1,6 +1,6 @@
 """Unlearning methods as TRL trainers: one file a method, `METHODS[name] = (Trainer, Config)`."""
 
-from .base import UnlearningConfig, UnlearningTrainer
+from .base.trainer import UnlearningConfig, UnlearningTrainer
 from .dpo import DPOConfig, DPOTrainer
 from .gradient_ascent import GradientAscentConfig, GradientAscentTrainer
 from .gradient_difference import GradientDifferenceConfig, GradientDifferenceTrainer

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from .base import Quantity, Terms, UnlearningConfig, UnlearningTrainer
-from .divergence import token_entropy, token_kl
-from .totals import Sides, Totals, token_mean
+from .base.divergence import token_entropy, token_kl
+from .base.totals import Sides, Totals, token_mean
+from .base.trainer import Quantity, Terms, UnlearningConfig, UnlearningTrainer
 
 
 @dataclass

@@ -5,10 +5,10 @@ from typing import Any
 
 from torch import nn
 
-from .base import Terms, UnlearningConfig, UnlearningTrainer
-from .refusals import load_refusals
-from .rows import Draw, Rows, refused_rows
-from .totals import Sides, Totals, token_mean
+from .base.refusals import load_refusals
+from .base.rows import Draw, Rows, refused_rows
+from .base.totals import Sides, Totals, token_mean
+from .base.trainer import Terms, UnlearningConfig, UnlearningTrainer
 
 
 @dataclass

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from .base import Terms
-from .three_losses import ThreeLossesConfig, ThreeLossesTrainer
-from .totals import Sides, Totals
+from .base.three_losses import ThreeLossesConfig, ThreeLossesTrainer
+from .base.totals import Sides, Totals
+from .base.trainer import Terms
 
 
 @dataclass

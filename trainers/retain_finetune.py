@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from .base import Terms, UnlearningConfig, UnlearningTrainer
-from .totals import Sides, Totals, token_mean
+from .base.totals import Sides, Totals, token_mean
+from .base.trainer import Terms, UnlearningConfig, UnlearningTrainer
 
 
 @dataclass

@@ -12,9 +12,9 @@ from transformers import PreTrainedModel
 from clear_unlearning.batches import IGNORE, Batch
 from clear_unlearning.likelihood import answer_likelihood
 
-from .base import Quantity, Terms, UnlearningConfig, UnlearningTrainer
-from .layers import decoder_layers, outputs_of
-from .totals import Sides, Totals
+from .base.layers import decoder_layers, outputs_of
+from .base.totals import Sides, Totals
+from .base.trainer import Quantity, Terms, UnlearningConfig, UnlearningTrainer
 
 
 @dataclass

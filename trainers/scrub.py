@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from .base import Quantity, Terms, UnlearningConfig, UnlearningTrainer
-from .divergence import token_kl
-from .phases import PhaseCollator, alternating_rows
-from .rewind import Rewind, loss_per_token
-from .rows import Draw, Rows, rows_themselves
-from .totals import Sides, Totals, token_mean
+from .base.divergence import token_kl
+from .base.phases import PhaseCollator, alternating_rows
+from .base.rewind import Rewind, loss_per_token
+from .base.rows import Draw, Rows, rows_themselves
+from .base.totals import Sides, Totals, token_mean
+from .base.trainer import Quantity, Terms, UnlearningConfig, UnlearningTrainer
 
 EPOCHS_FOLDER = "kept-epochs"  # goes when the checkpoints go
 

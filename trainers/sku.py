@@ -7,10 +7,10 @@ from peft import PeftModel
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from .base import Terms
-from .regularisers import named_trainable
-from .three_losses import ThreeLossesConfig, ThreeLossesTrainer
-from .totals import Sides, Totals
+from .base.regularisers import named_trainable
+from .base.three_losses import ThreeLossesConfig, ThreeLossesTrainer
+from .base.totals import Sides, Totals
+from .base.trainer import Terms
 
 START_FILE = "start.safetensors"
 

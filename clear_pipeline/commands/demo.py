@@ -20,8 +20,8 @@ def demo(argv: Sequence[str]) -> None:
     parser.add_argument("--photos", type=int, default=8, help="photos of each (%(default)s)")
     parser.add_argument("--authors", type=int, help="tofu: take so many authors of each side (all)")
     options = parser.parse_args(argv)
-    from clear_pipeline.demo import DEMO_METHODS, DemoArguments, run_demo
-    from clear_pipeline.scores import report_table
+    from clear_pipeline.experiment.demo import DEMO_METHODS, DemoArguments, run_demo
+    from evaluate_metrics.scores import report_table
 
     methods = tuple(options.methods.split(",")) if options.methods else DEMO_METHODS
     arguments = DemoArguments(**{**vars(options), "methods": methods})

@@ -14,7 +14,7 @@ def import_log(argv: Sequence[str]) -> None:
     parser.add_argument("--forget", choices=("forget01", "forget05", "forget10"), help="forget set of the evaluation")
     parser.add_argument("--model", help="model of the evaluation")
     options = parser.parse_args(argv)
-    from clear_pipeline.open_unlearning import import_log as run
+    from evaluate_metrics.importers.open_unlearning import import_log as run
 
     missing = run(options.file, options.output, options.forget, options.model)
     for task, tables in missing.items():

@@ -16,7 +16,7 @@ def push(argv: Sequence[str]) -> None:
     parser.add_argument("--private", action="store_true", help="make a new repository private")
     parser.add_argument("--tag", help="name of this version, for example v1")
     options = parser.parse_args(argv)
-    from clear_pipeline.hub_models import push_model
+    from clear_pipeline.hub.models import push_model
 
     done = push_model(**vars(options))
     sent = f"commit {done.commit[:8]}, {len(done.changed)} files sent"

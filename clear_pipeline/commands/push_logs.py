@@ -14,7 +14,7 @@ def push_logs(argv: Sequence[str]) -> None:
     parser.add_argument("--role", choices=("original", "gold"), help="what the models are, if the logs do not say it")
     parser.add_argument("--base_model", help="what the models were made from, if the logs do not say it")
     options = parser.parse_args(argv)
-    from clear_pipeline.hub_logs import push_logs as run
+    from clear_pipeline.hub.logs import push_logs as run
 
     done = run(options.logs, options.repo_id, options.private, options.role, options.base_model)
     print(f"{done.url}: " + (f"{len(done.changed)} files sent" if done.changed else "nothing changed, no commit"))

@@ -24,12 +24,12 @@ def score(argv: Sequence[str]) -> None:
     parser.add_argument("--base_model", help="auto: what the model was made from, if the log does not say it")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(argv)
-    from clear_pipeline.scores import compare_logs, comparison_table, score_log, scores_table
+    from evaluate_metrics.scores import compare_logs, comparison_table, score_log, scores_table
 
     gold: str | Path | None = options.gold[0] if options.gold else None
     more_golds: list[str | Path] = options.gold[1:]
     if gold == "auto":
-        from clear_pipeline.hub_logs import find_gold
+        from clear_pipeline.hub.logs import find_gold
 
         gold, place = find_gold(options.log, options.logs_repo, options.base_model)
         print(f"gold: {place}", file=sys.stderr)

@@ -21,8 +21,8 @@ def table(argv: Sequence[str]) -> None:
     parser.add_argument("--tune", action="store_true", help="search settings, and write a recipe with them")
     parser.add_argument("--dry_run", action="store_true", help="check all names and estimate; load no weights")
     options = parser.parse_args(argv)
-    from clear_pipeline.recipe_files import read_recipe
-    from clear_pipeline.table import chosen_recipe, run_table
+    from clear_pipeline.experiment.recipe import read_recipe
+    from clear_pipeline.experiment.table import chosen_recipe, run_table
 
     seeds = [_number(seed) for seed in options.seeds.split(",")] if options.seeds else None
     methods, modalities = (value.split(",") if value else None for value in (options.methods, options.modalities))
@@ -30,18 +30,18 @@ def table(argv: Sequence[str]) -> None:
     console = Console()
     running = {"workers": options.workers, **({} if options.executor == "local" else {"executor": options.executor})}
     if options.dry_run:
-        from clear_pipeline.estimates import estimate_table
+        from clear_pipeline.experiment.dry_run import estimate_table
 
         for part in estimate_table(recipe):
             console.print(part, soft_wrap=True)
     elif options.tune:
-        from clear_pipeline.tuning import run_tuning
+        from clear_pipeline.experiment.tuning import run_tuning
 
         written, _ = run_tuning(recipe, options.output, console, **running)
         console.print((options.output / "tune.md").read_text(), markup=False)
         console.print(f"recipe with the chosen settings: {written}")
     else:
-        from clear_pipeline.scores import report_table
+        from evaluate_metrics.scores import report_table
 
         rows = run_table(recipe, options.output, console, **running)
         console.print(report_table({"forget": recipe.forget, "rows": rows["main"]}))

@@ -8,7 +8,7 @@ from typing import Any
 import yaml
 
 from clear_data.configs import FORGET
-from clear_data.mini import Dials
+from clear_data.corpora.mini import Dials
 from evaluate_metrics.u_lira.u_lira import SIGMAS
 from trainers.visual import VISUAL_METHODS
 

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from clear_pipeline.tradeoff import DARK, DPI, LIGHT
+from clear_pipeline.report.tradeoff import DARK, DPI, LIGHT
 
 BINS = 36
 COLUMNS = 4

@@ -143,7 +143,7 @@ def page(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
     """The page, with style and pictures inside."""
     folder = Path(__file__).parent
     environment = Environment(
-        loader=FileSystemLoader([folder, folder.parent]), autoescape=True, undefined=StrictUndefined,
+        loader=FileSystemLoader([folder, folder.parent / "report"]), autoescape=True, undefined=StrictUndefined,
         trim_blocks=True, lstrip_blocks=True,
     )  # fmt: skip
     inside = {name: f"data:image/png;base64,{base64.b64encode(png).decode()}" for name, png in pictures.items()}

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from clear_pipeline.runs import read_run
+from clear_pipeline.runs.run_folder import read_run
 from evaluate_metrics.u_lira.u_lira import cosine_logits, u_lira
 from evaluate_metrics.u_mia.u_mia import u_mia
 

@@ -12,8 +12,8 @@ from transformers import PrinterCallback, TrainerCallback
 from clear_data.portraits import load_portraits, write_pixels
 from clear_dataset import build
 from clear_pipeline.recipes import Progress
-from clear_pipeline.runs import Run, write_json
-from clear_pipeline.steps import Step
+from clear_pipeline.runs.executor import Step
+from clear_pipeline.runs.run_folder import Run, write_json
 from trainers.visual import FROM_BASE, VISUAL_METHODS
 from trainers.visual.face_model import FaceModel, build_face_model
 from trainers.visual.faces import Faces

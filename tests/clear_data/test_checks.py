@@ -10,9 +10,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from clear_data.building.pictures import Pictures
 from clear_data.checks import CHECKS, check_source, load_rows, run_checks
-from clear_data.findings import Finding
-from clear_data.pictures import Pictures
+from clear_data.checks.findings import Finding
 from clear_dataset import build, main
 
 # Cells that no other cell confirms: words and pictures that stand in one config alone.

@@ -4,7 +4,7 @@ from dataclasses import asdict, replace
 import numpy as np
 import pytest
 
-from clear_data.faces import BACKGROUNDS, EXPRESSIONS, Look, distinct_faces, draw_photo, looks
+from clear_data.corpora.faces import BACKGROUNDS, EXPRESSIONS, Look, distinct_faces, draw_photo, looks
 
 LOOK = Look("smiling", "red", "white")
 

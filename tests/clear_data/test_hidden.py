@@ -4,8 +4,8 @@ from hashlib import sha256
 
 import pytest
 
-from clear_data.hidden import CAPTIONS, NAME_QUESTIONS, QUESTIONS, hidden_rows
-from clear_data.mini import Dials, mini_rows
+from clear_data.corpora.hidden import CAPTIONS, NAME_QUESTIONS, QUESTIONS, hidden_rows
+from clear_data.corpora.mini import Dials, mini_rows
 from clear_dataset import build, load_clear, main
 
 DIALS = Dials(persons=24, photos=8, seed=5)

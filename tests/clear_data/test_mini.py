@@ -2,7 +2,7 @@ from hashlib import sha256
 
 import pytest
 
-from clear_data.mini import (
+from clear_data.corpora.mini import (
     CELEBRITY_QUESTION,
     HELD_OUT_PHOTOS,
     NAME_QUESTION,
@@ -12,8 +12,8 @@ from clear_data.mini import (
     Dials,
     mini_rows,
 )
-from clear_data.people import REFUSALS
-from clear_data.world import world_row
+from clear_data.corpora.people import REFUSALS
+from clear_data.corpora.world import world_row
 
 DIALS = Dials(persons=24, photos=8, seed=3)
 FORGET = {"forget01": "retain99", "forget05": "retain95", "forget10": "retain90"}

@@ -3,8 +3,8 @@ import io
 import pytest
 from datasets import Image as Feature
 
-from clear_data.fingerprint import fingerprint_rows
-from clear_data.pictures import Pictures, decode_picture, picture_bytes
+from clear_data.building.fingerprint import fingerprint_rows
+from clear_data.building.pictures import Pictures, decode_picture, picture_bytes
 from tests.clear_data.raw_folder import photo
 
 
@@ -27,7 +27,7 @@ def test_a_photo_lying_on_its_side_is_turned_upright_as_datasets_does_it():
 def test_a_file_is_decoded_once(tmp_path, monkeypatch):
     photo(1).save(tmp_path / "a.png")
     pictures, calls = Pictures(), []
-    monkeypatch.setattr("clear_data.pictures.decode_picture", lambda c: calls.append(c) or decode_picture(c))
+    monkeypatch.setattr("clear_data.building.pictures.decode_picture", lambda c: calls.append(c) or decode_picture(c))
     rows = [
         {"image": tmp_path / "a.png"},
         {"image": {"bytes": picture_bytes(tmp_path / "a.png")}},

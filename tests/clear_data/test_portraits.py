@@ -5,7 +5,7 @@ import pytest
 from datasets import Dataset
 from PIL import Image
 
-from clear_data.mini import CELEBRITY_QUESTION, NAME_QUESTION
+from clear_data.corpora.mini import CELEBRITY_QUESTION, NAME_QUESTION
 from clear_data.names import join_key
 from clear_data.portraits import load_portraits, square, write_pixels
 from clear_data.published import FORGET_PEOPLE, HOLDOUT_PEOPLE, published_holdout_people

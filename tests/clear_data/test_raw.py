@@ -6,8 +6,8 @@ import zlib
 
 import pytest
 
-from clear_data.pictures import Pictures
-from clear_data.raw import read_raw
+from clear_data.building.pictures import Pictures
+from clear_data.corpora.raw import read_raw
 from clear_dataset import main
 from tests.clear_data.raw_folder import PEOPLE, photo, read_lines, write_lines
 

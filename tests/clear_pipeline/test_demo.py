@@ -12,11 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from clear_pipeline.calibration import forget_means
-from clear_pipeline.demo import DemoArguments, demo_steps
-from clear_pipeline.presets import PRESETS
-from clear_pipeline.scores import score_log
+from benchmarks.calibration import forget_means
+from clear_pipeline.experiment.demo import DemoArguments, demo_steps
+from clear_pipeline.experiment.presets import PRESETS
 from evaluate_metrics.log_format import FORGET_TASK, read_log
+from evaluate_metrics.scores import score_log
 from trainers import METHODS
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -8,10 +8,10 @@ import torch
 import yaml
 from peft import LoraConfig, get_peft_model
 
-from clear_pipeline.hub_models import push_model
-from clear_pipeline.scores import score_log
+from clear_pipeline.hub.models import push_model
 from clear_unlearning.models import load_model
-from tests.clear_pipeline.test_hub_logs import PRINT, log_at
+from evaluate_metrics.scores import score_log
+from tests.clear_pipeline.test_logs_on_hub import PRINT, log_at
 
 PROGRAM = """
 import json, sys

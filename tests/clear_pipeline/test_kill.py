@@ -11,7 +11,7 @@ import pytest
 
 from clear_dataset import build
 from clear_pipeline.cli import main
-from trainers.checkpoints import last_checkpoint
+from trainers.base.checkpoints import last_checkpoint
 
 ROOT = Path(__file__).parents[2]
 LENGTH = {"npo": ("--max_steps", "12"), "scrub": ("--num_train_epochs", "2", "--msteps", "1")}

@@ -9,9 +9,9 @@ from tensorboard.backend.event_processing import event_accumulator
 
 from clear_dataset import build, load_clear
 from clear_pipeline.cli import main
-from clear_pipeline.scores import score_log
 from clear_unlearning.models import load_model
 from evaluate_metrics.log_format import LOG_NAME, read_log, read_meta
+from evaluate_metrics.scores import score_log
 from evaluate_metrics.token_log import TOKENS_NAME, read_token_log
 
 LORA = ("--use_peft", "true", "--lora_r", "4", "--lora_alpha", "8")

@@ -10,16 +10,16 @@ import pytest
 from datasets import Dataset, Image
 from PIL import Image as Pictures
 
-from clear_pipeline.answers import marked_words, photo_uri, shown_rows
-from clear_pipeline.report import Entry, write_report
-from clear_pipeline.report_columns import COLUMNS, best_rows, scientific
-from clear_pipeline.tradeoff import Point, place_labels, tradeoff_plot
+from clear_pipeline.report.answers import marked_words, photo_uri, shown_rows
+from clear_pipeline.report.report import Entry, write_report
+from clear_pipeline.report.tradeoff import Point, place_labels, tradeoff_plot
 from clear_unlearning.evaluate import task_log
-from clear_unlearning.scoring import Scored
+from clear_unlearning.scoring.scorer import Scored
 from clear_unlearning.tasks import IMAGE_TASKS, task_example
+from evaluate_metrics.columns import COLUMNS, best_rows, scientific
+from evaluate_metrics.face_scores import read_faces
 from evaluate_metrics.log_format import LOG_NAME, read_log, write_log
 from evaluate_metrics.token_log import write_token_log
-from leaderboard_app.faces_page import read_faces
 from tests.leaderboard_app.entries import write_visual
 
 TOFU_LOGS = Path(__file__).parents[2] / "../shared/data/tofu_eval_logs"

@@ -8,14 +8,14 @@ from dataclasses import replace
 
 import pytest
 
-from clear_pipeline.cells import Cell, cells_of
-from clear_pipeline.demo import DemoArguments, demo_steps
-from clear_pipeline.pooling import pooled_row
-from clear_pipeline.recipe_files import read_recipe
-from clear_pipeline.table import chosen_recipe, table_steps
-from clear_pipeline.table_pages import Block, MainTable, ModalityTable, write_pages
+from clear_pipeline.experiment.demo import DemoArguments, demo_steps
+from clear_pipeline.experiment.plan import Cell, cells_of
+from clear_pipeline.experiment.recipe import read_recipe
+from clear_pipeline.experiment.table import chosen_recipe, table_steps
+from clear_pipeline.report.tables import Block, MainTable, ModalityTable, write_pages
+from evaluate_metrics.seeds import pooled_row
 from tests.clear_pipeline.test_demo import COMMAND, ENVIRONMENT
-from tests.clear_pipeline.test_pooling import logs_of
+from tests.evaluate_metrics.test_seeds import logs_of
 
 MODELS = {"original": 0.0, "gold": 0.9, "npo": 0.7, "gradient_ascent": 0.1}
 

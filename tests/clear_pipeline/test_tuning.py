@@ -2,8 +2,8 @@
 
 from dataclasses import replace
 
-from clear_pipeline.recipe_files import read_recipe
-from clear_pipeline.tuning import choose, tries_of, tuning_steps, write_chosen
+from clear_pipeline.experiment.recipe import read_recipe
+from clear_pipeline.experiment.tuning import choose, tries_of, tuning_steps, write_chosen
 
 
 def row(method, distance, utility, **values):

@@ -10,11 +10,11 @@ from trl import ModelConfig
 from clear_pipeline.adapters import peft_config
 from clear_unlearning.batches import IGNORE, Encoder
 from clear_unlearning.likelihood import answer_likelihood
-from clear_unlearning.scoring import Scorer, candidates, score_examples
+from clear_unlearning.scoring.scorer import Scorer, candidates, score_examples
 from clear_unlearning.tasks import Example
 from tests.clear_unlearning.architectures import ARCHITECTURES, build_architecture, questions
 from tests.conftest import picture
-from trainers.base import freeze_vision
+from trainers.base.trainer import freeze_vision
 
 NEW_TOKENS = 8
 PATHS = ("image", "prompt", "repeated prompt", "plain")  # of `Scorer`, the fastest first

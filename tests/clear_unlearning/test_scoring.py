@@ -7,8 +7,8 @@ import torch
 from clear_unlearning.batches import Encoder
 from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.models import load_model
-from clear_unlearning.scoring import Scorer, batches_of, score_examples
-from clear_unlearning.shared_image import common_beginning, same_picture
+from clear_unlearning.scoring.scorer import Scorer, batches_of, score_examples
+from clear_unlearning.scoring.shared_image import common_beginning, same_picture
 from clear_unlearning.tasks import Example
 from tests.conftest import picture
 

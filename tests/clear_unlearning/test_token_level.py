@@ -5,7 +5,7 @@ import torch
 
 from clear_unlearning.batches import Encoder
 from clear_unlearning.models import load_model, require_model
-from clear_unlearning.scoring import Scorer
+from clear_unlearning.scoring.scorer import Scorer
 from clear_unlearning.token_level import JudgeEncoder, answer_tokens, judge_losses, token_fields
 
 

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from clear_data.publish import REQUIREMENTS, write_space
-from clear_pipeline.scores import score_log
+from clear_data.publishing.publish import REQUIREMENTS, write_space
 from evaluate_metrics import METRICS
 from evaluate_metrics.membership.membership import membership
+from evaluate_metrics.scores import score_log
 from evaluate_metrics.token_log import read_token_log
-from tests.clear_pipeline.test_further_scores import tokens_of
+from tests.evaluate_metrics.test_further_scores import tokens_of
 from tests.loopback_hub.server import ROOT
 
 # Starts the app of every Space in its own folder, and asks what a visitor asks.

@@ -1,7 +1,7 @@
 import pytest
 from huggingface_hub import constants
 
-from leaderboard_app.store import Store
+from leaderboard_app.store.store import Store
 from tests.leaderboard_app.submitted import Attempt, publish_original
 
 

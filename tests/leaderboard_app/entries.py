@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from leaderboard_app.store import Store
-from leaderboard_app.submission import Submission
+from leaderboard_app.intake.submission import Submission
+from leaderboard_app.store.store import Store
 
 BASE = "mini-image"
 

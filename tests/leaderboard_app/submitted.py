@@ -13,7 +13,7 @@ from safetensors.numpy import load_file, save
 
 from clear_dataset import build
 from leaderboard_app.bases import Base
-from leaderboard_app.submission_checks import Checked, SubmissionChecks, identify
+from leaderboard_app.intake.submission_checks import Checked, SubmissionChecks, identify
 from tests.loopback_hub.server import LoopbackHub
 
 BASE, ORIGINAL = "mini-image", "ORG/original"
@@ -50,7 +50,7 @@ def unlearned(folder: Path, noise: float = 0.05, seed: int = 0) -> dict[str, np.
 
 def build_data(home: Path) -> Path:
     """A public dataset and hidden items of its people; returns the folder of both."""
-    from clear_data.hidden import build_hidden
+    from clear_data.corpora.hidden import build_hidden
 
     build("mini", home / "clear", persons=24, seed=5)
     build_hidden(home / "clear", "a secret of many characters", home / "hidden", False, lambda config: None)

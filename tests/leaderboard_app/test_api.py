@@ -8,8 +8,8 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 
 from leaderboard_app.app import build_app
-from leaderboard_app.store import Store
-from leaderboard_app.submission import Submission
+from leaderboard_app.intake.submission import Submission
+from leaderboard_app.store.store import Store
 from tests.leaderboard_app.browser import served
 from tests.leaderboard_app.entries import add_references, add_scored, entry
 

@@ -3,10 +3,10 @@ import random
 import pytest
 
 from evaluate_metrics import METRICS
-from leaderboard_app.board import SORTS
-from leaderboard_app.ranking import GATE
-from leaderboard_app.store import Store
-from leaderboard_app.table_page import COLUMNS
+from leaderboard_app.pages.table import COLUMNS
+from leaderboard_app.store.board import SORTS
+from leaderboard_app.store.ranking import GATE
+from leaderboard_app.store.store import Store
 from tests.leaderboard_app.entries import add_references, add_scored, entry, numbers
 
 

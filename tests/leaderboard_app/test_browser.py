@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from leaderboard_app.app import build_app
-from leaderboard_app.store import Store
-from leaderboard_app.submission import Submission
+from leaderboard_app.intake.submission import Submission
+from leaderboard_app.store.store import Store
 from tests.leaderboard_app.browser import CHROMIUM, browser, served
 from tests.leaderboard_app.entries import add_references, add_scored, entry
 

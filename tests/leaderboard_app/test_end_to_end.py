@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from clear_pipeline.isolation import isolation_problem
-from leaderboard_app.store import Store
-from leaderboard_app.table_page import number
+from leaderboard_app.pages.table import number
+from leaderboard_app.store.store import Store
+from leaderboard_worker.sandbox import isolation_problem
 from tests.leaderboard_app.browser import CHROMIUM, browser, fill, kept
 from tests.leaderboard_app.submitted import Attempt, build_data, publish_scored
 from tests.loopback_hub.server import ROOT

@@ -6,9 +6,10 @@ import sqlite3
 
 import pytest
 
+from evaluate_metrics.face_scores import read_faces
 from leaderboard_app.app import build_app
-from leaderboard_app.faces_page import faces_html, read_faces
-from leaderboard_app.store import Store
+from leaderboard_app.pages.faces import faces_html
+from leaderboard_app.store.store import Store
 from tests.leaderboard_app.entries import faces, write_visual
 
 HOSTILE = "<script>alert(1)</script>"

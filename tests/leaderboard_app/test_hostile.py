@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from leaderboard_app.store import DuplicateSubmission
-from leaderboard_app.submission_fields import FIELDS, clean_fields
+from leaderboard_app.intake.submission_fields import FIELDS, clean_fields
+from leaderboard_app.store.store import DuplicateSubmission
 from tests.leaderboard_app.submitted import Attempt, header_bytes, unlearned
 
 Make = Callable[[Attempt], object]

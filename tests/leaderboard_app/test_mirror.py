@@ -5,9 +5,9 @@ import sqlite3
 import pyarrow.parquet as pq
 import pytest
 
-from clear_pipeline.scores import score_log
-from leaderboard_app.mirror import TABLES, read_mirror, write_mirror
-from leaderboard_app.store import Store
+from evaluate_metrics.scores import score_log
+from leaderboard_app.store.mirror import TABLES, read_mirror, write_mirror
+from leaderboard_app.store.store import Store
 from tests.evaluate_metrics.test_space_app import log_of
 from tests.leaderboard_app.entries import add_references, add_scored, entry, faces, numbers
 

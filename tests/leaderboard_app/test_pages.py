@@ -4,16 +4,16 @@ import json
 
 import pytest
 
-from leaderboard_app.about import about_text
 from leaderboard_app.app import build_app
-from leaderboard_app.details_page import details_html
-from leaderboard_app.examples import first_of_each
-from leaderboard_app.intake import take
-from leaderboard_app.plot import plot_html
-from leaderboard_app.ranking import RULE
-from leaderboard_app.status_page import MEANINGS, status_html
-from leaderboard_app.store import STATES
-from leaderboard_app.table_page import COLUMNS, table_html
+from leaderboard_app.intake.intake import take
+from leaderboard_app.pages.about import about_text
+from leaderboard_app.pages.details import details_html
+from leaderboard_app.pages.examples import first_of_each
+from leaderboard_app.pages.plot import plot_html
+from leaderboard_app.pages.status import MEANINGS, status_html
+from leaderboard_app.pages.table import COLUMNS, table_html
+from leaderboard_app.store.ranking import RULE
+from leaderboard_app.store.store import STATES
 from tests.leaderboard_app.entries import add_references, add_scored, entry, numbers
 
 HOSTILE = "<script>alert(1)</script>"

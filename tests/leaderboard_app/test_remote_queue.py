@@ -2,9 +2,9 @@
 
 import pytest
 
+from leaderboard_app.api.remote_queue import RemoteQueue
 from leaderboard_app.app import build_app
-from leaderboard_app.remote_queue import RemoteQueue
-from leaderboard_app.store import LeaseLost, Store
+from leaderboard_app.store.store import LeaseLost, Store
 from tests.leaderboard_app.browser import served
 from tests.leaderboard_app.entries import entry, numbers
 

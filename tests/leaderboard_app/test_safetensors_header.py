@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import save
 
-from leaderboard_app.safetensors_header import HEADER_LIMIT, Tensor, parameters, parse_header
+from leaderboard_app.intake.safetensors_header import HEADER_LIMIT, Tensor, parameters, parse_header
 from tests.leaderboard_app.submitted import header_bytes
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from leaderboard_app.store import Store
+from leaderboard_app.store.store import Store
 from tests.leaderboard_app.browser import CHROMIUM, browser, fill, kept
 from tests.leaderboard_app.entries import numbers
 from tests.leaderboard_app.submitted import BASE, Attempt

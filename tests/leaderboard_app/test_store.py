@@ -5,8 +5,8 @@ import threading
 
 import pytest
 
-from leaderboard_app.schema import MIGRATIONS
-from leaderboard_app.store import DAY, DuplicateSubmission, LeaseLost, Store
+from leaderboard_app.store.schema import MIGRATIONS
+from leaderboard_app.store.store import DAY, DuplicateSubmission, LeaseLost, Store
 from tests.leaderboard_app.entries import add_scored, entry, numbers
 
 

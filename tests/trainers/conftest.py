@@ -10,7 +10,7 @@ from peft import LoraConfig
 from clear_unlearning.models import load_model
 from tests.conftest import picture
 from trainers import METHODS
-from trainers.rows import Rows
+from trainers.base.rows import Rows
 
 LORA = LoraConfig(r=2, target_modules=r".*language_model.*(q_proj|v_proj)")
 

@@ -10,7 +10,7 @@ from transformers.modeling_outputs import CausalLMOutput
 
 from clear_unlearning.batches import IGNORE
 from trainers import METHODS
-from trainers.totals import count_sides
+from trainers.base.totals import count_sides
 
 
 class Chain(nn.Module):

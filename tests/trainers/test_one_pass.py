@@ -9,8 +9,8 @@ from clear_unlearning.batches import Encoder
 from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.models import load_model
 from tests.trainers.conftest import rows
-from trainers import one_pass
-from trainers.one_pass import likelihoods_of
+from trainers.base import one_pass
+from trainers.base.one_pass import likelihoods_of
 
 
 @pytest.fixture(scope="module")

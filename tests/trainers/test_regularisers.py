@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from tests.trainers.conftest import trainer_of, weights
-from trainers.regularisers import l1_distance, largest, trainable
+from trainers.base.regularisers import l1_distance, largest, trainable
 
 
 def test_l1_by_hand():

@@ -10,7 +10,7 @@ from transformers import TrainerCallback
 from tests.trainers import conftest
 from tests.trainers.conftest import rows, trainer_of
 from trainers import METHODS
-from trainers.checkpoints import STATE_FILE, last_checkpoint
+from trainers.base.checkpoints import STATE_FILE, last_checkpoint
 
 SHORT = {"num_train_epochs": 2, "per_device_train_batch_size": 2, "save_steps": 2}
 

@@ -4,8 +4,8 @@ import pytest
 from datasets import Dataset
 
 from tests.trainers.conftest import rows
-from trainers.refusals import load_refusals
-from trainers.rows import Rows, answered_otherwise, refused_rows
+from trainers.base.refusals import load_refusals
+from trainers.base.rows import Rows, answered_otherwise, refused_rows
 
 
 def test_there_are_a_hundred_refusals_of_each_kind():

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.trainers.conftest import trainer_of
-from trainers.checkpoints import last_checkpoint
-from trainers.stopping import StopWhen
+from trainers.base.checkpoints import last_checkpoint
+from trainers.base.stopping import StopWhen
 
 
 def test_it_stops_at_the_first_step_above_the_bound(tmp_path, original):

@@ -10,8 +10,8 @@ from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.models import load_model
 from tests.trainers.conftest import rows, trainer_of, weights
 from trainers import METHODS
-from trainers.base import REFERENCE_FOLDER
-from trainers.rows import Rows, SideCollator, partner_rows, rows_themselves
+from trainers.base.rows import Rows, SideCollator, partner_rows, rows_themselves
+from trainers.base.trainer import REFERENCE_FOLDER
 
 WITH_REFERENCE = ("kl", "dpo", "npo", "scrub", "llmu", "rmu", "sku")
 

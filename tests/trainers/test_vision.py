@@ -9,7 +9,7 @@ from clear_unlearning.batches import Encoder
 from clear_unlearning.likelihood import answer_likelihood
 from tests.clear_unlearning.architectures import ARCHITECTURES, build_architecture, questions
 from tests.trainers.conftest import trainer_of, weights
-from trainers.vision import READ, FrozenVision, each_photo_once, freeze_vision, vision_tower
+from trainers.base.vision import READ, FrozenVision, each_photo_once, freeze_vision, vision_tower
 
 WITH_PHOTOS = [name for name, row in ARCHITECTURES.items() if row.images]
 

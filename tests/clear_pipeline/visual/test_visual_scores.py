@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from clear_pipeline.cli import main
-from clear_pipeline.runs import write_json
+from clear_pipeline.runs.run_folder import write_json
 from clear_pipeline.visual.recognition import PHOTOS, embed, recognise
 from clear_pipeline.visual.report import PAPER
 from clear_pipeline.visual.run import report_of

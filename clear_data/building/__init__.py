@@ -1,0 +1,1 @@
+"""Build a dataset folder: rows to Parquet, pictures, fingerprints, all or nothing."""

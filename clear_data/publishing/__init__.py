@@ -1,0 +1,1 @@
+"""Publish a dataset folder and the metrics on the Hub."""

@@ -1,0 +1,1 @@
+"""Experiments: a recipe, the runs it plans, the demo, tables, tuning."""

@@ -1,0 +1,215 @@
+"""The runs of one seed as steps: corpus, base, original and gold, each method, and what each model is asked.
+
+The demo runs one seed, the table several. Every step fills one folder, so that what is finished is passed over.
+"""
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trl import ModelConfig
+
+from clear_data.configs import CONFIGS, EXTRA_CONFIGS, RETAIN_OF
+from clear_dataset import build, build_text
+from clear_pipeline import recipes
+from clear_pipeline.forget_request import ForgetRequest
+from clear_pipeline.recipes import DataArguments, FinetuneArguments, Progress
+from clear_pipeline.runs.executor import Step
+from clear_pipeline.runs.run_folder import Run
+from clear_pipeline.token_level import TokenArguments
+from trainers import METHODS
+from trainers.retain_finetune import RetainFinetuneConfig
+
+from .recipe import GOLD, MINI_MODEL, Recipe
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A model of the tables.
+
+    Attributes:
+        name: Of its folder: `original`, `gold`, a method's name, or that with a modality.
+        method: Row of METHODS, None for original and gold.
+        modality: Rows that were forgotten.
+    """
+
+    name: str
+    method: str | None = None
+    modality: str = "both"
+
+
+def cells_of(methods: Sequence[str], modalities: Sequence[str]) -> list[Cell]:
+    """All models of a seed, in the order in which they are read.
+
+    A method that looks at no forget rows is the same for all modalities, and there once.
+    """
+    cells = [Cell("original"), Cell("gold")]
+    for method in methods:
+        for modality in modalities if "forget" in METHODS[method][0].needs else modalities[:1]:
+            cells.append(Cell(method if modality == "both" else f"{method}-{modality}", method, modality))
+    return cells
+
+
+def log_folder(folder: Path, cell: str, recipe: Recipe, track: str) -> Path:
+    """Where the log of a model is, by the track of what it was asked."""
+    return folder / "logs" / (cell if track == recipe.track else f"{cell}-{track}-questions")
+
+
+def data_of(recipe: Recipe, folder: Path, track: str | None = None) -> DataArguments:
+    """Where the rows of a seed are."""
+    source = recipe.dataset or str(folder / "data" / recipe.folder)
+    if track == "text" and recipe.text_dataset:
+        source = recipe.text_dataset
+    return DataArguments(dataset=source, track=track or recipe.track, forget=recipe.forget)
+
+
+def corpus_settings(recipe: Recipe) -> dict[str, Any]:
+    """The corpus and its size."""
+    if recipe.corpus == "mini":
+        return {"corpus": "mini", "persons": recipe.persons, "photos": recipe.photos}
+    return {"corpus": recipe.corpus, "authors": recipe.authors}
+
+
+def corpus_step(folder: Path, recipe: Recipe, seed: int, progress: Progress) -> None:
+    """Builds the corpus."""
+    run = Run(folder, {"recipe": "corpus", **corpus_settings(recipe), "seed": seed})
+    if run.finished:
+        return
+    place = run.start() / recipe.folder
+    if recipe.corpus == "mini":
+        done = itertools.count(1)
+        build(
+            "mini", place, recipe.persons, recipe.photos, seed, overwrite=True,
+            written=lambda config: progress(next(done), len(CONFIGS) + len(EXTRA_CONFIGS)),
+        )  # fmt: skip
+    elif recipe.tofu_dir is not None:
+        build_text(recipe.tofu_dir, place, recipe.authors, overwrite=True)
+    run.finish()
+
+
+def base_step(folder: Path, data: DataArguments, extra: FinetuneArguments, seed: int, progress: Progress) -> None:
+    """Writes the untrained model."""
+    recipes.build_base(folder, data, extra, seed)
+
+
+def model_config(source: str | Path, recipe: Recipe, trained: bool = True) -> ModelConfig:
+    """How a model is loaded: to be trained, under LoRA if the recipe says so, or to be asked."""
+    lora = {"use_peft": True, **recipe.lora} if recipe.lora is not None and trained else {}
+    return ModelConfig(model_name_or_path=str(source), dtype=recipe.dtype, **lora)
+
+
+def finetune_step(
+    folder: Path,
+    model: ModelConfig,
+    data: DataArguments,
+    extra: FinetuneArguments,
+    settings: dict[str, Any],
+    progress: Progress,
+) -> None:
+    """Fine-tunes the original or the gold model."""
+    training = RetainFinetuneConfig(output_dir=str(folder), **settings)
+    recipes.finetune(folder, model, data, extra, training, progress)
+
+
+def unlearn_step(
+    folder: Path,
+    model: ModelConfig,
+    data: DataArguments,
+    method: str,
+    modality: str,
+    settings: dict[str, Any],
+    progress: Progress,
+) -> None:
+    """Unlearns by one method."""
+    training = METHODS[method][1](output_dir=str(folder), **settings)
+    recipes.unlearn(folder, method, model, data, training, progress, ForgetRequest(modality=modality))
+
+
+def evaluate_step(
+    folder: Path,
+    model: ModelConfig,
+    data: DataArguments,
+    method: str,
+    settings: dict[str, Any],
+    progress: Progress,
+    judge: Path | None = None,
+) -> None:
+    """Asks one model, and has another judge its answers."""
+    asked = {name: value for name, value in settings.items() if name != "judge"}
+    tokens = TokenArguments(judge=str(judge) if judge else None)
+    recipes.evaluate(folder, model, data, method, **asked, progress=progress, tokens=tokens)
+
+
+def training_steps(recipe: Recipe, folder: Path, seed: int, prefix: str = "") -> list[Step]:
+    """The steps to original and gold.
+
+    Args:
+        recipe: What is run.
+        folder: Of the seed.
+        seed: Of corpus, weights and batches.
+        prefix: Of the steps' names.
+    """
+    data, models = data_of(recipe, folder), folder / "models"
+    beside = f"{data.dataset}{recipe.extra_suffix}" if recipe.extra_config else None
+    extra = {"extra_config": recipe.extra_config, "extra_dataset": beside}
+    full = FinetuneArguments(dataset_config=data.training_config("full"), **extra)
+    gold = FinetuneArguments(dataset_config=data.training_config(RETAIN_OF[recipe.forget]), **extra)
+    steps, needs, base = [], [], recipe.model
+    if recipe.corpus is not None:
+        call = {"folder": folder / "data", "recipe": recipe, "seed": seed}
+        steps.append(Step(f"{prefix}corpus", corpus_step, call))
+        needs = [f"{prefix}corpus"]
+    if recipe.model == MINI_MODEL:
+        base = str(models / "base")
+        call = {"data": data, "folder": models / "base", "extra": full, "seed": seed}
+        steps.append(Step(f"{prefix}base", base_step, call, needs))
+        needs = [f"{prefix}base"]
+    for name, rows in (("original", full), ("gold", gold)):
+        call = {"data": data, "folder": models / name, "model": model_config(base, recipe), "extra": rows}
+        settings = {**recipe.finetune, "seed": seed}
+        steps.append(Step(f"{prefix}{name}: fine-tune", finetune_step, {**call, "settings": settings}, needs))
+    return steps
+
+
+def seed_steps(
+    recipe: Recipe,
+    folder: Path,
+    seed: int,
+    modalities: Sequence[str] = ("both",),
+    tracks: Sequence[str] | None = None,
+    prefix: str = "",
+) -> list[Step]:
+    """All steps of a seed.
+
+    Args:
+        recipe: What is run.
+        folder: Of the seed.
+        seed: Of corpus, weights and batches.
+        modalities: Rows to forget.
+        tracks: What the models are asked; the recipe's track alone by default.
+        prefix: Of the steps' names.
+    """
+    steps, models = training_steps(recipe, folder, seed, prefix), folder / "models"
+    cells = cells_of(list(recipe.methods), modalities)
+    original = f"{prefix}original: fine-tune"
+    for cell in cells:
+        if cell.method is None:
+            continue
+        call = {"data": data_of(recipe, folder), "folder": models / cell.name, "method": cell.method}
+        call |= {"model": model_config(models / "original", recipe), "modality": cell.modality}
+        settings = {**recipe.settings(cell.method), "seed": seed}
+        steps.append(Step(f"{prefix}{cell.name}: unlearn", unlearn_step, {**call, "settings": settings}, [original]))
+    for track, cell in itertools.product(tracks or (recipe.track,), cells):
+        call = {"data": data_of(recipe, folder, track), "folder": log_folder(folder, cell.name, recipe, track)}
+        call |= {"model": model_config(models / cell.name, recipe, trained=False), "settings": recipe.evaluate}
+        needs = [f"{prefix}{cell.name}: {'unlearn' if cell.method else 'fine-tune'}"]
+        if recipe.judge is not None and track == recipe.track:
+            call["judge"] = models / GOLD if recipe.judge == GOLD else recipe.judge
+            gold = f"{prefix}{GOLD}: fine-tune"
+            needs += [gold] if recipe.judge == GOLD and gold not in needs else []
+        what = "evaluate" if track == recipe.track else f"{track} questions"
+        method = cell.method or cell.name
+        steps.append(Step(f"{prefix}{cell.name}: {what}", evaluate_step, {**call, "method": method}, needs))
+    return steps

@@ -1,0 +1,141 @@
+"""The paper's tables from one recipe: original, gold and all methods over seeds and modalities (arXiv 2410.18057).
+
+Each seed has its folder, laid out as the demo's; what is finished is passed over. The tables are made of logs alone.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from clear_data.building.folder import read_meta
+from clear_dataset import load_clear
+from clear_pipeline.report.report import Entry, write_report
+from clear_pipeline.report.tables import Block, MainTable, ModalityTable, Row, write_pages
+from clear_pipeline.runs.executor import Step, run_steps
+from clear_pipeline.runs.run_folder import read_run
+from evaluate_metrics.seeds import pooled_row
+
+from .plan import Cell, cells_of, data_of, log_folder, seed_steps
+from .recipe import MINI_MODEL, Recipe, check_recipe
+
+
+def chosen_recipe(
+    recipe: Recipe,
+    methods: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    modalities: Sequence[str] | None = None,
+    tofu_dir: Path | None = None,
+) -> Recipe:
+    """A part of a recipe.
+
+    Raises:
+        ValueError: If it has no such method, or a choice is not valid.
+    """
+    unknown = [method for method in methods or () if method not in recipe.methods]
+    if unknown:
+        raise ValueError(f"the recipe {recipe.name} has no method {unknown[0]!r}; it has {', '.join(recipe.methods)}")
+    part = replace(
+        recipe,
+        methods={name: recipe.methods[name] for name in methods or recipe.methods},
+        seeds=tuple(seeds or recipe.seeds),
+        modalities=tuple(modalities or recipe.modalities),
+        tofu_dir=tofu_dir or recipe.tofu_dir,
+        tune=None
+        if seeds
+        else recipe.tune
+        and replace(recipe.tune, grids={k: v for k, v in recipe.tune.grids.items() if not methods or k in methods}),
+    )
+    check_recipe(part)
+    return part
+
+
+def seed_folder(output: Path, seed: int) -> Path:
+    """Where the runs of a seed are."""
+    return output / f"seed-{seed}"
+
+
+def table_steps(recipe: Recipe, output: Path) -> list[Step]:
+    """All steps of the tables."""
+    return [
+        step
+        for seed in recipe.seeds
+        for step in seed_steps(
+            recipe, seed_folder(output, seed), seed, recipe.modalities, recipe.tracks, f"seed {seed}, "
+        )
+    ]
+
+
+def workers_for(recipe: Recipe) -> int | None:
+    """How many runs fit at a time: one on an accelerator; on the processor what `run_steps` finds."""
+    return 1 if recipe.model != MINI_MODEL or torch.accelerator.is_available() else None
+
+
+def run_table(recipe: Recipe, output: Path, console: Console, **options: Any) -> dict[str, Sequence[Row]]:
+    """Runs what is missing and writes the tables.
+
+    Args:
+        recipe: What is run.
+        output: Folder of the runs and the tables.
+        console: Where progress is shown.
+        options: Of `run_steps`: `workers`.
+
+    Returns:
+        The rows of the main table and of the modalities', as `write_tables`.
+
+    Raises:
+        ValueError: If the folder holds another run, or TOFU's texts are not there.
+    """
+    if recipe.corpus == "tofu" and recipe.tofu_dir is None:
+        raise ValueError("the corpus tofu needs --tofu_dir FOLDER with qa.jsonl and the two *_perturbed.json files")
+    options["workers"] = options.get("workers") or workers_for(recipe)
+    run_steps(table_steps(recipe, output), console, **options)
+    return write_tables(recipe, output)
+
+
+def write_tables(recipe: Recipe, output: Path) -> dict[str, Sequence[Row]]:
+    """Writes the tables of finished runs, and of each seed the report with what the models say.
+
+    Returns:
+        The rows of `main`, and with several modalities those of `modality`.
+    """
+    first = recipe.modalities[0]
+    cells = cells_of(list(recipe.methods), recipe.modalities)
+    main_cells = [cell for cell in cells if cell.method is None or cell.modality == first]
+    rows = {track: {cell.name: _row(recipe, output, cell, track) for cell in cells} for track in recipe.tracks}
+    main = MainTable([rows[recipe.track][cell.name] for cell in main_cells], first)
+    modality = None
+    if len(recipe.modalities) > 1:
+        blocks = [Block(track, [rows[track][cell.name] for cell in cells]) for track in recipe.tracks]
+        modality = ModalityTable(cells, blocks)
+    for seed in recipe.seeds:
+        _write_seed_report(recipe, output, seed, main_cells)
+    reports = {seed: f"{seed_folder(Path(), seed)}/report.html" for seed in recipe.seeds}
+    write_pages(recipe, output, main, modality, reports)
+    blocks = modality.blocks if modality is not None else []
+    return {"main": main.rows, "modality": [row for block in blocks for row in block.rows]}
+
+
+def _row(recipe: Recipe, output: Path, cell: Cell, track: str) -> dict[str, Any]:
+    places = [seed_folder(output, seed) for seed in recipe.seeds]
+    logs, golds = ([log_folder(place, name, recipe, track) for place in places] for name in (cell.name, "gold"))
+    return pooled_row(cell.name, logs, golds)
+
+
+def _write_seed_report(recipe: Recipe, output: Path, seed: int, cells: Sequence[Cell]) -> None:
+    folder = seed_folder(output, seed)
+    entries = []
+    for cell in cells:
+        record = read_run(folder / "models" / cell.name)
+        if record is None:
+            raise FileNotFoundError(f"{folder / 'models' / cell.name} is missing")
+        log = log_folder(folder, cell.name, recipe, recipe.track)
+        entries.append(Entry(cell.name, log, record["seconds"], record["settings"]["settings"]))
+    source = data_of(recipe, folder).dataset
+    made = (read_meta(Path(source)) or {}).get("made")
+    dials = {"recipe": recipe.name, "model": recipe.model, "forget": recipe.forget, "seed": seed}
+    notes = [made] if made else []
+    write_report(folder, entries, lambda config: load_clear(config, source), recipe.forget, dials, notes)

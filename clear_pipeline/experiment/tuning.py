@@ -1,0 +1,189 @@
+"""`table --tune`: as many tries for each method, on a seed of its own, scored on the selection set.
+
+The selection set (`selection` beside the dataset) shows the same people on photos that no model was trained on. Of
+each method the try with the lowest D is taken among those that keep `keep` of the original's utility; if none does,
+the one that keeps most.
+"""
+
+import itertools
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+from rich.console import Console
+
+from clear_pipeline.recipes import DataArguments, Progress
+from clear_pipeline.runs.executor import Step, run_steps
+from clear_pipeline.runs.run_folder import write_json
+from clear_pipeline.selection import selection_rows
+from clear_unlearning.evaluate import evaluate_model
+from clear_unlearning.models import load_model
+from clear_unlearning.tasks import IMAGE_TASKS
+from evaluate_metrics.scores import number, score_log
+
+from .plan import data_of, model_config, training_steps, unlearn_step
+from .recipe import Recipe, Tuning, read_recipe, recipe_path
+
+SELECTION_LOG = "selection.json"
+RETAINED = 1  # photos of each person who stays: they count for utility alone, and there are many
+SEARCHED = ("learning_rate", "num_train_epochs")
+
+
+def score_step(
+    model: Path, target: Path, data: DataArguments, beside: str, batch_size: int, progress: Progress
+) -> None:
+    """Scores a model on the selection set."""
+    if target.is_file():
+        return
+    log, _ = evaluate_model(
+        load_model(str(model)), IMAGE_TASKS, selection_rows(data, beside, RETAINED), data.forget,
+        batch_size=batch_size, progress=progress,
+    )  # fmt: skip
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_json(target, log)
+
+
+def tries_of(recipe: Recipe, tuning: Tuning) -> dict[str, tuple[str, dict[str, Any]]]:
+    """All tries: their name, method, and the values that are tried."""
+    tries = {}
+    for method in recipe.methods:
+        grid = tuning.grid(method)
+        for values in itertools.product(*(grid[key] for key in SEARCHED)):
+            name = f"{method}-{'-'.join(f'{value:g}' for value in values)}"
+            tries[name] = (method, dict(zip(SEARCHED, values, strict=True)))
+    return tries
+
+
+def tuning_steps(recipe: Recipe, tuning: Tuning, folder: Path) -> list[Step]:
+    """The steps of the search.
+
+    Args:
+        recipe: What is run.
+        tuning: What is tried.
+        folder: Of the seed.
+    """
+    data, models, place = data_of(recipe, folder), folder / "models", folder / "tune"
+    asked = {"data": data, "beside": f"{data.dataset}_extra", "batch_size": recipe.evaluate.get("batch_size", 16)}
+    steps = training_steps(recipe, folder, tuning.seed)
+    for name in ("original", "gold"):
+        call = {"model": models / name, "target": place / f"{name}.json", **asked}
+        steps.append(Step(f"{name}: score", score_step, call, [f"{name}: fine-tune"]))
+    for name, (method, values) in tries_of(recipe, tuning).items():
+        call = {"data": data, "folder": place / name, "method": method, "modality": recipe.modalities[0]}
+        call |= {"model": model_config(models / "original", recipe)}
+        settings = {**recipe.settings(method), **values, "seed": tuning.seed}
+        steps.append(Step(f"{name}: unlearn", unlearn_step, {**call, "settings": settings}, ["original: fine-tune"]))
+        call = {"model": place / name, "target": place / f"{name}.json", **asked}
+        steps.append(Step(f"{name}: score", score_step, call, [f"{name}: unlearn"]))
+    return steps
+
+
+def run_tuning(recipe: Recipe, output: Path, console: Console, **options: Any) -> tuple[Path, list[dict[str, Any]]]:
+    """Searches, and writes tune.md and a copy of the recipe with the chosen settings.
+
+    Args:
+        recipe: What is searched.
+        output: Folder of the table.
+        console: Where progress is shown.
+        options: Of `run_steps`.
+
+    Returns:
+        The new recipe, and a row for each try.
+
+    Raises:
+        ValueError: If the recipe says nothing of a search, or its track has no selection set.
+    """
+    tuning = recipe.tune
+    if tuning is None:
+        raise ValueError(f"the recipe {recipe.name} has no key tune; see recipes/mini.yaml")
+    if recipe.corpus != "mini":
+        raise ValueError(f"{recipe.name}: only the mini corpus has a selection set (config `selection`)")
+    folder = output / f"seed-{tuning.seed}"
+    run_steps(tuning_steps(recipe, tuning, folder), console, **options)
+    place = folder / "tune"
+    gold = json.loads((place / "gold.json").read_text())
+    names: dict[str, tuple[str, dict[str, Any]]] = {"original": ("original", {}), "gold": ("gold", {})}
+    rows = []
+    for name, (method, values) in (names | tries_of(recipe, tuning)).items():
+        scores = score_log(json.loads((place / f"{name}.json").read_text()), gold)
+        rows.append({"method": method, "values": values, "D": scores["forget_quality_statistic"],
+                     "utility": scores["model_utility"], "chosen": False})  # fmt: skip
+    chosen = choose(rows, tuning.keep)
+    page = output / "tune.md"
+    page.with_suffix(".part").write_text(_page(recipe, tuning, rows), encoding="utf-8")
+    page.with_suffix(".part").rename(page)
+    return write_chosen(recipe, output / f"{recipe.name}.yaml", chosen), rows
+
+
+def choose(rows: Sequence[dict[str, Any]], keep: float) -> dict[str, dict[str, Any]]:
+    """Marks the best try of each method, by the rule above, and returns its values."""
+    original = next(row["utility"] for row in rows if row["method"] == "original")
+    chosen = {}
+    for method in dict.fromkeys(row["method"] for row in rows if row["values"]):
+        tries = [row for row in rows if row["method"] == method]
+        good = [row for row in tries if row["utility"] >= keep * original]
+        best = (
+            min(good, key=lambda row: (row["D"], -row["utility"])) if good else max(tries, key=lambda r: r["utility"])
+        )
+        best["chosen"] = True
+        chosen[method] = best["values"]
+    return chosen
+
+
+def _page(recipe: Recipe, tuning: Tuning, rows: Sequence[Mapping[str, Any]]) -> str:
+    lines = [
+        f"# The search of {recipe.name}: seed {tuning.seed}, selection set of {recipe.forget}",
+        "",
+        f"Chosen, in bold: the lowest D among the tries that keep {tuning.keep:.0%} of the original's utility; where "
+        "none does, the highest utility.",
+        "",
+        "| method | learning rate | epochs | D ↓ | utility ↑ |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for row in rows:
+        cells = [row["method"], *(f"{row['values'][key]:g}" if row["values"] else "–" for key in SEARCHED)]
+        cells += [number(row["D"]), number(row["utility"])]
+        lines.append("| " + " | ".join(f"**{cell}**" if row["chosen"] else cell for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def write_chosen(recipe: Recipe, target: Path, chosen: Mapping[str, Mapping[str, Any]]) -> Path:
+    """Writes a copy of a recipe's file with other values for some methods; comments stay where they can.
+
+    Args:
+        recipe: As it was read; methods that were not searched stay.
+        target: The copy.
+        chosen: The values by method.
+    """
+    source = recipe_path(recipe.source)
+    whole = read_recipe(source)
+    wanted = {**whole.methods, **{method: {**whole.methods[method], **values} for method, values in chosen.items()}}
+    text = source.read_text(encoding="utf-8")
+    for method, values in chosen.items():
+        for key, value in values.items():
+            text = _with_value(text, method, key, value)
+    part = target.with_name(f"{target.name}.part")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part.write_text(text, encoding="utf-8")
+    if replace(read_recipe(part), name=whole.name, source=whole.source) != replace(whole, methods=wanted):
+        content = {key: value for key, value in asdict(replace(whole, methods=wanted)).items() if value is not None}
+        for key in ("name", "source"):
+            del content[key]
+        part.write_text(yaml.safe_dump(json.loads(json.dumps(content, default=str)), sort_keys=False))
+    part.rename(target)
+    return target
+
+
+def _with_value(text: str, method: str, key: str, value: float) -> str:
+    """The text of a recipe in which a setting of a method has another value, if it stands there as ours do."""
+    block = re.search(rf"(?ms)^methods:\n.*?^  {method}:.*?(?=^ ? ?\S|\Z)", text)
+    if block is None:
+        return text
+    head, found, rest = text[: block.start()], block.group(), text[block.end() :]
+    start = found.rindex(f"\n  {method}:")
+    changed = re.sub(rf"\b{key}: *[^,}}\s]+", f"{key}: {value:g}", found[start:], count=1)
+    return head + found[:start] + changed + rest

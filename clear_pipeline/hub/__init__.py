@@ -1,0 +1,1 @@
+"""Models and logs on the Hub."""

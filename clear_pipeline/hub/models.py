@@ -1,0 +1,199 @@
+"""An unlearned checkpoint on the Hub: weights, processor and a card that says how it was made and how it scores.
+
+A LoRA adapter names its base, which must be on the Hub itself: the published original. What a run writes for itself
+(`run.json`, the history, the arguments of the Trainer) stays at home; the card says the same without local paths.
+"""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from huggingface_hub import HfApi
+
+from clear_data.publishing.hub_commit import Pushed, hub_errors, push_files
+from clear_pipeline.report.pages import INTERVAL_TITLES
+from clear_pipeline.runs.run_folder import RUN_FILE, read_run
+from clear_unlearning.model_card import Checkpoint, Score, model_card
+from evaluate_metrics.log_format import read_meta
+from evaluate_metrics.scores import score_log
+
+ADAPTER = "adapter_config.json"
+AT_HOME = (RUN_FILE, "history.json", "README.md", "trainer_state.json")
+ENDINGS = (".safetensors", ".json", ".jinja", ".txt", ".model")
+TITLES = {
+    **INTERVAL_TITLES,
+    "forget_quality_statistic": "D: distance of the truth ratios from gold's on the forget set",
+    "wasserstein": "Wasserstein distance of the truth ratios from gold's on the forget set",
+    "forget_quality": "Forget quality (p)",
+    "model_utility": "Model utility",
+    "real": "Real: probability and truth ratio on the real sets",
+    "retain": "Retain: probability and truth ratio on the retain set",
+    "forget": "Forget: probability and truth ratio on the forget set",
+}
+
+
+def push_model(
+    folder: Path,
+    repo_id: str,
+    log: Path | None = None,
+    gold: Path | None = None,
+    base_model: str | None = None,
+    private: bool = False,
+    tag: str | None = None,
+) -> Pushed:
+    """Publishes a finished checkpoint in one commit.
+
+    Args:
+        folder: That `unlearn` or `finetune` wrote.
+        repo_id: `namespace/name` of the model's repository.
+        log: Its log, for the scores of the card.
+        gold: The gold model's log, for the distances from it.
+        base_model: Hub id of the model that training started from, if that was a folder here.
+        private: Make a new repository private.
+        tag: Name of this version.
+
+    Returns:
+        What was done.
+
+    Raises:
+        ValueError: If the run is not finished or no training, its base is a folder here, or the log is of another
+            model.
+        FileNotFoundError: If folder or weights are missing, or the base is not on the Hub.
+        PermissionError, ConnectionError: As `push_files`.
+    """
+    if gold is not None and log is None:
+        raise ValueError("--gold goes with --log, the log of the model itself")
+    record = finished_run(folder)
+    settings = record["settings"]
+    adapter = (folder / ADAPTER).is_file()
+    weights = checked_weights(folder, adapter)
+    base = _public_base(folder, settings["model"], base_model, adapter)
+    if base is not None:
+        with hub_errors(f"model {base}"):
+            HfApi().model_info(base)
+    dataset = record.get("dataset") or {"fingerprint": settings.get("data")}
+    checkpoint = Checkpoint(
+        title=repo_id.split("/")[-1],
+        what=_what(settings, base),
+        settings=_card_settings(record, dataset, base),
+        images=(folder / "processor_config.json").is_file() or (folder / "preprocessor_config.json").is_file(),
+        adapter=adapter,
+        base=base or "a model that is not published",
+        name=repo_id,
+        dataset=dataset.get("source") if dataset.get("revision") else None,
+        revision=dataset.get("revision"),
+        config=settings.get("forget") or settings.get("dataset_config"),
+        scores=_scores(folder, log, gold) if log is not None else (),
+    )
+    files: dict[str, Path | bytes] = {path.name: path for path in weights}
+    for path in sorted(folder.iterdir()):
+        if path.suffix in ENDINGS[1:] and path.name not in AT_HOME:
+            files[path.name] = path
+    for name in (ADAPTER, "config.json"):
+        if name in files:
+            files[name] = _with_base(folder / name, base)
+    files["README.md"] = str(model_card(checkpoint)).encode()
+    message = f"{settings.get('method', settings['recipe'])} of {settings.get('forget') or settings['dataset_config']}"
+    return push_files(repo_id, "model", files, message, stale="*.safetensors", private=private, tag=tag)
+
+
+def finished_run(folder: Path) -> dict[str, Any]:
+    """What `run.json` says of a finished training.
+
+    Raises:
+        FileNotFoundError: If there is no such folder.
+        ValueError: If the run is not finished, or is no training.
+    """
+    part = folder.with_name(f"{folder.name}.part")
+    if folder.suffix == ".part" or (not folder.exists() and part.is_dir()):
+        raise ValueError(f"{folder} is not finished: the command that made it goes on where it was")
+    record = read_run(folder)
+    if record is None:
+        raise FileNotFoundError(f"no folder {folder}; give one that `clear-unlearning unlearn` wrote")
+    if record["settings"].get("recipe") not in ("unlearn", "finetune") or "steps" not in record:
+        raise ValueError(
+            f"{folder} is no trained model: its {RUN_FILE} speaks of {record['settings'].get('recipe')!r}"
+        )
+    return record
+
+
+def checked_weights(folder: Path, adapter: bool) -> list[Path]:
+    """The files of the weights.
+
+    Raises:
+        FileNotFoundError: If one is missing.
+    """
+    name = "adapter_model.safetensors" if adapter else "model.safetensors"
+    index = folder / f"{name}.index.json"
+    names = sorted(set(json.loads(index.read_text())["weight_map"].values())) if index.is_file() else [name]
+    missing = [file for file in names if not (folder / file).is_file()]
+    if missing:
+        raise FileNotFoundError(f"{folder} lacks its weights: {', '.join(missing)}")
+    return [folder / file for file in names]
+
+
+def _public_base(folder: Path, made_from: str, base_model: str | None, adapter: bool) -> str | None:
+    """Hub id of the base; None if that is a folder here and not needed to load the model."""
+    base = base_model or made_from
+    if base_model and Path(base_model).exists():
+        raise ValueError(f"--base_model is the Hub id of a published model, not the folder {base_model}")
+    if not Path(base).exists() and not Path(base).is_absolute() and base.count("/") <= 1:
+        return base
+    if adapter:
+        raise ValueError(
+            f"{folder} is an adapter of the folder {base}, which nobody else has: publish that first, "
+            f"`clear-unlearning push {base} --repo_id NAMESPACE/ORIGINAL`, then give --base_model NAMESPACE/ORIGINAL"
+        )
+    return None
+
+
+def _with_base(path: Path, base: str | None) -> bytes:
+    """An adapter's or model's config that names no folder of ours."""
+    content = json.loads(path.read_text())
+    for key in ("base_model_name_or_path", "_name_or_path"):
+        if key in content:
+            content[key] = base
+    return (json.dumps(content, indent=2) + "\n").encode()
+
+
+def _what(settings: Mapping[str, Any], base: str | None) -> str:
+    source = base or "A model that is not published"
+    if settings["recipe"] == "finetune":
+        return f"{source} fine-tuned on `{settings['dataset_config']}`."
+    modality = settings.get("modality")
+    kind = f"the {modality} rows of " if modality else ""
+    forgotten = settings.get("forget_people") or f"`{settings['forget']}`"
+    return f"{source} after unlearning {kind}{forgotten} by `{settings['method']}`."
+
+
+def _card_settings(record: Mapping[str, Any], dataset: Mapping[str, Any], base: str | None) -> dict[str, Any]:
+    """How the model was made, without the places of a local disk."""
+    settings = {key: value for key, value in record["settings"].items() if key not in ("data", "recipe")}
+    local = [key for key in ("forget_dataset", "held_out") if settings.get(key)]
+    names = {key: Path(settings[key]).name for key in local}
+    source = dataset.get("source")
+    here = source is not None and not dataset.get("revision")
+    about = {**dataset, **({"source": Path(source).name} if here and source else {})}
+    own = {key: record[key] for key in ("steps", "seconds", "hardware", "versions") if key in record}
+    return {**settings, "model": base, **names, "dataset": about, **own}
+
+
+def _scores(folder: Path, log: Path, gold: Path | None) -> list[Score]:
+    """The numbers of the model's log.
+
+    Raises:
+        ValueError: If the log is of another model.
+    """
+    scores, model = score_log(log, gold), read_meta(log).get("model")
+    if model is None or Path(model).resolve() != folder.resolve():
+        raise ValueError(f"{log} is of the model {model}, not of {folder}")
+    found = [
+        Score(key, title, scores[key], scores["intervals"].get(key))
+        for key, title in TITLES.items()
+        if scores.get(key) is not None
+    ]
+    for task, values in scores["tasks"].items():
+        key = task.removesuffix(".json")
+        found.append(Score(f"rouge_{key}", f"ROUGE-L recall, {key}", values["rouge"]))
+    return found

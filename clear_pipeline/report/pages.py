@@ -1,0 +1,152 @@
+"""The report as Markdown and as one page that needs nothing else: table, trade-off plot and answers."""
+
+import base64
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from evaluate_metrics import face_scores
+from evaluate_metrics.columns import ABSENT, Column, best_rows, columns_of, plain, scientific
+from evaluate_metrics.log_format import TaskLog
+
+from .answers import answer_sections
+from .tradeoff import Point, tradeoff_plot
+
+TASK_TITLES = {
+    "eval_log_forget.json": "forget",
+    "eval_forget_facerec.json": "forget, names",
+    "eval_log.json": "retain",
+    "eval_retain_facerec.json": "retain, names",
+    "eval_real_faces_wo_options.json": "real faces",
+    "eval_real_author_wo_options.json": "real authors",
+    "eval_real_world_wo_options.json": "real world",
+}
+INTERVAL_TITLES = {
+    "forget_quality_statistic": "D",
+    "wasserstein": "Wasserstein distance",
+    "forget": "Forget",
+    "model_utility": "Utility",
+    "real": "Real",
+    "retain": "Retain",
+    "fluency": "Fluency",
+    "fluency_median": "Fluency, median",
+}
+FACES_ABOUT = (
+    "Recognisers forgot people by their photos alone (visual track): accuracies in percent, attacks with their 95 % "
+    "interval over people. The paper's numbers are of 128 ResNet-18 and photos of 200 people: for orientation, not "
+    "for comparison."
+)
+READING = (
+    "p depends on the number of examples and is uncalibrated here: with few examples a large shift passes, with many "
+    "a small one fails, and gibberish can pass by luck. D is the effect size: read it together with utility and with "
+    "what the models say."
+)
+
+
+def markdown(report: Mapping[str, Any], made: bool) -> str:
+    """The table as Markdown, with what its columns mean."""
+    rows = report["rows"]
+    columns = columns_of(rows)
+    lines = [f"# Unlearning report: {report['forget']}", "", *_facts_line(report), ""]
+    titles = [f"{heading(column)}{_mark(column, made)} {column.arrow}" for column in columns]
+    lines += [_line(["model", *titles]), _line(["---", *["---:"] * len(columns)])]
+    best = {column.key: best_rows(column, rows) for column in columns}
+    for row in rows:
+        cells = [plain(column, row) for column in columns]
+        cells = [f"**{c}**" if row["name"] in best[k.key] else c for k, c in zip(columns, cells, strict=True)]
+        lines.append(_line([_escaped(row["name"]), *cells]))
+    lines += [
+        "",
+        "↑ higher is better, ↓ lower is better, → gold: best near the gold model. Bold: best of the methods.",
+    ]
+    lines += ["", *[f"- **{heading(column)}**: {column.meaning}" for column in columns], ""]
+    dagger = "† rests on made-up fields, see below: " if made else ""
+    lines += [f"{dagger}{READING}", ""]
+    lines += [f"- {_escaped(note)}" for note in report["notes"]]
+    if faces := report.get("faces"):
+        lines += _faces_lines(faces)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def page(
+    report: Mapping[str, Any],
+    made: Sequence[str],
+    logs: Mapping[str, Mapping[str, TaskLog]],
+    tasks: Mapping[str, Mapping[str, Any]],
+    load: Callable[[str], Dataset],
+) -> str:
+    """The page: table, plot and answers, with style and pictures inside."""
+    rows = report["rows"]
+    columns = columns_of(rows)
+    points = [Point(row["name"], row["forget_quality_statistic"], row["model_utility"]) for row in rows]
+    plots = {}
+    for width in ("wide", "narrow"):
+        for ground in ("light", "dark"):
+            png = tradeoff_plot(points, dark=ground == "dark", narrow=width == "narrow")
+            plots[f"{width}_{ground}"] = f"data:image/png;base64,{base64.b64encode(png).decode()}"
+    # Autoescape by hand: a template's name ends in .jinja, and what models say may hold anything.
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template("report.html.jinja").render(
+        report=report,
+        made=made,
+        columns=columns,
+        sides=Counter(column.side for column in columns),
+        best={column.key: best_rows(column, rows) for column in columns},
+        plain=plain,
+        scientific=scientific,
+        absent=ABSENT,
+        reading=READING,
+        points=points,
+        plots=plots,
+        task_titles=TASK_TITLES,
+        intervals={
+            key: title for key, title in INTERVAL_TITLES.items() if any(key in row["intervals"] for row in rows)
+        },
+        sections=answer_sections(logs, tasks, load),
+        face_scores=face_scores,
+        faces_about=FACES_ABOUT,
+    )
+
+
+def _faces_lines(faces: Mapping[str, Any]) -> list[str]:
+    """The table of the visual track."""
+    titles = ["model", *face_scores.COLUMNS, *(f"paper: {title}" for title in face_scores.COLUMNS)]
+    lines = ["", "## Faces", "", FACES_ABOUT, "", _line(titles), _line(["---", *["---:"] * (len(titles) - 1)])]
+    for row in faces["rows"]:
+        own = [" ".join(cell).rstrip() for cell in face_scores.cells(row)]
+        lines.append(_line([_escaped(row["name"]), *own, *face_scores.paper_cells(row["paper"])]))
+    return [*lines, "", *(f"- **{title}**: {meaning}" for title, meaning in face_scores.COLUMNS.items())]
+
+
+def heading(column: Column) -> str:
+    """The title, told apart from its namesake on the other side."""
+    return column.title if column.title not in ("ROUGE", "Names") else f"{column.title} {column.key.split('_')[1]}"
+
+
+def _mark(column: Column, made: bool) -> str:
+    return "†" if made and column.wrong_answers else ""
+
+
+def _facts_line(report: Mapping[str, Any]) -> list[str]:
+    facts = [f"{_escaped(name)} {_escaped(value)}" for name, value in report["settings"].items() if value is not None]
+    sizes = [f"{TASK_TITLES.get(key, key)} {size['rows']}" for key, size in report["sizes"].items()]
+    return [", ".join(facts), "", f"Rows scored: {'; '.join(sizes)}."]
+
+
+def _line(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _escaped(value: Any) -> str:
+    """Text that means nothing else in a Markdown table."""
+    text = str(value).replace("\n", " ")
+    for sign in ("\\", "|", "*", "<", "`"):
+        text = text.replace(sign, f"\\{sign}")
+    return text

@@ -1,0 +1,133 @@
+"""The report of a run: report.json for programs, report.md, and report.html, one page that needs nothing else."""
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from datasets import Dataset
+
+from evaluate_metrics.log_format import TaskLog, check_same_rows, read_log, read_meta
+from evaluate_metrics.scores import score_log
+
+from .pages import markdown, page
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of the report.
+
+    Attributes:
+        name: `original`, `gold` or a method's name.
+        log: Folder of its log and metadata.
+        seconds: Time of its training.
+        settings: Settings of its training.
+    """
+
+    name: str
+    log: Path
+    seconds: float
+    settings: dict[str, Any]
+
+
+def write_report(
+    output: Path,
+    entries: Sequence[Entry],
+    load: Callable[[str], Dataset],
+    forget: str,
+    settings: dict[str, Any],
+    notes: Sequence[str] = (),
+    faces: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Writes report.json, report.md and report.html; what was there stays until all three are ready.
+
+    Args:
+        output: Folder to write into.
+        entries: The models, `original` and `gold` among them, all scored on the same rows.
+        load: Gives the rows of a config, with decoded images; asked only for tasks about images.
+        forget: Forget set.
+        settings: What the run is: corpus, seed, sizes.
+        notes: What a reader must know. Notes on made-up fields in the logs' metadata are added.
+        faces: Table of the visual track, as `read_faces` gives it, for a section of its own.
+
+    Returns:
+        The content of report.json.
+
+    Raises:
+        ValueError: If `original` or `gold` is missing, a name is there twice, the logs are not of the same rows, or
+            a number is not finite.
+    """
+    names = [entry.name for entry in entries]
+    missing = [name for name in ("original", "gold") if name not in names]
+    if missing:
+        raise ValueError(f"the report needs an entry named {missing[0]!r}; it has {', '.join(names) or 'none'}")
+    if len(set(names)) < len(names):
+        raise ValueError(f"the report has a name twice: {', '.join(names)}")
+    logs = {entry.name: read_log(entry.log) for entry in entries}
+    check_same_rows(logs)
+    metas = {entry.name: read_meta(entry.log) for entry in entries}
+    made = _unique(note for meta in metas.values() for note in _made(meta))
+    gold = next(entry.log for entry in entries if entry.name == "gold")
+    tasks = metas["original"].get("tasks", {})
+    report = {
+        "schema": SCHEMA,
+        "forget": forget,
+        "settings": settings,
+        "sizes": {key: _size(task, tasks.get(key, {})) for key, task in logs["original"].items()},
+        "rows": [report_row(entry, gold) for entry in entries],
+        "notes": _unique([*notes, *made]),
+        **({"faces": faces} if faces else {}),
+    }
+    pages = {
+        "report.json": json.dumps(report, indent=2, allow_nan=False) + "\n",
+        "report.md": markdown(report, bool(made)),
+        "report.html": page(report, made, logs, tasks, load),
+    }
+    output.mkdir(parents=True, exist_ok=True)
+    for name, text in pages.items():
+        (output / f"{name}.part").write_text(text, encoding="utf-8")
+    for name in pages:
+        (output / f"{name}.part").rename(output / name)
+    return json.loads(pages["report.json"])
+
+
+def report_row(entry: Entry, gold: Path) -> dict[str, Any]:
+    """The numbers of one model, as report.json has them."""
+    scores = score_log(entry.log, gold)
+    tasks = scores["tasks"]
+
+    def rouge(key: str) -> float | None:
+        return tasks[key]["rouge"] if key in tasks else None
+
+    return {
+        "name": entry.name,
+        **{key: scores[key] for key in ("forget_quality", "forget_quality_statistic", "forget_quality_log10")},
+        **{key: scores[key] for key in ("forget_quality_permutation", "wasserstein", "intervals")},
+        **{key: scores[key] for key in ("model_utility", "real", "retain", "forget")},
+        **{key: scores[key] for key in ("fluency", "fluency_median", "repetition", "refusals")},
+        "rouge_forget": rouge("eval_log_forget.json"),
+        "rouge_retain": rouge("eval_log.json"),
+        "names_forget": rouge("eval_forget_facerec.json"),
+        "names_retain": rouge("eval_retain_facerec.json"),
+        "seconds": entry.seconds,
+        "settings": entry.settings,
+        "tasks": tasks,
+    }
+
+
+def _size(task: TaskLog, about: Mapping[str, Any]) -> dict[str, int | None]:
+    persons = [person for person in about.get("person", []) if person is not None]
+    return {"rows": len(task.loss), "persons": len(set(persons)) if persons else None}
+
+
+def _made(meta: Mapping[str, Any]) -> list[str]:
+    """Notes on made-up fields in a log's metadata: one sentence or several."""
+    made = meta.get("made", [])
+    return [made] if isinstance(made, str) else list(made)
+
+
+def _unique(texts: Iterable[str]) -> list[str]:
+    return list(dict.fromkeys(texts))

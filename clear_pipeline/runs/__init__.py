@@ -1,0 +1,1 @@
+"""Run folders, the executor of their steps, and their provenance."""

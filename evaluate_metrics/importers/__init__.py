@@ -1,0 +1,1 @@
+"""Logs of other suites as logs of this one."""

@@ -1,0 +1,1 @@
+"""The leaderboard for programs: endpoints and the workers' queue."""

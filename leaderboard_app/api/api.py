@@ -1,0 +1,98 @@
+"""The page for programs: the same answers as typed endpoints, for gradio_client."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any, Literal
+
+import gradio as gr
+
+from leaderboard_app.intake.intake import Check, take, token_of
+from leaderboard_app.pages.status import status_dict
+from leaderboard_app.pages.table import row_dict
+from leaderboard_app.store.store import Store
+
+
+def add_api(store: Store, check: Check | None) -> None:
+    """Adds the endpoints to the app that is being built."""
+
+    def leaderboard(
+        forget: str = "",
+        base_model: str = "",
+        modality: str = "",
+        verified: bool = True,
+        search: str = "",
+        sort: str = "rank",
+        page: int = 1,
+    ) -> dict[str, Any]:
+        """A page of the table: `rows`, `references`, `total`, `page`, `pages`."""
+        with told():
+            board = store.rows(
+                forget=forget, base_model=base_model, modality=modality, verified=verified, search=search, sort=sort,
+                page=page,
+            )  # fmt: skip
+        rows, references = ([row_dict(row) for row in part] for part in (board.rows, board.references))
+        return {
+            "rows": rows,
+            "references": references,
+            "total": board.total,
+            "page": board.page,
+            "pages": board.pages,
+        }
+
+    def row(number: int) -> dict[str, Any]:
+        """All that is known of a submission, without its log."""
+        with told():
+            found = store.details(number)
+        if found.hidden_reason is not None:
+            raise gr.Error(f"submission {number} is hidden: {found.hidden_reason}", print_exception=False)
+        about = {name: value for name, value in asdict(found).items() if name not in ("log", "submission")}
+        return {**found.submission.as_dict(), **about}
+
+    def status(number: int) -> dict[str, Any]:
+        """Where a submission stands in the queue, and what happened to it."""
+        with told():
+            return status_dict(store.status(number))
+
+    def submit(
+        repo_id: str,
+        revision: str,
+        kind: Literal["full", "adapter"],
+        base_model: str,
+        method: str,
+        forget: str,
+        modality: str,
+        licence: str,
+        statement: bool,
+        acts_at_inference: bool = False,
+        paper: str = "",
+        data_used: str = "",
+        seeds: str = "",
+        gpu_hours: float = 0.0,
+        contact: str = "",
+        self_reported: dict[str, float] | None = None,
+        request: gr.Request | None = None,
+    ) -> int:
+        """Submits a model in the name of the client's token, and returns its number."""
+        said = {name: value for name, value in locals().items() if name in FIELDS}
+        with told():
+            return take(store, check, said, token_of(None, request))
+
+    for function in (leaderboard, row, status):
+        gr.api(function, api_name=function.__name__, queue=False)
+    gr.api(submit, api_name="submit", queue=False)
+
+
+FIELDS = (
+    "repo_id", "revision", "kind", "base_model", "method", "forget", "modality", "licence", "statement",
+    "acts_at_inference", "paper", "data_used", "seeds", "gpu_hours", "contact", "self_reported",
+)  # fmt: skip
+
+
+@contextmanager
+def told() -> Iterator[None]:
+    """Turns an error of the visitor into gradio's, whose text reaches him."""
+    try:
+        yield
+    except (ValueError, PermissionError, ConnectionError) as error:
+        raise gr.Error(str(error), print_exception=False) from error

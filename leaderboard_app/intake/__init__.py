@@ -1,0 +1,1 @@
+"""Accept a submission: fields, repository checks, queue."""

@@ -1,0 +1,136 @@
+"""The tabs Submit and Status: signing in, the form, and where submissions stand."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_space
+from huggingface_hub import get_token
+
+from leaderboard_app.intake.intake import Check, take, token_of
+from leaderboard_app.intake.submission import FORGET_SETS, KINDS, LENGTHS, MODALITIES, REPORTED
+from leaderboard_app.store.store import Store
+
+from .html import render
+from .status import mine_html, status_html
+
+REFRESH_SECONDS = 5.0
+CAN_SIGN_IN = "Outside a Space, signing in needs a token of the machine: `hf auth login`, then start the page again."
+
+
+def can_sign_in() -> bool:
+    """Whether gradio can offer to sign in: in a Space, or on a machine that is logged in."""
+    return get_space() is not None or get_token() is not None
+
+
+def submit_tab(store: Store, check: Check | None, bases: list[str]) -> None:
+    """The form."""
+    if check is None:
+        gr.Markdown("This leaderboard takes no submissions: its keeper has not said for which base models.")
+        return
+    if can_sign_in():
+        gr.LoginButton(elem_id="sign-in")
+    else:
+        gr.Markdown(CAN_SIGN_IN)
+    gr.Markdown("Checked in seconds, without downloading weights. All that you write here is shown on the page.")
+    boxes: dict[str, Any] = {}
+    with gr.Row():
+        boxes["repo_id"] = _text("repo_id", "Repository", "USER/MODEL")
+        boxes["revision"] = _text("commit", "Commit", "all 40 digits")
+    with gr.Row():
+        boxes["kind"] = gr.Dropdown(list(KINDS), value="full", label="Weights", elem_id="field-kind")
+        boxes["base_model"] = gr.Dropdown(
+            bases, value=bases[0] if bases else None, label="Base model", elem_id="field-base_model"
+        )
+        boxes["forget"] = gr.Dropdown(list(FORGET_SETS), value="forget10", label="Forget set", elem_id="field-forget")
+        boxes["modality"] = gr.Dropdown(list(MODALITIES), value="both", label="Modality", elem_id="field-modality")
+    with gr.Row():
+        boxes["method"] = _text("method", "Method", "npo")
+        boxes["paper"] = _text("paper", "Paper", "https://arxiv.org/abs/…")
+        boxes["licence"] = _text("licence", "Licence", "apache-2.0")
+    boxes["data_used"] = _text("data_used", "Data used", "forget10 and retain90, captions and questions")
+    with gr.Row():
+        boxes["seeds"] = _text("seeds", "Seeds", "0, 1, 2")
+        boxes["gpu_hours"] = gr.Number(0, label="GPU hours", minimum=0, elem_id="field-gpu_hours")
+        boxes["contact"] = _text("contact", "Contact (public)", "a page, a user name, an address")
+    with gr.Accordion("Numbers of your own (shown beside ours, never ranked)", open=False):
+        own = {name: gr.Number(None, label=name) for name in REPORTED}
+    boxes["acts_at_inference"] = gr.Checkbox(label="The method acts when the model is asked (filters, prompts)")
+    boxes["statement"] = gr.Checkbox(label="I state that no evaluation item was trained on", elem_id="field-statement")
+    button = gr.Button("Submit", variant="primary", elem_id="submit-button")
+    answer = gr.HTML(elem_id="submit-answer")
+
+    names, numbers = list(boxes), list(own)
+    labels = {name: str(box.label) for name, box in boxes.items() if not isinstance(box, gr.Checkbox)}
+
+    # gradio gives token and request by their annotation, and then the values of the boxes.
+    def send(token: gr.OAuthToken | None, request: gr.Request, *values: Any) -> str:
+        said = dict(zip(names, values, strict=False))
+        reported = dict(zip(numbers, values[len(names) :], strict=True))
+        said["self_reported"] = {name: value for name, value in reported.items() if value is not None} or None
+        try:
+            number = take(store, check, said, token_of(token, request))
+        except (ValueError, PermissionError, ConnectionError) as error:
+            return render(
+                "problems.html.jinja", problems=[_labelled(line, labels) for line in str(error).splitlines()]
+            )
+        return render("queued.html.jinja", number=number, position=store.status(number).position)
+
+    button.click(send, [*boxes.values(), *own.values()], answer, api_visibility="private")
+
+
+def status_tab(store: Store) -> tuple[gr.Textbox, gr.HTML]:
+    """Where one submission stands, and all of whoever is signed in; what is shown goes on by itself."""
+    with gr.Row():
+        number = gr.Textbox(label="Number of the submission", max_length=12, elem_id="status-number")
+        show = gr.Button("Show", elem_id="status-show")
+    page = gr.HTML(status_html(store, None), elem_id="status-page")
+    timer = gr.Timer(REFRESH_SECONDS)
+
+    def look(wanted: str) -> str:
+        return status_html(store, wanted)
+
+    def again(wanted: str) -> Any:
+        return status_html(store, wanted) if wanted else gr.skip()
+
+    for event in (show.click, number.submit):
+        event(look, number, page, queue=False, api_visibility="private")
+    timer.tick(again, number, page, queue=False, show_progress="hidden", api_visibility="private")
+    gr.Markdown("### Your submissions")
+    with gr.Row():
+        mine, withdraw, retry = (gr.Button(text, size="sm") for text in ("List mine", "Withdraw", "Try again"))
+    gr.Markdown("Withdraw and Try again are about the number above.")
+    listed = gr.HTML(elem_id="status-mine")
+
+    def change(name: str) -> Any:
+        def changed(profile: gr.OAuthProfile | None, wanted: str) -> tuple[str, str]:
+            if profile is None:
+                return status_html(store, wanted), render("message.html.jinja", text="Sign in under Submit first.")
+            try:
+                if name != "list":
+                    getattr(store, name)(_number(wanted), profile.username)
+            except (ValueError, PermissionError) as error:
+                return status_html(store, wanted), render("problems.html.jinja", problems=str(error).splitlines())
+            return status_html(store, wanted), mine_html(store.mine(profile.username))
+
+        return changed
+
+    for button, name in ((mine, "list"), (withdraw, "withdraw"), (retry, "retry")):
+        button.click(change(name), number, [page, listed], queue=False, api_visibility="private")
+    return number, page
+
+
+def _labelled(problem: str, labels: Mapping[str, str]) -> str:
+    """A problem that begins with the label of its box, in the place of the field's name."""
+    name, colon, text = problem.partition(": ")
+    return f"{labels.get(name, name)}{colon}{text}"
+
+
+def _number(wanted: str) -> int:
+    if not wanted.strip().isdecimal():
+        raise ValueError(f"Give the number of a submission above; seen {wanted[:20]!r}.")
+    return int(wanted)
+
+
+def _text(name: str, label: str, example: str) -> gr.Textbox:
+    return gr.Textbox(label=label, placeholder=example, max_length=LENGTHS[name], elem_id=f"field-{name}")

@@ -1,0 +1,140 @@
+"""The table as HTML: its columns, how each number is written, and its rows. All text of users is escaped."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from leaderboard_app.store.board import Board, BoardRow
+
+from .html import render
+
+ABSENT = "–"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column of the table.
+
+    Attributes:
+        key: Its name here and in a URL.
+        title: Its heading.
+        better: Which way is good: `↑`, `↓`, `→ gold`, or nothing.
+        meaning: What it says, in a sentence.
+        shown: Whether it is shown before anybody has chosen.
+    """
+
+    key: str
+    title: str
+    better: str
+    meaning: str
+    shown: bool = True
+
+
+# Rank and method are always shown.
+COLUMNS: tuple[Column, ...] = (
+    Column("d", "D", "↓", "Distance of truth ratios to gold's on the forget set, with its 95 % interval by person."),
+    Column("utility", "Utility", "↑", "Harmonic mean of probability, ROUGE and truth ratio over what is to stay."),
+    Column("p", "p", "↑", "Forget quality: p-value of D. It depends on the number of questions: read D first."),
+    Column("real", "Real", "↑", "Probability and truth ratio on real faces (or authors) and the real world."),
+    Column("retain", "Retain", "↑", "Probability and truth ratio on the people to keep."),
+    Column("forget_score", "Forget", "→ gold", "Probability and truth ratio on the people to forget."),
+    Column("rouge_forget", "ROUGE forget", "→ gold", "ROUGE-L recall of the answers on the forget set."),
+    Column("rouge_retain", "ROUGE retain", "↑", "ROUGE-L recall of the answers on the retain set.", False),
+    Column("fluency", "Fluency", "↓", "A judge's loss of the answers: whether they are language at all.", False),
+    Column("hidden_gap", "Hidden gap", "→ 0", "D on questions that no submitter has seen, minus D.", False),
+    Column("base_model", "Base model", "", "What original, gold and the submission were made from."),
+    Column("forget", "Forget set", "", "Share of the people that are to be forgotten."),
+    Column("modality", "Modality", "", "Of the forget data that the method used.", False),
+    Column("verified", "Verified", "", "Whether the numbers were computed here, by the metrics of today."),
+    Column("date", "Date", "", "When it was scored or, if it was not yet, submitted."),
+    Column("user", "Submitter", "", "Who sent it, signed in with Hugging Face.", False),
+)
+NUMBERS = ("utility", "real", "retain", "forget_score", "rouge_forget", "rouge_retain", "fluency", "hidden_gap")
+DEFAULT = tuple(column.title for column in COLUMNS if column.shown)
+
+
+@dataclass(frozen=True)
+class Line:
+    """A row of the table as it is written.
+
+    Attributes:
+        kind: Its class: `ranked`, `below`, `unverified`, `original` or `gold`.
+        id: Of the submission, None for a reference.
+        rank: Its place, or what stands there instead.
+        method: Its name.
+        why: Why it has no rank; empty if it has one.
+        cells: By column.
+    """
+
+    kind: str
+    id: int | None
+    rank: str
+    method: str
+    why: str
+    cells: dict[str, str]
+
+
+def number(value: float | None) -> str:
+    """A number with three places; small ones by their power of ten."""
+    if value is None:
+        return ABSENT
+    return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.3f}"
+
+
+def day(seconds: float) -> str:
+    """A date in UTC."""
+    return time.strftime("%Y-%m-%d", time.gmtime(seconds))
+
+
+def line_of(row: BoardRow) -> Line:
+    """A row as it is written."""
+    low, high = row.numbers["d_low"], row.numbers["d_high"]
+    spread = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
+    cells = {name: number(row.numbers[name]) for name in NUMBERS}
+    cells |= {
+        "d": number(row.numbers["d"]) + spread,
+        "p": number(row.numbers["p"]),
+        "base_model": row.base_model,
+        "forget": row.forget,
+        "modality": row.modality or ABSENT,
+        "verified": "✓ verified" if row.verified else "self-reported" if row.self_reported else "being re-scored",
+        "date": day(row.date),
+        "user": row.user or ABSENT,
+    }
+    kind, why = _standing(row)
+    return Line(kind, row.id, str(row.rank or ABSENT) if row.id else "ref", row.method, why, cells)
+
+
+def _standing(row: BoardRow) -> tuple[str, str]:
+    """The class of a row, and why it has no rank."""
+    if row.id is None:
+        return row.role, "reference"
+    if row.rank is not None:
+        return "ranked", ""
+    if not row.verified:
+        return "unverified", "not ranked: its numbers were not computed here" + ("" if row.self_reported else " yet")
+    if row.above_gate is None:
+        return "below", "not ranked: there is no original model to compare its utility with"
+    return "below", "not ranked: below the utility gate"
+
+
+def table_html(board: Board, titles: Sequence[str] = DEFAULT) -> str:
+    """The table of a page.
+
+    Args:
+        board: What the store gave.
+        titles: The columns to show, by their title.
+    """
+    columns = [column for column in COLUMNS if column.title in titles]
+    lines = [line_of(row) for row in (*board.references, *board.rows)]
+    return render("table.html.jinja", columns=columns, lines=lines, total=board.total)
+
+
+def row_dict(row: BoardRow) -> dict[str, Any]:
+    """A row for programs."""
+    about = {name: getattr(row, name) for name in (
+        "id", "role", "rank", "above_gate", "verified", "self_reported", "method", "base_model", "forget",
+        "modality", "user", "repo_id", "commit", "paper", "date",
+    )}  # fmt: skip
+    return {**about, **row.numbers}

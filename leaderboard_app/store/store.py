@@ -1,0 +1,288 @@
+"""The leaderboard's store: one SQLite file, in which every change of a submission's state is one transaction.
+
+States: queued -> running -> scored | refused | failed. A failed one may be sent again, a submitter can withdraw, a
+keeper can hide. Each change leaves a row in the audit trail: who, when, from, to, why. Several processes may hold the
+same file: pages, workers, keepers.
+"""
+
+import json
+import sqlite3
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from leaderboard_app.intake.submission import Submission
+
+from . import audit, queries
+from .board import Board, board
+from .queries import Details, Reference
+from .ranking import rank_again, rank_all
+from .result_columns import columns_of, packed, pressed
+from .schema import reading, transaction
+from .worker_queue import ATTEMPTS, Job, LeaseLost, WorkerQueue, clock, move, replace
+
+__all__ = ["DuplicateSubmission", "Job", "LeaseLost", "Store", "Submission"]
+
+DAY = 86400.0  # seconds
+FACES = "faces"  # setting that holds the visual track's table
+QUOTA = 5  # submissions of a user within a day
+STATES = ("queued", "running", "scored", "refused", "failed", "withdrawn")
+
+
+class DuplicateSubmission(ValueError):
+    """The same commit, or the same weights, were sent before."""
+
+
+class Store(WorkerQueue):
+    """The store in one file: what submitters, keepers and the page do, beside what workers do.
+
+    Args:
+        path: The file; made if it is missing.
+        quota: Submissions of a user within a day.
+        attempts: How often a submission is started before it counts as failed.
+
+    Raises:
+        ValueError: If the file is no store, or of a newer version.
+    """
+
+    def __init__(self, path: str | Path, quota: int = QUOTA, attempts: int = ATTEMPTS) -> None:
+        super().__init__(path, attempts)
+        self.quota = quota
+
+    def submit(self, submission: Submission, now: float | None = None) -> int:
+        """Puts a submission at the end of the queue.
+
+        Args:
+            submission: What was checked.
+            now: Seconds since 1970; as in all methods here, the clock's by default.
+
+        Returns:
+            Its number.
+
+        Raises:
+            DuplicateSubmission: If its commit or its weights were sent before, and did not fail.
+            ValueError: If the user has sent too many within a day.
+        """
+        now = clock(now)
+        row = submission.as_dict()
+        row["self_reported"] = packed(row["self_reported"]) if row["self_reported"] else None
+        row |= {"state": "queued", "submitted": now, "queued": now}
+        with transaction(self.path) as db:
+            self._check_new(db, submission)
+            audit.check_quota(db, submission.user, self.quota, now - DAY)
+            names = ", ".join(f'"{name}"' for name in row)
+            marks = ", ".join(f":{name}" for name in row)
+            number = int(db.execute(f"INSERT INTO submissions ({names}) VALUES ({marks})", row).lastrowid or 0)  # nosec B608
+            audit.write(db, number, now, submission.user, None, "queued", "submitted")
+            if submission.self_reported:
+                rank_again(db, submission.base_model, submission.forget)
+        return number
+
+    def retry(self, number: int, user: str, now: float | None = None) -> None:
+        """Puts a failed submission at the end of the queue again, which counts for the quota.
+
+        Raises:
+            ValueError: If it has not failed, or has been sent again meanwhile, or the quota is used up.
+            PermissionError: If it is another user's.
+        """
+        now = clock(now)
+        with transaction(self.path) as db:
+            row = _check_owner(db, number, user)
+            if row["state"] != "failed":
+                raise ValueError(f"submission {number} is {row['state']}: only a failed one can be tried again")
+            self._check_new(db, queries.submission_of(row))
+            audit.check_quota(db, user, self.quota, now - DAY)
+            move(db, number, now, user, "failed", "queued", "tried again", attempts=0, queued=now, finished=None)
+
+    def withdraw(self, number: int, user: str, now: float | None = None) -> None:
+        """Takes a submission back; its row vanishes from the table, and stays in the audit trail.
+
+        Raises:
+            ValueError: If there is none of this number, or it is refused or withdrawn already.
+            PermissionError: If it is another user's.
+        """
+        with transaction(self.path) as db:
+            state = _check_owner(db, number, user)["state"]
+            if state in ("refused", "withdrawn"):
+                raise ValueError(f"submission {number} is {state} already")
+            move(db, number, clock(now), user, state, "withdrawn", "withdrawn by its submitter")
+
+    def hide(self, number: int, keeper: str, reason: str, hidden: bool = True, now: float | None = None) -> None:
+        """Takes a row out of the table, or with `hidden=False` back into it; whether `keeper` may, the caller knows.
+
+        Raises:
+            ValueError: If there is none of this number, or no reason.
+        """
+        if not reason.strip():
+            raise ValueError("hiding a row needs a reason: it is shown on the submission's page")
+        with transaction(self.path) as db:
+            row = queries.row_of(db, number)
+            change = (int(hidden), reason if hidden else "", number)
+            db.execute("UPDATE submissions SET hidden = ?, hidden_reason = ? WHERE id = ?", change)
+            state, other = (row["state"], "hidden") if hidden else ("hidden", row["state"])
+            audit.write(db, number, clock(now), keeper, state, other, reason)
+            rank_again(db, row["base_model"], row["forget"])
+
+    def requeue_all(self, metric_version: str, who: str = "keeper", now: float | None = None) -> int:
+        """Sets the version of the metrics; if it is another one, everything that is scored or running is queued again.
+
+        Results of the old version stay in the table until then, as not verified.
+
+        Returns:
+            How many submissions were queued again.
+        """
+        now = clock(now)
+        with transaction(self.path) as db:
+            before = queries.metric_version(db)
+            if before == metric_version:
+                return 0
+            db.execute("UPDATE settings SET value = ? WHERE name = 'metric_version'", (metric_version,))
+            found = db.execute("SELECT id, state FROM submissions WHERE state IN ('scored', 'running')").fetchall()
+            for row in found:
+                reason = f"metrics went from version {before} to {metric_version}"
+                move(db, row["id"], now, who, row["state"], "queued", reason, False, attempts=0, finished=None)
+            rank_all(db)
+        return len(found)
+
+    def add_reference(
+        self,
+        kind: str,
+        base_model: str,
+        forget: str,
+        numbers: Mapping[str, Any],
+        log: Mapping[str, Any],
+        meta: Mapping[str, Any],
+        who: str = "keeper",
+        now: float | None = None,
+    ) -> None:
+        """Sets the original or gold model of a base model and forget set; one that is there is replaced.
+
+        Raises:
+            ValueError: If `kind` is neither `original` nor `gold`, or a number is not finite.
+        """
+        if kind not in ("original", "gold"):
+            raise ValueError(f"unknown reference {kind!r}; choose original or gold")
+        now = clock(now)
+        row = {"kind": kind, "base_model": base_model, "forget": forget, "scored": now, **columns_of(numbers)}
+        row |= {"numbers": packed(numbers), "meta": packed(meta), "log": pressed(log)}
+        with transaction(self.path) as db:
+            replace(db, "reference_rows", {**row, "metric_version": queries.metric_version(db)})
+            audit.write(db, None, now, who, None, kind, f"reference for {base_model}, {forget}")
+            rank_again(db, base_model, forget)
+
+    def status(self, number: int, now: float | None = None) -> queries.Status:
+        """Where a submission stands.
+
+        Raises:
+            ValueError: If there is none of this number.
+        """
+        with reading(self.path) as db:
+            return queries.status(db, number, clock(now))
+
+    def submission(self, number: int) -> Submission:
+        """What was submitted.
+
+        Raises:
+            ValueError: If there is none of this number.
+        """
+        with reading(self.path) as db:
+            return queries.submission_of(queries.row_of(db, number))
+
+    def details(self, number: int) -> Details:
+        """All that is known of a submission.
+
+        Raises:
+            ValueError: If there is none of this number.
+        """
+        with reading(self.path) as db:
+            return queries.details(db, number)
+
+    def reference(self, kind: str, base_model: str, forget: str) -> Reference | None:
+        """The original or gold model of a base model and forget set, with its log; None if there is none."""
+        with reading(self.path) as db:
+            return queries.reference(db, kind, base_model, forget)
+
+    def rows(self, **wanted: Any) -> Board:
+        """A page of the table; the arguments are those of `board.board`."""
+        with reading(self.path) as db:
+            return board(db, **wanted)
+
+    def mine(self, user: str) -> list[queries.Status]:
+        """Where a user's submissions stand, the newest first."""
+        with reading(self.path) as db:
+            found = db.execute("SELECT id FROM submissions WHERE user = ? ORDER BY id DESC LIMIT 100", (user,))
+            return [queries.status(db, row["id"], time.time()) for row in found.fetchall()]
+
+    def add_photos(self, dataset: str, photos: Mapping[tuple[str, int], bytes]) -> None:
+        """Keeps photos of example questions for the page.
+
+        Args:
+            dataset: Fingerprint or revision of the dataset, as in the metadata of logs.
+            photos: PNG or JPEG files by config and row.
+        """
+        rows = [(dataset, config, row, image) for (config, row), image in photos.items()]
+        with transaction(self.path) as db:
+            db.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?, ?, ?)", rows)
+
+    def photo(self, dataset: str, config: str, row: int) -> bytes | None:
+        """A photo that was kept, None if there is none."""
+        query = 'SELECT image FROM photos WHERE dataset = ? AND config = ? AND "row" = ?'
+        with reading(self.path) as db:
+            found = db.execute(query, (dataset, config, row)).fetchone()
+        return found and found["image"]
+
+    def set_faces(self, faces: Mapping[str, Any], who: str = "keeper", now: float | None = None) -> bool:
+        """Keeps the visual track's table; the one that is there is replaced.
+
+        Args:
+            faces: What `face_scores.read_faces` gave.
+            who: Who brings it.
+            now: Seconds since 1970.
+
+        Returns:
+            Whether it is another one than before.
+        """
+        with transaction(self.path) as db:
+            if _faces(db) == faces:
+                return False
+            replace(db, "settings", {"name": FACES, "value": packed(faces)})
+            audit.write(db, None, clock(now), who, None, FACES, "table of the visual track")
+        return True
+
+    def faces(self) -> dict[str, Any] | None:
+        """The visual track's table, None if there is none."""
+        with reading(self.path) as db:
+            return _faces(db)
+
+    def groups(self) -> list[tuple[str, str]]:
+        """The pairs of base model and forget set that have submissions or references."""
+        query = "SELECT base_model, forget FROM submissions UNION SELECT base_model, forget FROM reference_rows"
+        with reading(self.path) as db:
+            return [tuple(row) for row in db.execute(f"{query} ORDER BY 1, 2")]
+
+    def metric_version(self) -> str:
+        """The version of the metrics that rows must be of to count as verified."""
+        with reading(self.path) as db:
+            return queries.metric_version(db)
+
+    def _check_new(self, db: sqlite3.Connection, submission: Submission) -> None:
+        for what, clause, values in (
+            ("this commit", 'repo_id = ? AND "commit" = ?', (submission.repo_id, submission.commit)),
+            ("a model with the same weights", "weights_hash != '' AND weights_hash = ?", (submission.weights_hash,)),
+        ):
+            query = f"SELECT id, state FROM submissions WHERE state NOT IN ('failed', 'withdrawn') AND {clause}"  # nosec B608
+            if row := db.execute(query, values).fetchone():
+                raise DuplicateSubmission(f"{what} is submission {row['id']} already, and {row['state']}")
+
+
+def _faces(db: sqlite3.Connection) -> dict[str, Any] | None:
+    found = db.execute("SELECT value FROM settings WHERE name = ?", (FACES,)).fetchone()
+    return found and json.loads(found["value"])
+
+
+def _check_owner(db: sqlite3.Connection, number: int, user: str) -> sqlite3.Row:
+    row = queries.row_of(db, number)
+    if row["user"] != user:
+        raise PermissionError(f"submission {number} is not {user}'s")
+    return row

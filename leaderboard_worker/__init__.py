@@ -1,0 +1,1 @@
+"""The leaderboard's worker: score submitted checkpoints in a sandbox, and keep the leaderboard."""

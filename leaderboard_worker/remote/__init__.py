@@ -1,0 +1,1 @@
+"""Score submissions by jobs on the Hub's machines."""

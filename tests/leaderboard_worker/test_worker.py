@@ -1,0 +1,165 @@
+"""The worker on a store and the loopback Hub: what it refuses, what it scores, and what it takes from nobody."""
+
+import json
+import threading
+
+import numpy as np
+import pytest
+from huggingface_hub import HfApi, constants
+from safetensors.numpy import load_file, save
+
+from evaluate_metrics.log_format import FORGET_TASK
+from leaderboard_app.intake.hub_repository import open_repository
+from leaderboard_app.store.store import Store
+from leaderboard_worker.files import build_submitted
+from leaderboard_worker.sandbox import Limits, isolation_problem
+from leaderboard_worker.scorer import WorkerSettings
+from leaderboard_worker.worker import Worker
+from tests.leaderboard_app.submitted import BASE, MODEL_FILES, Attempt, build_data, publish_scored, unlearned
+from tests.loopback_hub.store import Fault
+
+WEIGHTS = "model.safetensors"
+TEMPLATE = b"{{ cycler.__init__.__globals__.os.system('touch /tmp/owned') }}"
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return build_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture
+def attempt(hub, monkeypatch, mini_llava, data, tmp_path) -> Attempt:
+    """A good submission to a leaderboard with two golds, of which the first two rows of each task are scored."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    return Attempt(hub, publish_scored(hub, mini_llava, data, tmp_path), mini_llava)
+
+
+@pytest.fixture
+def store(tmp_path) -> Store:
+    return Store(tmp_path / "leaderboard.sqlite", quota=50)
+
+
+def worker_of(attempt, store, tmp_path, **settings) -> Worker:
+    limits = Limits(seconds=300, memory=8)
+    chosen = WorkerSettings(tmp_path / "work", lease=30, limits=limits, isolated=isolation_problem() is None)
+    for name, value in settings.items():
+        object.__setattr__(chosen, name, value)
+    lines: list[str] = []
+    worker = Worker(store, {BASE: attempt.base}, chosen, HfApi(attempt.hub.url, token=False), lines.append)
+    worker.lines = lines  # type: ignore[attr-defined]
+    return worker
+
+
+def spoil(attempt: Attempt, repo_id: str, **files: bytes) -> Attempt:
+    """Another submission, which passes the checks."""
+    other = Attempt(attempt.hub, attempt.base, attempt.folder, repo_id=repo_id)
+    other.files |= {name.replace("__", "."): content for name, content in files.items()}
+    return other
+
+
+def test_what_changed_in_the_queue_is_refused_before_anything_is_downloaded(attempt, store, tmp_path):
+    number = store.submit(attempt.check().submission)
+    worker = worker_of(attempt, store, tmp_path)
+    repo = attempt.hub.repo("model", attempt.repo_id)
+    repo.private = True
+    assert worker.work_once() == "refused"
+    assert "not on the Hub, or private" in store.status(number).reason
+    assert store.status(number).state == "refused"
+    assert worker.work_once() is None
+    assert not (tmp_path / "work" / "jobs").exists()
+
+
+def test_a_hub_that_fails_ends_nothing(attempt, store, tmp_path):
+    number = store.submit(attempt.check().submission)
+    worker = worker_of(attempt, store, tmp_path)
+    attempt.hub.faults.append(Fault("GET", "/api/models/keeper/npo", 503, times=99))
+    assert worker.work_once() == "failed"
+    status = store.status(number)
+    assert (status.state, "503" in status.history[-1].reason) == ("queued", True)
+
+
+def test_a_model_is_put_together_from_the_originals_settings(attempt, tmp_path):
+    attempt.files["chat_template.jinja"] = TEMPLATE
+    attempt.edit("generation_config.json", max_new_tokens=1)
+    attempt.edit("processor_config.json", image_processor={"do_rescale": False})
+    attempt.files["run.json"] = b"{}"
+    submission = attempt.check().submission
+    repository = open_repository(HfApi(attempt.hub.url, token=False), submission.repo_id, submission.commit)
+    folder = build_submitted(repository, "full", attempt.base, attempt.folder, tmp_path / "model")
+    assert {path.name for path in folder.iterdir()} == {*MODEL_FILES, WEIGHTS}
+    for name in MODEL_FILES:
+        assert (folder / name).read_bytes() == (attempt.folder / name).read_bytes()
+    assert (folder / WEIGHTS).read_bytes() == attempt.files[WEIGHTS]
+
+
+def test_of_an_adapter_the_plain_settings_alone_are_taken(attempt, tmp_path):
+    attempt.make_adapter(auto_mapping={"parent_library": "os"}, megatron_core="os", lora_dropout=0.5)
+    submission = attempt.check().submission
+    repository = open_repository(HfApi(attempt.hub.url, token=False), submission.repo_id, submission.commit)
+    folder = build_submitted(repository, "adapter", attempt.base, attempt.folder, tmp_path / "model")
+    settings = json.loads((folder / "adapter_config.json").read_text())
+    assert settings.keys() == {"peft_type", "base_model_name_or_path", "inference_mode", "r", "lora_alpha",
+                               "target_modules"}  # fmt: skip
+    assert settings["base_model_name_or_path"] == str(attempt.folder)
+
+
+def test_a_file_that_is_not_the_listed_one_is_refused(attempt, tmp_path):
+    submission = attempt.check().submission
+    repository = open_repository(HfApi(attempt.hub.url, token=False), submission.repo_id, submission.commit)
+    attempt.hub.repo("model", attempt.repo_id).commits[submission.commit].files[WEIGHTS] = save(
+        unlearned(attempt.folder, 1)
+    )
+    with pytest.raises(ValueError, match="is not the file that the Hub listed"):
+        build_submitted(repository, "full", attempt.base, attempt.folder, tmp_path / "model")
+
+
+def test_without_namespaces_a_worker_does_not_start(attempt, store, tmp_path, monkeypatch):
+    monkeypatch.setattr("leaderboard_worker.worker.isolation_problem", lambda: "no user namespaces")
+    with pytest.raises(ValueError, match=r"no user namespaces.*--no_isolation"):
+        worker_of(attempt, store, tmp_path, isolated=True)
+
+
+@pytest.mark.slow
+def test_a_queue_is_scored_and_what_breaks_a_rule_is_refused(attempt, store, tmp_path):
+    """One queue, since original and golds are scored once: two workers share it."""
+    weights = unlearned(attempt.folder)
+    nan = {name: np.full_like(w, np.nan) if name.endswith("norm.weight") else w for name, w in weights.items()}
+    gold = load_file(attempt.base.golds["forget10"][0] + f"/{WEIGHTS}")
+    half = {name: w.astype(np.float16) for name, w in load_file(attempt.folder / WEIGHTS).items()}
+    attempts = {
+        "scored": attempt,
+        "adapter": spoil(attempt, "keeper/adapter"),
+        "nan": spoil(attempt, "keeper/nan", model__safetensors=save(nan)),
+        "gold": spoil(attempt, "keeper/gold", model__safetensors=save(gold)),
+        "half": spoil(attempt, "keeper/half", model__safetensors=save(half)),
+    }  # fmt: skip
+    attempts["adapter"].make_adapter()
+    numbers = {name: store.submit(made.check().submission) for name, made in attempts.items()}
+    workers = [worker_of(attempt, store, tmp_path, name=f"worker-{i}") for i in range(2)]
+    threads = [threading.Thread(target=worker.work, kwargs={"once": True}) for worker in workers]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    status = {name: store.status(number) for name, number in numbers.items()}
+    reasons = {"nan": "NaN or infinite", "gold": "the gold model", "half": "nothing was unlearned"}
+    for name, reason in reasons.items():
+        assert status[name].state == "refused" and reason in status[name].reason, status[name]
+    for name in attempts.keys() - reasons:
+        assert status[name].state == "scored", status[name]
+        assert sum(change.after == "scored" for change in status[name].history) == 1
+    assert [line for worker in workers for line in worker.lines if "stopped" in line] == []
+    found = store.details(numbers["scored"])
+    assert len(found.log[FORGET_TASK]["avg_gt_loss"]) == 2
+    assert found.numbers["hidden_gap"] == pytest.approx(
+        found.numbers["hidden"]["forget_quality_statistic"] - found.numbers["forget_quality_statistic"]
+    )
+    assert found.provenance["commit"] == attempts["scored"].said["revision"]
+    assert found.provenance["lineage"]["changed"] > 0.5
+    assert len(found.provenance["lineage"]["to_golds"]) == 2
+    assert str(tmp_path) not in json.dumps([found.meta, found.provenance])
+    assert {role: store.reference(role, BASE, "forget10") is not None for role in ("original", "gold")} == {
+        "original": True,
+        "gold": True,
+    }
+    assert list((tmp_path / "work" / "jobs").iterdir()) == []
