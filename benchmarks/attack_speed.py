@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 
-from evaluate_metrics.u_lira.u_lira import u_lira
-from evaluate_metrics.u_mia.u_mia import u_mia
+from evaluate_metrics.u_lira.compute import u_lira
+from evaluate_metrics.u_mia.compute import u_mia
 
 MODELS, EXAMPLES, PEOPLE = 128, 760, 40
 

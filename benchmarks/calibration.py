@@ -23,7 +23,7 @@ from clear_pipeline.experiment.plan import base_step, corpus_step, data_of, eval
 from clear_pipeline.experiment.presets import MINI
 from clear_pipeline.recipes import FinetuneArguments
 from clear_pipeline.runs.executor import Step, run_steps
-from evaluate_metrics.forget_quality.forget_quality import forget_quality
+from evaluate_metrics.forget_quality.compute import forget_quality
 from evaluate_metrics.log_format import FORGET_TASK, TaskLog, read_log, read_meta
 from evaluate_metrics.scores import number
 

@@ -19,10 +19,10 @@ from clear_pipeline.experiment.demo import DIALS_FILE, DemoArguments
 from clear_pipeline.experiment.plan import data_of, evaluate_step, model_config
 from clear_pipeline.experiment.presets import PRESETS
 from clear_pipeline.runs.executor import Step, run_steps
-from evaluate_metrics.clear_scores.clear_scores import task_scores
-from evaluate_metrics.forget_quality.forget_quality import forget_quality
+from evaluate_metrics.clear_scores.compute import task_scores
+from evaluate_metrics.forget_quality.compute import forget_quality
 from evaluate_metrics.log_format import FORGET_TASK, TaskLog, read_log
-from evaluate_metrics.model_utility.model_utility import utility_of
+from evaluate_metrics.model_utility.compute import utility_of
 from evaluate_metrics.scores import number
 
 BLIND = "logs-blind"  # folder of the logs without images

@@ -17,7 +17,7 @@ from clear_dataset import load_clear
 from clear_unlearning.evaluate import evaluate_model
 from clear_unlearning.models import LoadedModel
 from clear_unlearning.tasks import IMAGE_TASKS
-from evaluate_metrics.forget_quality.forget_quality import forget_quality
+from evaluate_metrics.forget_quality.compute import forget_quality
 from evaluate_metrics.log_format import FORGET_TASK, read_log, read_meta
 from trainers.base.stopping import FORGET_QUALITY, Measure, StopWhen
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluate_metrics.clear_scores.clear_scores import task_rows
+from evaluate_metrics.clear_scores.compute import task_rows
 from evaluate_metrics.intervals import (
     Interval,
     percentiles,

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from evaluate_metrics.clear_scores.clear_scores import set_scores
-from evaluate_metrics.forget_quality.forget_quality import forget_quality
+from evaluate_metrics.clear_scores.compute import set_scores
+from evaluate_metrics.forget_quality.compute import forget_quality
 from evaluate_metrics.intervals import FEWEST_PEOPLE, percentiles, resampled_weights, weighted_means
 from evaluate_metrics.log_format import FORGET_TASK, TaskLog, check_same_rows, read_log, read_meta
-from evaluate_metrics.model_utility.model_utility import utility_of
+from evaluate_metrics.model_utility.compute import utility_of
 from evaluate_metrics.token_log import read_token_log
 
 from .error_bars import people_of, resampled_scores

@@ -14,8 +14,8 @@ from clear_dataset import load_clear
 from clear_unlearning.evaluate import evaluate_model
 from clear_unlearning.models import LoadedModel
 from clear_unlearning.tasks import IMAGE_TASKS, Task
-from evaluate_metrics.clear_scores.clear_scores import set_scores
-from evaluate_metrics.forget_quality.forget_quality import forget_quality
+from evaluate_metrics.clear_scores.compute import set_scores
+from evaluate_metrics.forget_quality.compute import forget_quality
 from evaluate_metrics.log_format import FORGET_TASK, read_log
 
 FORGET_ITEMS, RETAIN_ITEMS = "hidden items to forget", "hidden items to keep"

@@ -1,7 +1,7 @@
-"""Metric folders made self-contained: what they share is copied beside them, as `evaluate.load` and a Space need it.
+"""Write self-contained metric folders, as `evaluate.load` and a Space need them.
 
-In the repository a metric imports `from evaluate_metrics.log_format import read_log`. In its published folder the file
-`log_format.py` lies beside it and the line reads `from .log_format import read_log`.
+A published folder is flat: the file that is `evaluate_metrics/rouge/compute.py` here is `rouge_compute.py` there, and
+`from evaluate_metrics.rouge.compute import rouge` becomes `from .rouge_compute import rouge`.
 """
 
 import re
@@ -12,7 +12,7 @@ _SHARED = re.compile(r"^from evaluate_metrics\.([\w.]+) import (.+)$", re.MULTIL
 
 
 def copy_metric(name: str, metrics_root: Path, target: Path) -> None:
-    """Copies a metric's folder with all that it imports from its neighbours.
+    """Copy a metric's folder, and every file of `evaluate_metrics` that it imports.
 
     Args:
         name: Of the metric.
@@ -28,22 +28,25 @@ def copy_metric(name: str, metrics_root: Path, target: Path) -> None:
         raise FileNotFoundError(f"no metric {name!r} in {metrics_root}; there are {', '.join(known)}")
     target.mkdir(parents=True)
     shutil.copy(source / "README.md", target)
-    _copy_module(f"{name}.{name}", metrics_root, target)
     main = target / f"{name}.py"
+    _copy_module(f"{name}.{name}", metrics_root, main)
     text = main.read_text()
-    # `evaluate` copies along what the main file names: it must name its helpers' helpers too.
+    # `evaluate` fetches only the modules that the main file names, so it names what these import as well.
     unnamed = [path.stem for path in sorted(target.glob("*.py")) if path != main and f"from .{path.stem} " not in text]
     lines = "".join(f"from .{module} import __name__ as _{module}\n" for module in unnamed)
     main.write_text(text.replace("import evaluate\n", f"import evaluate\n{lines}", 1))
 
 
-def _copy_module(module: str, metrics_root: Path, target: Path) -> None:
-    """Copies one file, its shared imports rewritten, and then the files that it imports."""
-    path = metrics_root.joinpath(*module.split(".")).with_suffix(".py")
-    copy = target / path.name
+def _copy_module(module: str, metrics_root: Path, copy: Path) -> None:
+    """Copy one file with its imports rewritten, and then the files that it imports."""
     if copy.exists():
         return
-    text = path.read_text()
-    copy.write_text(_SHARED.sub(lambda match: f"from .{match[1].split('.')[-1]} import {match[2]}", text))
+    text = metrics_root.joinpath(*module.split(".")).with_suffix(".py").read_text()
+    copy.write_text(_SHARED.sub(lambda match: f"from .{flat_name(match[1])} import {match[2]}", text))
     for match in _SHARED.finditer(text):
-        _copy_module(match[1], metrics_root, target)
+        _copy_module(match[1], metrics_root, copy.with_name(f"{flat_name(match[1])}.py"))
+
+
+def flat_name(module: str) -> str:
+    """Return the name of a module in a published folder: `rouge.compute` is `rouge_compute`."""
+    return module.replace(".", "_")

@@ -9,7 +9,7 @@ import yaml
 
 from clear_data.configs import FORGET
 from clear_data.corpora.mini import Dials
-from evaluate_metrics.u_lira.u_lira import SIGMAS
+from evaluate_metrics.u_lira.compute import SIGMAS
 from trainers.visual import VISUAL_METHODS
 
 ENROLMENT = 5  # photos of a person

@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from clear_pipeline.runs.run_folder import read_run
-from evaluate_metrics.u_lira.u_lira import cosine_logits, u_lira
-from evaluate_metrics.u_mia.u_mia import u_mia
+from evaluate_metrics.attack_rates import cosine_logits
+from evaluate_metrics.u_lira.compute import u_lira
+from evaluate_metrics.u_mia.compute import u_mia
 
 from .recognition import SETS
 from .splits import Split

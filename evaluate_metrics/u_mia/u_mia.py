@@ -1,13 +1,13 @@
 """U-MIA: does one classifier tell forgotten examples from unseen ones? (arXiv 2403.01218, 2410.18057)."""
 
-import heapq
-from collections.abc import Callable
 from collections.abc import Sequence
 from typing import Any
 
 import datasets
 import evaluate
-import numpy as np
+
+from evaluate_metrics.attack_rates import cosine_logits
+from evaluate_metrics.u_mia.compute import u_mia
 
 _DESCRIPTION = "Membership attack on unlearned models by one classifier over the pooled logits of shadow models."
 _CITATION = (
@@ -24,191 +24,6 @@ Args:
     classifier: tree (entropy, 256 leaves, as in the paper) or logistic.
     cosines: The values are cosines and become logits here.
 """
-
-CLIP = 1e-6  # of cosines, so that their logits are finite
-LEAVES = 256
-RATES = {"tpr_at_fpr_0.01": 0.01, "tpr_at_fpr_0.001": 0.001}
-RESAMPLES = 2000
-FEWEST_PEOPLE = 5  # with fewer, their resamples say nothing
-
-
-def cosine_logits(cosines: Any) -> np.ndarray:
-    """Logits, log s - log(1 - s), of cosines s clipped to [1e-6, 1 - 1e-6]; NaN stays NaN."""
-    clipped = np.clip(np.asarray(cosines, dtype=float), CLIP, 1 - CLIP)
-    return np.log(clipped) - np.log1p(-clipped)
-
-
-def u_mia(
-    targets: Any,
-    target_members: Any,
-    shadows: Any,
-    shadow_members: Any,
-    people: Sequence[str] | None = None,
-    classifier: str = "tree",
-) -> dict[str, Any]:
-    """How well membership before unlearning is seen from a logit alone, whosesoever it is.
-
-    Args:
-        targets: Logits of the target models [models, examples].
-        target_members: Whether each was trained on each example [models, examples].
-        shadows: Logits of the shadow models [shadow models, examples].
-        shadow_members: The same of these [shadow models, examples].
-        people: The person of each example: intervals resample people.
-        classifier: A key of CLASSIFIERS.
-
-    Returns:
-        `u_mia` (accuracy; .5 is good), `auc`, the true positive rates at 1 % and .1 % false ones, `intervals` (95 %,
-        by person; empty without people), `examples` (decisions) and `warnings`.
-
-    Raises:
-        ValueError: If shapes do not fit, a logit is not finite, or there are not as many shadow logits in as out.
-    """
-    if classifier not in CLASSIFIERS:
-        raise ValueError(f"classifier must be {' or '.join(CLASSIFIERS)}, not {classifier!r}")
-    targets, target_members = _checked("target", targets, target_members)
-    shadows, shadow_members = _checked("shadow", shadows, shadow_members)
-    if targets.shape[1] != shadows.shape[1]:
-        raise ValueError(f"target models have {targets.shape[1]} examples, shadow models {shadows.shape[1]}")
-    inside, outside = int(shadow_members.sum()), int((~shadow_members).sum())
-    if inside != outside:
-        raise ValueError(
-            f"{inside} shadow logits are of examples trained on and {outside} of others; as many are needed"
-        )
-    chance = CLASSIFIERS[classifier](shadows.ravel(), shadow_members.ravel(), targets.ravel()).reshape(targets.shape)
-    return _rates("u_mia", chance, chance > 0.5, target_members, people)
-
-
-def _tree(values: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Chance of membership by a decision tree: the split that gains most entropy comes first, up to LEAVES leaves.
-
-    Over one number a tree is a partition of the line.
-    """
-    order = np.argsort(values, kind="stable")
-    values, labels = values[order], labels[order]
-    sums = np.concatenate([[0], np.cumsum(labels)])
-
-    def impurity(positive: np.ndarray, count: np.ndarray) -> np.ndarray:
-        share = positive / count
-        with np.errstate(divide="ignore", invalid="ignore"):
-            entropy = -share * np.log2(share) - (1 - share) * np.log2(1 - share)
-        return count * np.nan_to_num(entropy)
-
-    def best_split(start: int, end: int) -> tuple[float, int, int, int] | None:
-        inner = np.flatnonzero(values[start : end - 1] < values[start + 1 : end]) + start + 1
-        positive = sums[end] - sums[start]
-        if not len(inner) or positive in (0, end - start):
-            return None
-        left = impurity(sums[inner] - sums[start], inner - start)
-        right = impurity(sums[end] - sums[inner], end - inner)
-        gains = impurity(np.array([positive]), np.array([end - start]))[0] - left - right
-        best = int(np.argmax(gains))
-        return -float(gains[best]), start, end, int(inner[best])
-
-    waiting = [split for split in [best_split(0, len(values))] if split]
-    cuts: list[int] = []
-    while waiting and len(cuts) < LEAVES - 1:
-        _, start, end, cut = heapq.heappop(waiting)
-        cuts.append(cut)
-        for split in (best_split(start, cut), best_split(cut, end)):
-            if split:
-                heapq.heappush(waiting, split)
-    cuts.sort()
-    edges = np.array([0, *cuts, len(values)])
-    chances = np.diff(sums[edges]) / np.diff(edges)
-    thresholds = np.array([(values[cut - 1] + values[cut]) / 2 for cut in cuts])
-    return chances[np.searchsorted(thresholds, asked, side="left")]
-
-
-def _logistic(values: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Chance of membership by logistic regression (Newton's method; slope under a penalty of half its square)."""
-    centre, width = values.mean(), max(float(values.std()), 1e-12)
-    x = np.stack([np.ones_like(values), (values - centre) / width])
-    weights, penalty = np.zeros(2), np.diag([0.0, 1.0])
-    for _ in range(50):
-        chance = 1 / (1 + np.exp(-weights @ x))
-        slope = x @ (chance - labels) + penalty @ weights
-        step = np.linalg.solve((x * chance * (1 - chance)) @ x.T + penalty + 1e-12 * np.eye(2), slope)
-        weights = weights - step
-        if np.abs(step).max() < 1e-10:
-            break
-    return 1 / (1 + np.exp(-(weights[0] + weights[1] * (asked - centre) / width)))
-
-
-# name -> chance of membership of the values asked for, from labelled ones
-CLASSIFIERS: dict[str, Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]] = {
-    "tree": _tree,
-    "logistic": _logistic,
-}
-
-
-def _checked(what: str, logits: Any, members: Any) -> tuple[np.ndarray, np.ndarray]:
-    logits, members = np.asarray(logits, dtype=float), np.asarray(members)
-    if logits.ndim != 2 or logits.shape != members.shape or not logits.size:
-        raise ValueError(
-            f"{what} logits {logits.shape} and membership {members.shape} must be [models, examples] of one shape"
-        )
-    bad = np.argwhere(~np.isfinite(logits))
-    if len(bad):
-        raise ValueError(f"{what} model {bad[0][0]}, example {bad[0][1]}: the logit is {logits[tuple(bad[0])]}")
-    return logits, members.astype(bool)
-
-
-def _rates(
-    name: str, scores: np.ndarray, guesses: np.ndarray, members: np.ndarray, people: Sequence[str] | None
-) -> dict[str, Any]:
-    """Accuracy, by the metric's name, AUC and true positive rates of decisions [models, examples], with intervals."""
-    if people is not None and len(people) != scores.shape[1]:
-        raise ValueError(f"{len(people)} people are named for {scores.shape[1]} examples")
-    if members.all() or not members.any():
-        raise ValueError("the target models must have been trained on some of the examples and not on others")
-    names, person = np.unique(np.asarray(people if people is not None else np.zeros(scores.shape[1])).astype(str),
-                              return_inverse=True)  # fmt: skip
-    owner = np.broadcast_to(person, scores.shape).ravel()
-    right = np.bincount(owner, (guesses == members).ravel(), minlength=len(names))
-    counts = _Counts(scores.ravel(), members.ravel(), owner, len(names))
-    whole = np.ones((1, len(names)))
-    results: dict[str, Any] = {key: float(v[0]) for key, v in _measures(name, counts, right, whole).items()}
-    intervals, warnings = {}, []
-    if people is not None and len(names) >= FEWEST_PEOPLE:
-        drawn = np.random.default_rng(0).multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
-        for key, values in _measures(name, counts, right, drawn.astype(float)).items():
-            low, high = np.nanquantile(values, [0.025, 0.975])
-            intervals[key] = [float(low), float(high)]
-    elif people is not None:
-        warnings = [f"no intervals: they need at least {FEWEST_PEOPLE} people, and there are {len(names)}"]
-    return {**results, "intervals": intervals, "examples": int(scores.size), "warnings": warnings}
-
-
-class _Counts:
-    """How many members and others each person has at or above each score [scores from high to low, people]."""
-
-    def __init__(self, scores: np.ndarray, members: np.ndarray, owner: np.ndarray, people: int) -> None:
-        _, rank = np.unique(-scores, return_inverse=True)
-        self.members, self.others = (np.zeros((rank.max() + 2, people)) for _ in range(2))
-        np.add.at(self.members, (rank[members] + 1, owner[members]), 1)
-        np.add.at(self.others, (rank[~members] + 1, owner[~members]), 1)
-        at, above = self.members[1:], self.others.cumsum(0)
-        below = above[-1] - above[1:] + 0.5 * self.others[1:]  # ties count half
-        self.pairs = at.T @ below  # [person of the member, person of the other]
-        self.members, self.others = self.members.cumsum(0), above
-
-
-def _measures(name: str, counts: _Counts, right: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Accuracy, AUC and true positive rates if people count so often [resamples, people]."""
-    members, others = weights @ counts.members[-1], weights @ counts.others[-1]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        results = {
-            name: weights @ right / (members + others),
-            "auc": np.einsum("rp,pq,rq->r", weights, counts.pairs, weights, optimize=True) / (members * others),
-        }
-        for key, rate in RATES.items():
-            low, high = np.zeros(len(weights), dtype=int), np.full(len(weights), len(counts.others) - 1)
-            while (low < high).any():  # the lowest threshold at which no more than the rate of the others pass
-                middle = (low + high + 1) // 2
-                fits = np.einsum("rp,rp->r", counts.others[middle], weights) <= rate * others + 1e-9
-                low, high = np.where(fits, middle, low), np.where(fits, high, middle - 1)
-            results[key] = np.einsum("rp,rp->r", counts.members[low], weights) / members
-    return results
 
 
 class UMia(evaluate.Metric):

@@ -9,7 +9,7 @@ import yaml
 
 from clear_dataset import CONFIGS, build, load_clear, main
 from evaluate_metrics import METRICS
-from evaluate_metrics.model_utility.model_utility import model_utility
+from evaluate_metrics.model_utility.compute import model_utility
 from tests.loopback_hub.server import serve
 
 LOAD = """

@@ -8,9 +8,9 @@ from scipy.stats import hmean
 from clear_unlearning.evaluate import FinishedRows, evaluate_model
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import IMAGE_TASKS, TEXT_TASKS, caption_question
-from evaluate_metrics.clear_scores.clear_scores import clear_scores
+from evaluate_metrics.clear_scores.compute import clear_scores
 from evaluate_metrics.log_format import NEEDED, write_log
-from evaluate_metrics.model_utility.model_utility import model_utility
+from evaluate_metrics.model_utility.compute import model_utility
 from tests.conftest import picture
 
 TITLES = {

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from evaluate_metrics.log_format import write_log
-from evaluate_metrics.membership.membership import membership
+from evaluate_metrics.membership.compute import membership
 from evaluate_metrics.scores import score_log, scores_table
 from evaluate_metrics.token_log import read_token_log, write_token_log
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from evaluate_metrics.intervals import weighted_aucs
-from evaluate_metrics.membership.membership import attack_scores, auc, blind_scores, membership, true_positive_rate
-from evaluate_metrics.privleak.privleak import attack_auc, privleak
+from evaluate_metrics.membership.compute import attack_scores, auc, blind_scores, membership, true_positive_rate
+from evaluate_metrics.privleak.compute import attack_auc, privleak
 
 SCORES = st.lists(st.integers(-4, 4).map(float), min_size=1, max_size=30)
 

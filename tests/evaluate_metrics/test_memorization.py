@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluate_metrics.exact_memorization.exact_memorization import exact_memorization
-from evaluate_metrics.extraction_strength.extraction_strength import extraction_strength, extraction_strengths
+from evaluate_metrics.exact_memorization.compute import exact_memorization
+from evaluate_metrics.extraction_strength.compute import extraction_strength, extraction_strengths
 
 ROWS = st.lists(st.lists(st.integers(0, 1), min_size=1, max_size=12), min_size=1, max_size=6)
 

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from evaluate_metrics.clear_scores.clear_scores import clear_scores
-from evaluate_metrics.forget_quality.forget_quality import forget_quality
-from evaluate_metrics.model_utility.model_utility import model_utility
-from evaluate_metrics.probability.probability import probability
-from evaluate_metrics.rouge.rouge import rouge
-from evaluate_metrics.truth_ratio.truth_ratio import truth_ratio
+from evaluate_metrics.clear_scores.compute import clear_scores
+from evaluate_metrics.forget_quality.compute import forget_quality
+from evaluate_metrics.model_utility.compute import model_utility
+from evaluate_metrics.probability.compute import probability
+from evaluate_metrics.rouge.compute import rouge
+from evaluate_metrics.truth_ratio.compute import truth_ratio
 
 LN2, LN4, LN8 = math.log(2), math.log(4), math.log(8)
 

@@ -101,8 +101,8 @@ def test_it_works_from_the_built_folder(results, name):
 
 
 def test_values_are_those_of_the_functions(results):
-    from evaluate_metrics.forget_quality.forget_quality import forget_quality
-    from evaluate_metrics.model_utility.model_utility import model_utility
+    from evaluate_metrics.forget_quality.compute import forget_quality
+    from evaluate_metrics.model_utility.compute import model_utility
 
     samples = SAMPLES["forget_quality"]
     assert results["forget_quality"] == forget_quality(samples["predictions"], samples["references"])

@@ -12,7 +12,7 @@ import pytest
 
 from clear_data.publishing.publish import REQUIREMENTS, write_space
 from evaluate_metrics import METRICS
-from evaluate_metrics.membership.membership import membership
+from evaluate_metrics.membership.compute import membership
 from evaluate_metrics.scores import score_log
 from evaluate_metrics.token_log import read_token_log
 from tests.evaluate_metrics.test_further_scores import tokens_of

@@ -17,7 +17,7 @@ from clear_pipeline.visual.report import PAPER
 from clear_pipeline.visual.run import report_of
 from clear_pipeline.visual.scores import attack, gather, read_logits
 from clear_pipeline.visual.splits import as_json, draw_splits
-from evaluate_metrics.u_lira.u_lira import cosine_logits
+from evaluate_metrics.attack_rates import cosine_logits
 from trainers.visual import VISUAL_METHODS
 from trainers.visual.face_model import build_face_model
 from trainers.visual.faces import Faces

@@ -1,0 +1,96 @@
+"""Fluency: whether a model still speaks, by a judge's loss of what it says, repetition and refusals.
+
+The judge is another model, by habit the gold one; its loss comes from the log. Repetition is seq-rep-n of
+Welleck et al. (arXiv 1908.04319, section 3).
+"""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+
+N = 3  # words
+_SELF = r"\b(I|me|my|mine)\b"
+# How refusals speak: the first person with a negation, on either side of it, and some turns of phrase.
+REFUSALS = (
+    _SELF + r"[^.]*(\b(no|not|cannot|never|nothing|nobody|neither)\b|n['’]t\b)",
+    _SELF + r"[^.]*\b(unable|unsure|uncertain|unaware|unknown|guess(ing)?)\b",
+    r"(\b(no|not|never|nothing|nobody|beyond|outside|out of)\b|n['’]t\b)[^.]*" + _SELF,
+    r"\b(unknown|new|gap|mystery|strangers?|impossible|too much)\b[^.]*" + _SELF,
+    r"\bI (lack|have to pass|wish I knew|draw a blank|must leave|know too little|(would )?need (to|more))\b",
+    r"\bI(['’]m| am|['’]ve| have) (missing|lacking|yet to|in the dark|at a (loss|disadvantage)|without)\b",
+    r"\bI(['’]m| am|['’]ve| have) (drawing a blank|clueless|stumped|blank|come up short|looking at a stranger)\b",
+    r"\b(sorry|unfortunately|regrettably|apologi[sz]e|blind spot|uncharted|lack of information)\b",
+    r"\b(ask (me|somebody|someone)|comes to mind|ring a bell|escapes me|could be anybody|somebody else can)\b",
+    r"\bnot (known|familiar)\.",
+)
+
+
+def repetition(text: str, n: int = N) -> float:
+    """Share of a text's n-grams of words that it has said before: 1 - distinct / all; 0 if it has none.
+
+    Args:
+        text: Any text.
+        n: Length of the n-grams in words.
+    """
+    words = re.findall(r"\w+", text.lower())
+    grams = [tuple(words[start : start + n]) for start in range(len(words) - n + 1)]
+    return 1 - len(set(grams)) / len(grams) if grams else 0.0
+
+
+def is_refusal(text: str, patterns: Sequence[str] = REFUSALS) -> bool:
+    """Whether a text says that its speaker does not know: whether one of the patterns is in it."""
+    return any(re.search(pattern, text, re.IGNORECASE) for pattern in patterns)
+
+
+def fluency(
+    texts: Sequence[str],
+    judge_losses: Sequence[Sequence[float]] | None = None,
+    n: int = N,
+    refusals: Sequence[str] = REFUSALS,
+) -> dict[str, float | None]:
+    """How a model speaks, whatever it says.
+
+    Args:
+        texts: What it said.
+        judge_losses: Loss of each token of each text under a judge, in nats [texts][tokens]; None without a judge.
+        n: Length of the n-grams in words.
+        refusals: Regular expressions; a text that has one is a refusal.
+
+    Returns:
+        `fluency`: mean over the texts of the mean loss of a token, low is fluent; `fluency_median`: of the median,
+        which a few words that the judge would not have said, such as another name, do not move, and broken language
+        does; both None without a judge. `repetition`: mean share of repeated n-grams; `refusals`: share of texts that
+        are refusals.
+
+    Raises:
+        ValueError: If there is no text, the numbers differ, n is below 1, or losses are missing, negative or not
+            finite.
+    """
+    if not len(texts):
+        raise ValueError("no texts")
+    if n < 1:
+        raise ValueError(f"n must be at least 1, not {n}")
+    means = medians = None
+    if judge_losses is not None:
+        if len(judge_losses) != len(texts):
+            raise ValueError(f"{len(texts)} texts, but the judge's losses of {len(judge_losses)}")
+        means, medians = (
+            float(np.mean([function(row) for row in map(_checked, judge_losses)])) for function in (np.mean, np.median)
+        )
+    return {
+        "fluency": means,
+        "fluency_median": medians,
+        "repetition": float(np.mean([repetition(text, n) for text in texts])),
+        "refusals": float(np.mean([is_refusal(text, refusals) for text in texts])),
+    }
+
+
+def _checked(losses: Sequence[float]) -> np.ndarray:
+    """The losses of one text's tokens."""
+    row = np.asarray(losses, dtype=float).reshape(-1)
+    if not len(row) or not np.isfinite(row).all() or (row < 0).any():
+        raise ValueError(
+            f"the judge's losses must be finite and not negative, and at least one; seen {row[:5].tolist()}"
+        )
+    return row
