@@ -10,7 +10,7 @@ from tests.loopback_hub.store import Fault, Refusal, Token
 # Arguments: repository, files, stale, private, tag.
 PROGRAM = """
 import json, sys
-from clear_data.hub_commit import push_files
+from clear_data.publishing.hub_commit import push_files
 repo_id, files, stale, private, tag = json.loads(sys.argv[1])
 files = {path: text.encode() for path, text in files.items()}
 try:
@@ -143,7 +143,7 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(hub):
 
 def test_an_unreachable_hub_is_named(hub):
     hub.url = "http://127.0.0.1:9"
-    program = "import clear_data.hub_commit as h; h.ATTEMPTS = 1\n" + PROGRAM
+    program = "import clear_data.publishing.hub_commit as h; h.ATTEMPTS = 1\n" + PROGRAM
     done = hub.run("-c", program, json.dumps(["ORG/clear", FILES, "", False, None]))
     assert "ConnectionError: dataset ORG/clear: cannot reach http://127.0.0.1:9" in done.stderr
 

@@ -68,7 +68,7 @@ RUN = """
 import io, sys
 from pathlib import Path
 from rich.console import Console
-from clear_pipeline.steps import Step, run_steps
+from clear_pipeline.runs.executor import Step, run_steps
 from tests.clear_pipeline.test_steps import wait_long
 if __name__ == "__main__":
     try:

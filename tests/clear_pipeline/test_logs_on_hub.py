@@ -14,7 +14,7 @@ COMMAND = "from clear_pipeline.cli import main; import sys; sys.exit(main(sys.ar
 FIND = """
 import sys
 from pathlib import Path
-from clear_pipeline.hub_logs import find_gold
+from clear_pipeline.hub.logs import find_gold
 for log, repo_id in zip(sys.argv[1::2], sys.argv[2::2]):
     try:
         print(find_gold(Path(log), repo_id or None)[1])
@@ -158,7 +158,7 @@ def test_a_dataset_is_known_by_its_fingerprint_here_and_on_the_hub(hub, tmp_path
     bare = hub.create("dataset", "ORG/bare").history[0].oid
     program = """
 import json
-from clear_pipeline.hub_logs import dataset_identity
+from clear_pipeline.hub.logs import dataset_identity
 print(json.dumps([dataset_identity("ORG/clear"), dataset_identity("ORG/bare"), dataset_identity("ORG/hidden")]))
 """
     done = hub.run("-c", program, token=None)
