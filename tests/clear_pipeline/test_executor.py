@@ -69,7 +69,7 @@ import io, sys
 from pathlib import Path
 from rich.console import Console
 from clear_pipeline.runs.executor import Step, run_steps
-from tests.clear_pipeline.test_steps import wait_long
+from tests.clear_pipeline.test_executor import wait_long
 if __name__ == "__main__":
     try:
         run_steps([Step("long", wait_long, {"path": Path(sys.argv[1])})], Console(file=io.StringIO()), workers=2)
