@@ -24,8 +24,9 @@ from clear_pipeline.experiment.presets import MINI
 from clear_pipeline.recipes import FinetuneArguments
 from clear_pipeline.runs.executor import Step, run_steps
 from evaluate_metrics.forget_quality.compute import forget_quality
-from evaluate_metrics.log_format import FORGET_TASK, TaskLog, read_log, read_meta
+from evaluate_metrics.log_format import TaskLog, read_log, read_meta
 from evaluate_metrics.scores import number
+from evaluate_metrics.tasks import FORGET_TASK
 
 PAGE, PICTURE = "calibration.md", "calibration.png"
 LEAST = 0.05  # the level at which p is held against

@@ -18,7 +18,8 @@ from clear_unlearning.evaluate import evaluate_model
 from clear_unlearning.models import LoadedModel
 from clear_unlearning.tasks import IMAGE_TASKS
 from evaluate_metrics.forget_quality.compute import forget_quality
-from evaluate_metrics.log_format import FORGET_TASK, read_log, read_meta
+from evaluate_metrics.log_format import read_log, read_meta
+from evaluate_metrics.tasks import FORGET_TASK
 from trainers.base.stopping import FORGET_QUALITY, Measure, StopWhen
 
 SELECTION = "selection"  # the config

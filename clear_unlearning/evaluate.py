@@ -15,6 +15,8 @@ from typing import Any
 from datasets import Dataset
 from rouge_score.rouge_scorer import RougeScorer
 
+from evaluate_metrics.tasks import log_task
+
 from .batches import Encoder
 from .models import LoadedModel
 from .processes import Processes, deal
@@ -26,7 +28,6 @@ Place = tuple[str, int]  # task and index of an example
 FINISHED_ROWS = "finished_rows-{}.jsonl"  # of each process
 SHARED_FROM = 300  # image tokens from which it pays to compute them once for both questions about a picture
 IMAGE_COST = 2000  # how many characters of text take a model as long as a picture, roughly
-REAL_SETS = "real"  # part of the key of tasks whose log also holds the normalised loss
 
 
 class FinishedRows:
@@ -151,7 +152,7 @@ def evaluate_model(
     for task in tasks:
         examples = asked[task.key]
         results = [scored[task.key][i] for i in range(len(examples))]
-        log[task.key] = task_log(examples, results, normalised=REAL_SETS in task.key)
+        log[task.key] = task_log(examples, results, normalised=log_task(task.key).group == "real")
         about[task.key] = {
             "config": task.config.format(forget=forget),
             "images": task.images,

@@ -14,7 +14,8 @@ from evaluate_metrics.intervals import (
     weighted_distances,
     weighted_means,
 )
-from evaluate_metrics.log_format import FORGET_TASK, TASK_KEYS, TaskLog
+from evaluate_metrics.log_format import TaskLog
+from evaluate_metrics.tasks import FORGET_TASK, log_task
 
 Tasks = Mapping[str, TaskLog]
 People = Mapping[str, Sequence[str]]
@@ -51,7 +52,7 @@ def resampled_scores(tasks: Tasks, people: People, gold: TaskLog | None) -> dict
     for task, log in tasks.items():
         weights = resampled_weights(people[task])
         means = {name: weighted_means(values, weights) for name, values in task_rows(task, log).items()}
-        group = TASK_KEYS[task][0]
+        group = log_task(task).group
         terms[group] += [means["probability"], means["truth_ratio"]]
         if group != "forget":
             terms["model_utility"] += means.values()

@@ -10,9 +10,10 @@ from evaluate_metrics.exact_memorization.compute import exact_memorizations
 from evaluate_metrics.extraction_strength.compute import extraction_strengths
 from evaluate_metrics.fluency.compute import is_refusal, repetition
 from evaluate_metrics.intervals import FEWEST_PEOPLE, Interval, percentiles, resampled_weights, weighted_aucs
-from evaluate_metrics.log_format import FORGET_TASK, TaskLog
+from evaluate_metrics.log_format import TaskLog
 from evaluate_metrics.membership.compute import membership_scores, rates
 from evaluate_metrics.privleak.compute import privleak
+from evaluate_metrics.tasks import FORGET_TASK
 from evaluate_metrics.token_log import WITHOUT_JUDGE, WITHOUT_TOKENS, TokenLog
 
 from .error_bars import people_of

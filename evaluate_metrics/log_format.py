@@ -14,21 +14,12 @@ from typing import Any
 
 import numpy as np
 
+from evaluate_metrics.tasks import LOG_TASKS
+
 LOG_NAME = "eval_log_aggregated.json"
 META_NAME = "eval_log_meta.json"
 
-# Task key -> (the set it belongs to, whether its probability is set against the wrong answers).
-TASK_KEYS: dict[str, tuple[str, bool]] = {
-    "eval_log_forget.json": ("forget", False),
-    "eval_forget_facerec.json": ("forget", True),
-    "eval_log.json": ("retain", False),
-    "eval_retain_facerec.json": ("retain", True),
-    "eval_real_faces_wo_options.json": ("real", True),
-    "eval_real_author_wo_options.json": ("real", True),
-    "eval_real_world_wo_options.json": ("real", True),
-}
 LARGEST = 700.0  # nats: exp of more does not fit a float
-FORGET_TASK = "eval_log_forget.json"
 NEEDED = ("avg_gt_loss", "avg_paraphrased_loss", "average_perturb_loss", "rougeL_recall")
 
 
@@ -75,7 +66,7 @@ def read_log(source: str | Path | Mapping[str, Any]) -> dict[str, TaskLog]:
     """
     content, name = (source, "log") if isinstance(source, Mapping) else _read_json(Path(source))
     if not isinstance(content, Mapping) or not content:
-        raise ValueError(f"{name}: not a log; expected task keys such as {', '.join(list(TASK_KEYS)[:2])}")
+        raise ValueError(f"{name}: not a log; expected task keys such as {', '.join(list(LOG_TASKS)[:2])}")
     return {task: _task_log(f"{name}, {task}", fields) for task, fields in content.items()}
 
 

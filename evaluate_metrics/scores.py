@@ -9,8 +9,9 @@ from rich.table import Table
 
 from evaluate_metrics.clear_scores.compute import set_scores, task_scores
 from evaluate_metrics.forget_quality.compute import forget_quality
-from evaluate_metrics.log_format import FORGET_TASK, TaskLog, check_same_rows, read_log, read_meta
+from evaluate_metrics.log_format import TaskLog, check_same_rows, read_log, read_meta
 from evaluate_metrics.model_utility.compute import utility_of
+from evaluate_metrics.tasks import FORGET_TASK
 from evaluate_metrics.token_log import read_token_log
 
 from .error_bars import error_bars, paired_intervals

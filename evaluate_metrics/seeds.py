@@ -9,18 +9,19 @@ import numpy as np
 from evaluate_metrics.clear_scores.compute import set_scores
 from evaluate_metrics.forget_quality.compute import forget_quality
 from evaluate_metrics.intervals import FEWEST_PEOPLE, percentiles, resampled_weights, weighted_means
-from evaluate_metrics.log_format import FORGET_TASK, TaskLog, check_same_rows, read_log, read_meta
+from evaluate_metrics.log_format import TaskLog, check_same_rows, read_log, read_meta
 from evaluate_metrics.model_utility.compute import utility_of
+from evaluate_metrics.tasks import FORGET_NAMES, FORGET_TASK, RETAIN_NAMES, RETAIN_TASK
 from evaluate_metrics.token_log import read_token_log
 
 from .error_bars import people_of, resampled_scores
 from .scores import score_log
 
 ROUGE = {
-    "rouge_forget": "eval_log_forget.json",
-    "rouge_retain": "eval_log.json",
-    "names_forget": "eval_forget_facerec.json",
-    "names_retain": "eval_retain_facerec.json",
+    "rouge_forget": FORGET_TASK,
+    "rouge_retain": RETAIN_TASK,
+    "names_forget": FORGET_NAMES,
+    "names_retain": RETAIN_NAMES,
 }
 LOGARITHM = "forget_quality_log10"
 

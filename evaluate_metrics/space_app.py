@@ -1,6 +1,6 @@
 """The app of a metric's Space: numbers from what is pasted, or from uploaded logs.
 
-Publishing copies this file beside the metric and `log_format.py`; `app.py` there names the metric.
+A Space holds this file and what it imports in a folder `evaluate_metrics`; its `app.py` names the metric.
 """
 
 import re
@@ -12,7 +12,8 @@ from typing import Any
 import evaluate
 import gradio as gr
 
-from evaluate_metrics.log_format import FORGET_TASK, TASK_KEYS, TaskLog, read_log
+from evaluate_metrics.log_format import TaskLog, read_log
+from evaluate_metrics.tasks import FORGET_TASK, log_task
 from evaluate_metrics.token_log import WITHOUT_TOKENS, read_token_file
 
 Tasks = Mapping[str, TaskLog]
@@ -150,25 +151,25 @@ def _said(key: str, task: TaskLog) -> list[str]:
 
 def _of_task(name: str, metric: Any, key: str, task: TaskLog) -> dict[str, Any]:
     """One metric of one task, in the form that belongs to the task's set."""
-    if key not in TASK_KEYS:
-        raise ValueError(f"unknown task {key!r}; known: {', '.join(TASK_KEYS)}")
-    group, among_wrong = TASK_KEYS[key]
+    about = log_task(key)
     wrong = task.wrong_losses.tolist()
     if name == "rouge":
         return metric.compute(predictions=_said(key, task), references=[right for *_, right in task.generated])
     if name == "truth_ratio":
-        kind = "forget" if group == "forget" else "other"
+        kind = "forget" if about.group == "forget" else "other"
         return metric.compute(predictions=task.paraphrased_loss.tolist(), references=wrong, kind=kind)
-    return metric.compute(predictions=task.loss.tolist(), references=wrong if among_wrong else [[] for _ in wrong])
+    return metric.compute(
+        predictions=task.loss.tolist(), references=wrong if about.among_wrong else [[] for _ in wrong]
+    )
 
 
-def build_app(name: str) -> gr.Blocks:
-    """The app of one metric; its file and its card lie beside this one.
+def build_app(name: str, place: Path) -> gr.Blocks:
+    """Build the app of one metric.
 
     Args:
-        name: Of the metric.
+        name: Name of the metric.
+        place: Folder with its file and its card.
     """
-    place = Path(__file__).parent
     metric = evaluate.load(str(place / f"{name}.py"))
 
     def told(function: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:

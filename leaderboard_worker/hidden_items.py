@@ -16,7 +16,8 @@ from clear_unlearning.models import LoadedModel
 from clear_unlearning.tasks import IMAGE_TASKS, Task
 from evaluate_metrics.clear_scores.compute import set_scores
 from evaluate_metrics.forget_quality.compute import forget_quality
-from evaluate_metrics.log_format import FORGET_TASK, read_log
+from evaluate_metrics.log_format import read_log
+from evaluate_metrics.tasks import FORGET_TASK
 
 FORGET_ITEMS, RETAIN_ITEMS = "hidden items to forget", "hidden items to keep"
 

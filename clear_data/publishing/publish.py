@@ -1,5 +1,6 @@
 """Publishing: a built folder as a dataset of the Hub, each metric as a Space with an app of its own."""
 
+import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,16 +20,19 @@ from .metric_folders import copy_metric
 
 # What an app needs beside gradio, which comes with the Space's SDK; the bounds are pyproject.toml's.
 REQUIREMENTS = ("datasets>=4.2", "evaluate>=0.4.6", "numpy>=2", "rouge-score>=0.1.2", "scipy>=1.14")
-APP = '''"""The app of this Space; what it does is in space_app.py."""
+APP = '''"""The app of this Space; what it does is in evaluate_metrics/space_app.py."""
 
-from space_app import build_app
+from pathlib import Path
 
-app = build_app("{metric}")
+from evaluate_metrics.space_app import build_app
+
+app = build_app("{metric}", Path(__file__).parent)
 
 if __name__ == "__main__":
     app.launch(max_file_size="100mb")
 '''
-SPACE_MODULES = ("space_app.py", "log_format.py", "token_log.py")
+# The app with what it imports, as a package beside the metric.
+SPACE_MODULES = ("__init__.py", "space_app.py", "log_format.py", "tasks.py", "token_log.py")
 
 
 def push_dataset(
@@ -106,7 +110,9 @@ def push_metrics(metrics_root: Path, namespace: str, private: bool = False) -> I
         with tempfile.TemporaryDirectory() as staging:
             folder = Path(staging, metric)
             write_space(metric, metrics_root, folder, namespace)
-            files: dict[str, Path | bytes] = {path.name: path for path in sorted(folder.iterdir())}
+            files: dict[str, Path | bytes] = {
+                str(path.relative_to(folder)): path for path in sorted(folder.rglob("*")) if path.is_file()
+            }
             yield push_files(f"{namespace}/{metric}", "space", files, f"Metric {metric}", "*.py", private)
 
 
@@ -122,11 +128,9 @@ def write_space(metric: str, metrics_root: Path, folder: Path, namespace: str) -
     copy_metric(metric, metrics_root, folder)
     card = folder / "README.md"
     card.write_text(card.read_text().replace(f'"clear/{metric}"', f'"{namespace}/{metric}"'))
+    package = folder / metrics_root.name
+    package.mkdir()
     for module in SPACE_MODULES:
-        if not (folder / module).exists():
-            # The app is a script: what lies beside it is no package.
-            (folder / module).write_text(
-                (metrics_root / module).read_text().replace("from evaluate_metrics.", "from ")
-            )
+        shutil.copy(metrics_root / module, package)
     (folder / "app.py").write_text(APP.format(metric=metric))
     (folder / "requirements.txt").write_text("\n".join(REQUIREMENTS) + "\n")

@@ -12,25 +12,8 @@ from PIL import Image
 
 from clear_unlearning.tasks import IMAGE_TASKS
 from evaluate_metrics.log_format import TaskLog
+from evaluate_metrics.tasks import SECTIONS, tasks_of
 
-# Title of a section, what it is about, its tasks (a row of the data answers to all of them), rows shown.
-SECTIONS = (
-    (
-        "Forget set",
-        "People to be forgotten. Gold never saw them; an unlearned model should know as little as gold.",
-        ("eval_log_forget.json", "eval_forget_facerec.json"),
-        4,
-    ),
-    (
-        "Retain set",
-        "Everybody else who was learnt with them, and should stay.",
-        ("eval_log.json", "eval_retain_facerec.json"),
-        2,
-    ),
-    ("Real faces", "Celebrities: knowledge next to what is forgotten.", ("eval_real_faces_wo_options.json",), 2),
-    ("Real authors", "Knowledge next to what is forgotten.", ("eval_real_author_wo_options.json",), 2),
-    ("Real world", "General knowledge.", ("eval_real_world_wo_options.json",), 2),
-)
 ANSWER_COLUMN = {task.key: task.answer for task in IMAGE_TASKS}
 LONGEST = 240  # characters of an answer that are shown
 LARGEST, SMALL = 320, 128  # pixels of a photo's longer side: larger ones are scaled down, small ones kept exactly
@@ -96,19 +79,21 @@ def answer_sections(
     """
     first = next(iter(logs.values()))
     sections = []
-    for title, about, keys, count in SECTIONS:
-        present = [key for key in keys if key in first and all(log[key].generated for log in logs.values())]
+    for section in SECTIONS:
+        present = [
+            key for key in tasks_of(section) if key in first and all(log[key].generated for log in logs.values())
+        ]
         if not present:
             continue
         place = tasks.get(present[0], {})
         rows = load(place["config"]) if place.get("images") else None
         cards = []
-        for row in shown_rows(len(first[present[0]].generated), place.get("person"), count):
+        for row in shown_rows(len(first[present[0]].generated), place.get("person"), section.rows):
             for key in present if rows else ():
                 _check_row(rows, place["config"], row, key, first[key].generated[row][2])
             questions = [_question(logs, key, row) for key in present]
             cards.append(Card(photo_uri(rows[row]["image"]) if rows else None, questions))
-        sections.append(Section(title, about, cards))
+        sections.append(Section(section.title, section.about, cards))
     return sections
 
 

@@ -12,19 +12,11 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from evaluate_metrics import face_scores
 from evaluate_metrics.columns import ABSENT, Column, best_rows, columns_of, plain, scientific
 from evaluate_metrics.log_format import TaskLog
+from evaluate_metrics.tasks import task_title
 
 from .answers import answer_sections
 from .tradeoff import Point, tradeoff_plot
 
-TASK_TITLES = {
-    "eval_log_forget.json": "forget",
-    "eval_forget_facerec.json": "forget, names",
-    "eval_log.json": "retain",
-    "eval_retain_facerec.json": "retain, names",
-    "eval_real_faces_wo_options.json": "real faces",
-    "eval_real_author_wo_options.json": "real authors",
-    "eval_real_world_wo_options.json": "real world",
-}
 INTERVAL_TITLES = {
     "forget_quality_statistic": "D",
     "wasserstein": "Wasserstein distance",
@@ -105,7 +97,7 @@ def page(
         reading=READING,
         points=points,
         plots=plots,
-        task_titles=TASK_TITLES,
+        task_title=task_title,
         intervals={
             key: title for key, title in INTERVAL_TITLES.items() if any(key in row["intervals"] for row in rows)
         },
@@ -136,7 +128,7 @@ def _mark(column: Column, made: bool) -> str:
 
 def _facts_line(report: Mapping[str, Any]) -> list[str]:
     facts = [f"{_escaped(name)} {_escaped(value)}" for name, value in report["settings"].items() if value is not None]
-    sizes = [f"{TASK_TITLES.get(key, key)} {size['rows']}" for key, size in report["sizes"].items()]
+    sizes = [f"{task_title(key)} {size['rows']}" for key, size in report["sizes"].items()]
     return [", ".join(facts), "", f"Rows scored: {'; '.join(sizes)}."]
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from evaluate_metrics.log_format import TASK_KEYS
 from evaluate_metrics.log_format import TaskLog
 from evaluate_metrics.log_format import harmonic_mean
 from evaluate_metrics.log_format import read_log
 from evaluate_metrics.probability.compute import probabilities
+from evaluate_metrics.tasks import log_task
 from evaluate_metrics.truth_ratio.compute import truth_ratio_terms
 
 
@@ -25,13 +25,11 @@ def task_rows(task: str, log: TaskLog, paper: str | None = None) -> dict[str, np
     Raises:
         ValueError: If the task or the paper is unknown.
     """
-    if task not in TASK_KEYS:
-        raise ValueError(f"unknown task {task!r}; known: {', '.join(TASK_KEYS)}")
-    group, among_wrong = TASK_KEYS[task]
+    about = log_task(task)
     wrong = log.wrong_losses.tolist()
-    kind = "forget" if group == "forget" else "other"
+    kind = "forget" if about.group == "forget" else "other"
     return {
-        "probability": probabilities(log.loss.tolist(), wrong if among_wrong else None),
+        "probability": probabilities(log.loss.tolist(), wrong if about.among_wrong else None),
         "rouge": log.rouge,
         "truth_ratio": truth_ratio_terms(log.paraphrased_loss.tolist(), wrong, kind, paper),
     }
@@ -63,5 +61,5 @@ def set_scores(tasks: Mapping[str, TaskLog], paper: str | None = None) -> dict[s
     terms: dict[str, list[float]] = {"real": [], "retain": [], "forget": []}
     for task, task_log in tasks.items():
         scores = task_scores(task, task_log, paper)
-        terms[TASK_KEYS[task][0]] += [scores["probability"], scores["truth_ratio"]]
+        terms[log_task(task).group] += [scores["probability"], scores["truth_ratio"]]
     return {group: harmonic_mean(values) if values else None for group, values in terms.items()}

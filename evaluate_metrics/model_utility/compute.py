@@ -5,13 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from evaluate_metrics.clear_scores.compute import task_scores
-from evaluate_metrics.log_format import TASK_KEYS
 from evaluate_metrics.log_format import TaskLog
 from evaluate_metrics.log_format import harmonic_mean
 from evaluate_metrics.log_format import read_log
-
-# Tasks whose ROUGE is among the fourteen terms of CLEAR's table script, beside the probability and truth ratio of all.
-PAPER_ROUGE = ("eval_log.json", "eval_log_forget.json")
+from evaluate_metrics.tasks import LOG_TASKS
+from evaluate_metrics.tasks import log_task
 
 
 def model_utility(log: str | Path | Mapping[str, Any], paper: str | None = None) -> float:
@@ -38,21 +36,26 @@ def utility_of(tasks: Mapping[str, TaskLog], paper: str | None = None) -> float:
     values: dict[str, list[float]] = {"retain": [], "real": []}
     for task, task_log in tasks.items():
         scores = task_scores(task, task_log)
-        if TASK_KEYS[task][0] != "forget":
-            values[TASK_KEYS[task][0]] += scores.values()
+        group = log_task(task).group
+        if group != "forget":
+            values[group] += scores.values()
     for group, terms in values.items():
         if not terms:
-            known = [task for task, (its_group, _) in TASK_KEYS.items() if its_group == group]
+            known = [key for key, task in LOG_TASKS.items() if task.group == group]
             raise ValueError(f"the log has no {group} task; model utility needs one of {', '.join(known)}")
     return harmonic_mean([*values["retain"], *values["real"]])
 
 
 def _paper_utility(tasks: Mapping[str, TaskLog], paper: str) -> float:
-    missing = [task for task in TASK_KEYS if task not in tasks and "author" not in task]
+    missing = [key for key, task in LOG_TASKS.items() if key not in tasks and "image" in task.tracks]
     if missing:
         raise ValueError(f"the paper's utility needs all six image tasks; the log has no {', '.join(missing)}")
     values = []
     for task, log in tasks.items():
         scores = task_scores(task, log, paper)
-        values += [scores["probability"], scores["truth_ratio"], *([scores["rouge"]] if task in PAPER_ROUGE else [])]
+        values += [
+            scores["probability"],
+            scores["truth_ratio"],
+            *([scores["rouge"]] if log_task(task).clear_rouge else []),
+        ]
     return harmonic_mean(values)

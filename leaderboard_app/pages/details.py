@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evaluate_metrics.tasks import task_title
 from leaderboard_app.store.queries import Details, Reference, Status
 from leaderboard_app.store.store import Store
 
@@ -27,15 +28,6 @@ NAMES = {
     "rouge_retain": "ROUGE retain",
     "fluency": "Fluency",
     "hidden_gap": "Hidden gap",
-}
-TASKS = {
-    "eval_log_forget.json": "forget",
-    "eval_forget_facerec.json": "forget, names",
-    "eval_log.json": "retain",
-    "eval_retain_facerec.json": "retain, names",
-    "eval_real_faces_wo_options.json": "real faces",
-    "eval_real_author_wo_options.json": "real authors",
-    "eval_real_world_wo_options.json": "real world",
 }
 SUBMITTED = {
     "user": "Submitter",
@@ -129,7 +121,7 @@ def _value(numbers: Mapping[str, Any], key: str) -> float | None:
 def task_rows(numbers: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
     """Probability, ROUGE and truth ratio of each task."""
     return [
-        (str(TASKS.get(key, key)), [number(values.get(name)) for name in ("probability", "rouge", "truth_ratio")])
+        (task_title(key), [number(values.get(name)) for name in ("probability", "rouge", "truth_ratio")])
         for key, values in numbers.get("tasks", {}).items()
     ]
 

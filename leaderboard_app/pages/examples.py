@@ -5,16 +5,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evaluate_metrics.tasks import SECTIONS, tasks_of
 from leaderboard_app.store.store import Store
 
-# Title of a section, its tasks (one row of the data answers to all of them), rows shown.
-SECTIONS = (
-    ("Forget set", ("eval_log_forget.json", "eval_forget_facerec.json"), 4),
-    ("Retain set", ("eval_log.json", "eval_retain_facerec.json"), 2),
-    ("Real faces", ("eval_real_faces_wo_options.json",), 1),
-    ("Real authors", ("eval_real_author_wo_options.json",), 1),
-    ("Real world", ("eval_real_world_wo_options.json",), 1),
-)
 LONGEST = 300  # characters of an answer that are shown
 Log = Mapping[str, Any]
 
@@ -43,14 +36,14 @@ def chosen_rows(log: Log, meta: Mapping[str, Any]) -> list[tuple[str, tuple[str,
         (title of the section, tasks, row) of each.
     """
     chosen = []
-    for title, keys, count in SECTIONS:
-        present = tuple(key for key in keys if (log.get(key) or {}).get("generated_text"))
+    for section in SECTIONS:
+        present = tuple(key for key in tasks_of(section) if (log.get(key) or {}).get("generated_text"))
         if not present:
             continue
         persons = (meta.get("tasks", {}).get(present[0]) or {}).get("person") or []
         rows = first_of_each(len(log[present[0]]["generated_text"]), persons)
-        count = min(count, len(rows))
-        chosen += [(title, present, rows[i * len(rows) // count]) for i in range(count)]
+        count = min(section.rows, len(rows))
+        chosen += [(section.title, present, rows[i * len(rows) // count]) for i in range(count)]
     return chosen
 
 

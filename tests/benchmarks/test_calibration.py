@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from benchmarks.calibration import Distances, calibration_steps, distances, page, picture
-from evaluate_metrics.log_format import FORGET_TASK, write_log
+from evaluate_metrics.log_format import write_log
+from evaluate_metrics.tasks import FORGET_TASK
 
 FIELDS = {
     "avg_gt_loss": {"0": 0.5, "1": 1.0},

@@ -17,7 +17,8 @@ from benchmarks.corrections import (
     set_wide_ratio,
     utility_terms,
 )
-from evaluate_metrics.log_format import TASK_KEYS, read_log
+from evaluate_metrics.log_format import read_log
+from evaluate_metrics.tasks import LOG_TASKS
 
 LN2, LN8 = math.log(2), math.log(8)
 
@@ -29,7 +30,7 @@ def log_of(rouge: float, paraphrased=(LN2, LN8)):
         "average_perturb_loss": {"0": [LN8, LN2], "1": [LN2, LN2]},
         "rougeL_recall": {"0": rouge, "1": rouge},
     }
-    return read_log(dict.fromkeys((task for task in TASK_KEYS if "author" not in task), fields))
+    return read_log(dict.fromkeys((task for task in LOG_TASKS if "author" not in task), fields))
 
 
 @pytest.fixture

@@ -15,8 +15,9 @@ import pytest
 from benchmarks.calibration import forget_means
 from clear_pipeline.experiment.demo import DemoArguments, demo_steps
 from clear_pipeline.experiment.presets import PRESETS
-from evaluate_metrics.log_format import FORGET_TASK, read_log
+from evaluate_metrics.log_format import read_log
 from evaluate_metrics.scores import score_log
+from evaluate_metrics.tasks import FORGET_TASK
 from trainers import METHODS
 
 DOCS = Path(__file__).parents[2] / "docs"

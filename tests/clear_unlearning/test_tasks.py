@@ -16,7 +16,7 @@ from clear_unlearning.tasks import (
     task_example,
     training_example,
 )
-from evaluate_metrics.log_format import TASK_KEYS
+from evaluate_metrics.tasks import LOG_TASKS
 
 PHOTO = {
     "image": Image.new("L", (8, 8)),
@@ -32,7 +32,7 @@ PHOTO = {
 def test_every_task_has_a_key_of_the_log_and_columns_of_its_config(track):
     configs = CONFIGS if track == "image" else TEXT_CONFIGS
     for task in TASKS[track]:
-        assert task.key in TASK_KEYS
+        assert task.key in LOG_TASKS
         features = configs[task.config.format(forget="forget05")].features
         columns = {task.answer, task.paraphrase, task.wrong, *([task.question] if task.question else [])}
         assert columns <= set(features), task.key

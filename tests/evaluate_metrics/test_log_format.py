@@ -4,7 +4,8 @@ import math
 import numpy as np
 import pytest
 
-from evaluate_metrics.log_format import LOG_NAME, META_NAME, TASK_KEYS, read_log, read_meta, write_log
+from evaluate_metrics.log_format import LOG_NAME, META_NAME, read_log, read_meta, write_log
+from evaluate_metrics.tasks import LOG_TASKS
 
 
 def log():
@@ -29,7 +30,7 @@ def test_it_is_written_and_read_whole(tmp_path):
         assert task.generated[1] == ["q", "c", "d"]
     assert read_meta(tmp_path) == {"forget": "forget05"}
     assert sorted(path.name for path in tmp_path.iterdir()) == [LOG_NAME, META_NAME]
-    assert set(json.loads((tmp_path / LOG_NAME).read_text())) <= set(TASK_KEYS)
+    assert set(json.loads((tmp_path / LOG_NAME).read_text())) <= set(LOG_TASKS)
 
 
 def test_rows_are_taken_by_their_index_not_by_their_place():

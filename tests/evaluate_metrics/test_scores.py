@@ -5,8 +5,9 @@ import json
 import pytest
 from rich.console import Console
 
-from evaluate_metrics.log_format import LOG_NAME, TASK_KEYS, write_log
+from evaluate_metrics.log_format import LOG_NAME, write_log
 from evaluate_metrics.scores import number, report_table, score_log
+from evaluate_metrics.tasks import LOG_TASKS
 from trainers import METHODS
 
 FIELDS = {
@@ -20,7 +21,7 @@ LOG = dict.fromkeys(
     FIELDS,
 )
 
-IMAGE_LOG = dict.fromkeys((task for task in TASK_KEYS if "author" not in task), FIELDS)
+IMAGE_LOG = dict.fromkeys((task for task in LOG_TASKS if "author" not in task), FIELDS)
 
 
 def test_gold_against_itself_has_forget_quality_one():
@@ -98,7 +99,7 @@ def test_a_log_without_the_forget_task_is_named():
 
 
 def test_an_unknown_task_is_named():
-    with pytest.raises(ValueError, match="unknown task 'eval_log_dogs.json'; known: eval_log_forget.json"):
+    with pytest.raises(ValueError, match="unknown task 'eval_log_dogs.json'; choose from eval_log_forget.json"):
         score_log({**LOG, "eval_log_dogs.json": copy.deepcopy(FIELDS)})
 
 

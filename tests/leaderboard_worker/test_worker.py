@@ -8,7 +8,7 @@ import pytest
 from huggingface_hub import HfApi, constants
 from safetensors.numpy import load_file, save
 
-from evaluate_metrics.log_format import FORGET_TASK
+from evaluate_metrics.tasks import FORGET_TASK
 from leaderboard_app.intake.hub_repository import open_repository
 from leaderboard_app.store.store import Store
 from leaderboard_worker.files import build_submitted
