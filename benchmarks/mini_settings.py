@@ -17,12 +17,12 @@ from typing import Any
 from rich.console import Console
 from trl import ModelConfig
 
-from clear_pipeline import recipes
+from clear_pipeline.arguments import DataArguments
 from clear_pipeline.experiment.presets import MINI
-from clear_pipeline.recipes import DataArguments, Progress
 from clear_pipeline.runs.executor import Step, run_steps
 from clear_pipeline.runs.run_folder import write_json
 from clear_pipeline.selection import selection_rows
+from clear_pipeline.train import Progress, UnlearnJob, unlearn
 from clear_unlearning.evaluate import evaluate_model
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import IMAGE_TASKS
@@ -52,7 +52,7 @@ def try_settings(folder: Path, target: Path, method: str | None, settings: dict[
     if method:
         original = ModelConfig(model_name_or_path=str(folder / "models" / "original"))
         training = METHODS[method][1](output_dir=str(target), **{**MINI.unlearn, **settings, "seed": dials["seed"]})
-        recipes.unlearn(target, method, original, data, training, progress)
+        unlearn(UnlearnJob(target, method, original, data, training), progress)
     model = target if method else folder / "models" / target.name
     log, _ = evaluate_model(
         load_model(str(model)), IMAGE_TASKS, selection_rows(data, f"{data.dataset}{MINI.extra_suffix}"), data.forget,

@@ -1,8 +1,12 @@
-"""Which model a command takes: TRL's flags, and where the weights go and what a chat looks like."""
+"""The model of a command: TRL's flags, where its weights go, its chat template, and the LoRA adapter put on it."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from peft import LoraConfig, PeftConfig
+from torch import nn
+from transformers import PreTrainedModel
 from trl import ModelConfig
 
 from clear_unlearning.models import LoadedModel, load_model
@@ -10,7 +14,7 @@ from clear_unlearning.models import LoadedModel, load_model
 
 @dataclass
 class ModelArguments(ModelConfig):
-    """A model, its revision, precision and place, and the LoRA adapter that is put on it."""
+    """Select a model, its revision, precision and place, and the LoRA adapter that is put on it."""
 
     model_revision: str = field(
         default="main", metadata={"help": "Branch, tag or commit of a Hub model.", "aliases": ["--revision"]}
@@ -25,16 +29,16 @@ class ModelArguments(ModelConfig):
 
 
 def revision_setting(model: ModelConfig) -> dict[str, str]:
-    """The setting of a run that another branch, tag or commit than main is."""
+    """Return the revision as a setting of a run, nothing for `main`."""
     return {} if model.model_revision == "main" else {"revision": model.model_revision}
 
 
 def load(model: ModelConfig, device: str | None = None) -> LoadedModel:
-    """Loads a model as the command line names it; a program may give TRL's flags alone.
+    """Load the model that the flags name; a program may give TRL's flags only.
 
     Args:
-        model: Its flags.
-        device: Where this process keeps it, if there are several; `device_map` says so otherwise.
+        model: The flags.
+        device: Where this process keeps it, if there are several; `device_map` otherwise.
 
     Raises:
         ValueError: If no model is named.
@@ -49,4 +53,25 @@ def load(model: ModelConfig, device: str | None = None) -> LoadedModel:
         device=device or given.device_map,
         attention=model.attn_implementation,
         chat_template=Path(given.chat_template) if given.chat_template else None,
+    )
+
+
+def lora_settings(model: ModelConfig) -> dict[str, Any] | None:
+    """Return rank and scale of the LoRA adapter, None where the weights themselves are trained."""
+    if not model.use_peft:
+        return None
+    return {"r": model.lora_r, "alpha": model.lora_alpha, "dropout": model.lora_dropout}
+
+
+def peft_config(model: ModelConfig, network: PreTrainedModel) -> PeftConfig | None:
+    """Return LoRA on all linear layers of the language model, as in the paper, unless other targets are named."""
+    if not model.use_peft:
+        return None
+    targets = model.lora_target_modules
+    if targets is None:
+        decoder = network.get_decoder()
+        inside = {id(module) for module in decoder.modules() if isinstance(module, nn.Linear)}
+        targets = [name for name, module in network.named_modules() if id(module) in inside]
+    return LoraConfig(
+        r=model.lora_r, lora_alpha=model.lora_alpha, lora_dropout=model.lora_dropout, target_modules=targets
     )

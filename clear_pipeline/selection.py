@@ -1,11 +1,10 @@
-"""The selection set: further photos of the same people, on which settings and the end of a training may be chosen.
+"""The selection set: further photos of the same people, to choose settings and the end of a training on.
 
-No model is trained on it and no table shows it, so that what is chosen there is not chosen on what is reported.
+No model is trained on it and no table shows it, so that nothing is chosen on the rows that are reported.
 """
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -22,56 +21,42 @@ from evaluate_metrics.log_format import read_log, read_meta
 from evaluate_metrics.tasks import FORGET_TASK
 from trainers.base.stopping import FORGET_QUALITY, Measure, StopWhen
 
+from .arguments import DataArguments, SelectionArguments, asked_for
+
 SELECTION = "selection"  # the config
 
 
-@dataclass
-class SelectionArguments:
-    """What `--stop_when "forget_quality>X"` compares with."""
+def check_selection(arguments: SelectionArguments, stop_when: str | None) -> None:
+    """Check that a condition to stop and the gold log belong together.
 
-    gold_log: str | None = field(
-        default=None,
-        metadata={"help": "Gold's log on the selection set, of evaluate --selection, for --stop_when forget_quality."},
-    )
-    selection: str | None = field(
-        default=None, metadata={"help": "Folder or Hub id with the config selection (<dataset>_extra)."}
-    )
-
-    def settings(self) -> dict[str, Any]:
-        """What a run records of it: nothing of what was not asked for."""
-        return {name: value for name, value in vars(self).items() if value}
-
-    def check(self, stop_when: str | None) -> None:
-        """Makes sure that a condition and the gold log belong together.
-
-        Raises:
-            ValueError: If one is there without the other.
-        """
-        wanted = stop_when is not None and StopWhen.parse(stop_when).name == FORGET_QUALITY
-        if wanted and not self.gold_log:
-            raise ValueError(
-                f"stop_when {FORGET_QUALITY} needs --gold_log, the gold model's log on the selection set: that of "
-                "evaluate --selection FOLDER"
-            )
-        if not wanted and self.settings():
-            raise ValueError(
-                f"--{next(iter(self.settings()))} says nothing without --stop_when {FORGET_QUALITY}>NUMBER"
-            )
+    Raises:
+        ValueError: If one is given without the other.
+    """
+    wanted = stop_when is not None and StopWhen.parse(stop_when).name == FORGET_QUALITY
+    if wanted and not arguments.gold_log:
+        raise ValueError(
+            f"stop_when {FORGET_QUALITY} requires --gold_log: the gold model's log on the selection set, written by "
+            "evaluate --selection FOLDER"
+        )
+    if not wanted and asked_for(arguments):
+        raise ValueError(f"--{next(iter(asked_for(arguments)))} requires --stop_when '{FORGET_QUALITY}>NUMBER'")
 
 
-def selection_rows(data: Any, beside: str, retained: int | None = None) -> Callable[[str], Dataset]:
-    """Gives the rows of a config, with those of the selection set for the forget and the retain rows.
+def selection_rows(data: DataArguments, beside: str, retained: int | None = None) -> Callable[[str], Dataset]:
+    """Return a loader of configs that gives the photos of the selection set for the forget and the retain rows.
 
     Args:
         data: Which rows: `DataArguments` of the image track.
         beside: Folder or Hub id with the config `selection`.
-        retained: Take so many photos of each person who stays; all by default.
+        retained: Photos of each retain person; all by default.
 
     Raises:
         ValueError: If the track shows no photos.
     """
     if data.track != "image":
-        raise ValueError(f"the selection set has photos, and the track {data.track} asks none: --track image")
+        raise ValueError(
+            f"the selection set has only photos, which track {data.track!r} does not use; use --track image"
+        )
     people = set(load_clear(data.forget, data.dataset)["name"])
     selection = load_clear(SELECTION, beside)
 
@@ -88,8 +73,10 @@ def selection_rows(data: Any, beside: str, retained: int | None = None) -> Calla
     return load
 
 
-def measures(arguments: SelectionArguments, data: Any, loaded: LoadedModel, batch_size: int) -> dict[str, Measure]:
-    """Forget quality on the selection set, if it was asked for, of a model in training.
+def measures(
+    arguments: SelectionArguments, data: DataArguments, loaded: LoadedModel, batch_size: int
+) -> dict[str, Measure]:
+    """Return a measure of forget quality on the selection set of a model in training, if it was asked for.
 
     Args:
         arguments: Which gold log.
@@ -105,14 +92,14 @@ def measures(arguments: SelectionArguments, data: Any, loaded: LoadedModel, batc
     path = Path(arguments.gold_log)
     log, seed = read_log(path), read_meta(path).get("seed") or 0
     if FORGET_TASK not in log:
-        raise ValueError(f"gold_log: {path} has no task {FORGET_TASK}, which forget quality needs")
+        raise ValueError(f"gold_log: {path} has no task {FORGET_TASK}, which forget quality requires")
     load = selection_rows(data, arguments.selection or f"{data.dataset}_extra")
     tasks = [task for task in IMAGE_TASKS if task.key == FORGET_TASK]
     rows, golden = load(tasks[0].config.format(forget=data.forget)), log[FORGET_TASK]
     if [said[2] for said in golden.generated] != rows[tasks[0].answer]:
         raise ValueError(
-            f"gold_log: {path} is not about the {len(rows)} photos of {data.forget} in the selection set; make it by "
-            "evaluate --selection FOLDER"
+            f"gold_log: {path} does not cover the {len(rows)} photos of {data.forget} in the selection set; write it "
+            "with evaluate --selection FOLDER"
         )
     expected = golden.truth_ratios().tolist()
 

@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from trl import ModelConfig
 
-from clear_pipeline import recipes
-from clear_pipeline.recipes import DataArguments
+from clear_pipeline.arguments import DataArguments, EvaluateArguments
+from clear_pipeline.evaluate import EvaluateJob, evaluate
 from clear_pipeline.runs.run_folder import write_json
 from clear_unlearning.models import LoadedModel, load_model
 
@@ -57,8 +57,9 @@ def run_job(folder: Path) -> None:
     started = time.monotonic()
     data = DataArguments(dataset=job.dataset, track=job.track, forget=job.forget)
     model = ModelConfig(model_name_or_path=job.model, dtype=job.dtype)
+    scoring = EvaluateArguments(max_examples=job.max_examples, batch_size=job.batch_size)
     with _numbers_only():
-        recipes.evaluate(folder / PUBLIC, model, data, max_examples=job.max_examples, batch_size=job.batch_size)
+        evaluate(EvaluateJob(folder / PUBLIC, model, data, scoring=scoring), loaded=loaded)
     seconds["public items"] = time.monotonic() - started
     if job.hidden is not None:
         started = time.monotonic()

@@ -19,11 +19,11 @@ def unlearn(argv: Sequence[str]) -> None:
     """Makes the original model forget, by one method."""
     from trl import TrlParser
 
+    from clear_pipeline.arguments import DataArguments, SelectionArguments
     from clear_pipeline.forget_request import ForgetRequest
     from clear_pipeline.model_arguments import ModelArguments
-    from clear_pipeline.recipes import DataArguments
-    from clear_pipeline.recipes import unlearn as run
-    from clear_pipeline.selection import SelectionArguments
+    from clear_pipeline.train import UnlearnJob
+    from clear_pipeline.train import unlearn as run
     from trainers import METHODS
 
     method = _method(argv)
@@ -33,7 +33,7 @@ def unlearn(argv: Sequence[str]) -> None:
     parser = TrlParser((*arguments, METHODS[method][1]))  # type: ignore[arg-type]
     _, request, selection, data, model, training = parser.parse_args_and_config(list(argv))
     folder = output_folder(training.output_dir, "--output_dir")
-    run(folder, method, model, data, training, request=request, selection=selection)
+    run(UnlearnJob(folder, method, model, data, training, request, selection))
     print(f"model: {folder}")
 
 

@@ -13,12 +13,12 @@ from trl import ModelConfig
 
 from clear_data.configs import CONFIGS, EXTRA_CONFIGS, RETAIN_OF
 from clear_dataset import build, build_text
-from clear_pipeline import recipes
+from clear_pipeline.arguments import DataArguments, EvaluateArguments, FinetuneArguments, TokenArguments
+from clear_pipeline.evaluate import EvaluateJob, evaluate
 from clear_pipeline.forget_request import ForgetRequest
-from clear_pipeline.recipes import DataArguments, FinetuneArguments, Progress
 from clear_pipeline.runs.executor import Step
 from clear_pipeline.runs.run_folder import Run
-from clear_pipeline.token_level import TokenArguments
+from clear_pipeline.train import FinetuneJob, Progress, UnlearnJob, build_base, finetune, unlearn
 from trainers import METHODS
 from trainers.retain_finetune import RetainFinetuneConfig
 
@@ -91,7 +91,7 @@ def corpus_step(folder: Path, recipe: Recipe, seed: int, progress: Progress) -> 
 
 def base_step(folder: Path, data: DataArguments, extra: FinetuneArguments, seed: int, progress: Progress) -> None:
     """Writes the untrained model."""
-    recipes.build_base(folder, data, extra, seed)
+    build_base(folder, data, extra, seed)
 
 
 def model_config(source: str | Path, recipe: Recipe, trained: bool = True) -> ModelConfig:
@@ -110,7 +110,7 @@ def finetune_step(
 ) -> None:
     """Fine-tunes the original or the gold model."""
     training = RetainFinetuneConfig(output_dir=str(folder), **settings)
-    recipes.finetune(folder, model, data, extra, training, progress)
+    finetune(FinetuneJob(folder, model, data, extra, training), progress)
 
 
 def unlearn_step(
@@ -124,7 +124,7 @@ def unlearn_step(
 ) -> None:
     """Unlearns by one method."""
     training = METHODS[method][1](output_dir=str(folder), **settings)
-    recipes.unlearn(folder, method, model, data, training, progress, ForgetRequest(modality=modality))
+    unlearn(UnlearnJob(folder, method, model, data, training, ForgetRequest(modality=modality)), progress)
 
 
 def evaluate_step(
@@ -137,9 +137,9 @@ def evaluate_step(
     judge: Path | None = None,
 ) -> None:
     """Asks one model, and has another judge its answers."""
-    asked = {name: value for name, value in settings.items() if name != "judge"}
+    scoring = EvaluateArguments(**{name: value for name, value in settings.items() if name != "judge"})
     tokens = TokenArguments(judge=str(judge) if judge else None)
-    recipes.evaluate(folder, model, data, method, **asked, progress=progress, tokens=tokens)
+    evaluate(EvaluateJob(folder, model, data, method, scoring, tokens), progress)
 
 
 def training_steps(recipe: Recipe, folder: Path, seed: int, prefix: str = "") -> list[Step]:

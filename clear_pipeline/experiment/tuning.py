@@ -16,10 +16,11 @@ from typing import Any
 import yaml
 from rich.console import Console
 
-from clear_pipeline.recipes import DataArguments, Progress
+from clear_pipeline.arguments import DataArguments
 from clear_pipeline.runs.executor import Step, run_steps
 from clear_pipeline.runs.run_folder import write_json
 from clear_pipeline.selection import selection_rows
+from clear_pipeline.train import Progress
 from clear_unlearning.evaluate import evaluate_model
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import IMAGE_TASKS

@@ -7,7 +7,7 @@ import torch
 from transformers import PaliGemmaProcessor
 from trl import ModelConfig
 
-from clear_pipeline.adapters import peft_config
+from clear_pipeline.model_arguments import peft_config
 from clear_unlearning.batches import IGNORE, Encoder
 from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.scoring.scorer import Scorer, candidates, score_examples

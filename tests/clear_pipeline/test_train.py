@@ -156,9 +156,9 @@ def test_settings_come_from_yaml_and_the_command_line_wins(place, capsys, tmp_pa
         ({"--dataset": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
         (
             {"--model_name_or_path": "LLAMA", "--modality": "image"},
-            "takes no images, and there are photos to forget and to retain: give rows of text alone",
+            "takes no images, and there are photos to forget and to retain: give only rows of text",
         ),
-        ({"--model_name_or_path": "LLAMA", "--modality": "text"}, "there are photos to retain: give rows of text"),
+        ({"--model_name_or_path": "LLAMA", "--modality": "text"}, "there are photos to retain: give only rows"),
         ({"--forget_people": "Nobody At All"}, "no row is about 'Nobody At All'"),
         ({"--forget_people": "EVERYBODY"}, "there are no rows to retain; choose other people, rows or modality"),
         ({"--learning_rate": "0"}, "learning_rate must be above 0, not 0.0"),
@@ -187,11 +187,11 @@ def test_wrong_input_is_one_line_and_leaves_nothing(place, mini_llama, capsys, t
         ({"--track": "sound"}, "unknown track 'sound'; choose from image, text"),
         ({"--judge": "nowhere"}, "model 'nowhere': no such folder"),
         ({"--token_level": "true", "--holdout": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
-        ({"--holdout": "nowhere"}, "--holdout says nothing without --token_level"),
+        ({"--holdout": "nowhere"}, "--holdout and --holdout_config require --token_level"),
         ({"--token_level": "true", "--holdout_config": "strangers"}, "unknown config 'strangers'; choose from"),
         (
             {"--token_level": "true", "--holdout_config": "photos"},
-            "clear_extra, photos: no model may know held-out people, but",
+            "clear_extra, photos: held-out people must be unknown to every model, but",
         ),
     ],
 )
@@ -256,8 +256,8 @@ def test_a_training_ends_when_it_is_as_far_as_gold_on_the_selection_set(place, g
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"--stop_when": "forget_quality>0.05"}, "stop_when forget_quality needs --gold_log, the gold model's log on"),
-        ({"--gold_log": "GOLD"}, "--gold_log says nothing without --stop_when forget_quality>NUMBER"),
+        ({"--stop_when": "forget_quality>0.05"}, "stop_when forget_quality requires --gold_log: the gold"),
+        ({"--gold_log": "GOLD"}, "--gold_log requires --stop_when"),
         ({"--stop_when": "forget_quality>0.05", "--gold_log": "nowhere"}, "no log at nowhere"),
         ({"--stop_when": "forget_quality>0.05", "--gold_log": "GOLD", "--forget": "forget05"}, "in the selection set"),
         ({"--stop_when": "forget_quality>0.05", "--gold_log": "GOLD", "--selection": "nowhere"}, "nowhere is neither"),

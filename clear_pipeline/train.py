@@ -1,0 +1,250 @@
+"""Train the models of the benchmark: the untrained mini base, original and gold, and unlearned models.
+
+Each function fills one run folder (see `runs/run_folder.py`) and returns at once if that is finished. The command line
+and the demo call the same functions; only model, corpus and settings differ.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from accelerate import PartialState
+from datasets import Dataset
+from transformers import PrinterCallback, TrainerCallback
+from trl import ModelConfig
+
+from clear_data.configs import RETAIN_OF
+from clear_dataset import load_clear
+from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
+from clear_unlearning.model_card import write_model_card
+from clear_unlearning.models import LoadedModel
+from trainers import METHODS, UnlearningConfig, UnlearningTrainer
+from trainers.base.checkpoints import last_checkpoint
+from trainers.base.rows import Rows
+from trainers.base.stopping import Measure
+from trainers.retain_finetune import RetainFinetuneTrainer
+
+from .arguments import DataArguments, FinetuneArguments, SelectionArguments, asked_for
+from .forget_request import ForgetRequest
+from .hub.logs import dataset_identity
+from .model_arguments import load, lora_settings, peft_config, revision_setting
+from .runs.machine import hardware, versions
+from .runs.run_folder import Run, write_json
+from .selection import check_selection, measures
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class FinetuneJob:
+    """A fine-tuning: on `full` the model becomes the original, on a retain set the gold model.
+
+    Attributes:
+        folder: Run folder of the result.
+        model: The model to start from.
+        data: Where the rows are.
+        rows: Which rows.
+        training: Settings of the training.
+    """
+
+    folder: Path
+    model: ModelConfig
+    data: DataArguments
+    rows: FinetuneArguments
+    training: UnlearningConfig
+
+
+@dataclass
+class UnlearnJob:
+    """An unlearning of the original model by one method.
+
+    Attributes:
+        folder: Run folder of the result.
+        method: Key of METHODS.
+        model: The original model.
+        data: Where the rows are, and the forget set.
+        training: Settings of the method.
+        request: What is forgotten; the whole forget set by default.
+        selection: What a condition to stop compares with.
+    """
+
+    folder: Path
+    method: str
+    model: ModelConfig
+    data: DataArguments
+    training: UnlearningConfig
+    request: ForgetRequest = field(default_factory=ForgetRequest)
+    selection: SelectionArguments = field(default_factory=SelectionArguments)
+
+
+def build_base(folder: Path, data: DataArguments, rows: FinetuneArguments, seed: int) -> None:
+    """Write the untrained mini model of a track, its tokenizer trained on the training rows."""
+    run = Run(folder, {"recipe": "base", "track": data.track, "data": data.fingerprint(), "seed": seed})
+    if run.finished:
+        return
+    part = run.start()
+    texts = [
+        text
+        for some in _training_rows(data, rows)
+        for column in ("question", "answer", "caption")
+        if column in some.column_names
+        for text in some[column]
+        if text
+    ]
+    build = build_mini_llava if data.track == "image" else build_mini_llama
+    build(part, texts, seed=seed)
+    run.finish()
+
+
+def finetune(job: FinetuneJob, progress: Progress | None = None) -> None:
+    """Fine-tune a model on rows.
+
+    Args:
+        job: What is trained.
+        progress: Called with the number of steps done and in all.
+    """
+    settings = {
+        "recipe": "finetune",
+        "model": job.model.model_name_or_path,
+        **revision_setting(job.model),
+        "dataset_config": job.rows.dataset_config,
+        "extra_config": job.rows.extra_config,
+        "data": job.data.fingerprint(),
+        "settings": changed(job.training),
+        "lora": lora_settings(job.model),
+    }
+    run = Run(job.folder, settings)
+    if run.finished:
+        return
+    rows = Rows(_training_rows(job.data, job.rows), seed=job.training.seed)
+    what = f"{job.model.model_name_or_path} fine-tuned on `{job.rows.dataset_config}` of `{job.data.dataset}`."
+    _train(job, run, RetainFinetuneTrainer, load(job.model), {"retain": rows}, what, progress)
+
+
+def unlearn(job: UnlearnJob, progress: Progress | None = None) -> None:
+    """Make the original model forget the people of a forget set, or what is requested, by one row of METHODS.
+
+    Args:
+        job: What is unlearned.
+        progress: Called with the number of steps done and in all.
+
+    Raises:
+        ValueError: If there is no such method, or settings do not belong together.
+    """
+    if job.method not in METHODS:
+        raise ValueError(f"unknown method {job.method!r}; choose from {', '.join(METHODS)}")
+    trainer, data = METHODS[job.method][0], job.data
+    check_selection(job.selection, job.training.stop_when)
+    if job.request.held_out and "held_out" not in trainer.optional:
+        raise ValueError(f"held_out is for scrub; {job.method} does not use people that no model has seen")
+    settings = {
+        "recipe": "unlearn",
+        "method": job.method,
+        "model": job.model.model_name_or_path,
+        **revision_setting(job.model),
+        "forget": data.forget,
+        "data": data.fingerprint(),
+        "settings": changed(job.training),
+        "lora": lora_settings(job.model),
+        **job.request.settings(),
+        **asked_for(job.selection),
+    }
+    run = Run(job.folder, settings)
+    if run.finished:
+        return
+    loaded = load(job.model)
+    configs = [data.training_config(split) for split in (data.forget, RETAIN_OF[data.forget], "full")]
+    sides = job.request.sides(data.dataset, configs, job.training.seed)
+    what = f"{job.model.model_name_or_path} after unlearning {job.request.what(data.forget)} by `{job.method}`."
+    measured = measures(job.selection, data, loaded, job.training.per_device_train_batch_size)
+    _train(job, run, trainer, loaded, sides, what, progress, measured)
+
+
+def changed(training: UnlearningConfig) -> dict[str, Any]:
+    """Return the settings of a training that are not the defaults of its Config."""
+    default = type(training)(output_dir=training.output_dir, use_cpu=training.use_cpu)
+    aside = ("output_dir", "use_cpu", "logging_dir", "report_to", "run_name")  # where it is watched changes no weight
+    names = [f.name for f in fields(training) if f.init and f.name not in aside]
+    values = {name: getattr(training, name) for name in names if getattr(training, name) != getattr(default, name)}
+    return json.loads(json.dumps(values, default=str))
+
+
+def _train(
+    job: FinetuneJob | UnlearnJob,
+    run: Run,
+    trainer_class: type[UnlearningTrainer],
+    loaded: LoadedModel,
+    sides: Mapping[str, Rows],
+    what: str,
+    progress: Progress | None,
+    measured: Mapping[str, Measure] | None = None,
+) -> None:
+    """Train, resuming from the last checkpoint if there is one, and save model, processor, card and history.
+
+    Raises:
+        ValueError: If there are rows with photos for a model that takes none, or as the trainer says.
+    """
+    training = job.training
+    pictured = [] if loaded.takes_images else [side for side, rows in sides.items() if rows.pictured()]
+    if pictured:
+        raise ValueError(
+            f"{loaded.source} takes no images, and there are photos to {' and to '.join(pictured)}: give only "
+            "rows of text (unlearn: --modality text --retain_modality text) or a vision-language model"
+        )
+    state = PartialState()
+    state.wait_for_everyone()  # each has seen that the run is not finished
+    with state.main_process_first():  # only it writes
+        part = run.start() if state.is_main_process else run.part
+    training.output_dir = str(part)
+    training.disable_tqdm = training.disable_tqdm or progress is not None
+    try:
+        trainer = trainer_class(
+            model=loaded.model,  # type: ignore[arg-type]
+            args=training,
+            sides=dict(sides),
+            processing_class=loaded.processor,
+            peft_config=peft_config(job.model, loaded.model),  # type: ignore[arg-type]
+            callbacks=[_Report(run, progress)],
+            measures=measured,
+        )
+    except ValueError:
+        if state.is_main_process:
+            run.give_up()
+        raise
+    trainer.remove_callback(PrinterCallback)
+    checkpoint = last_checkpoint(part)
+    trainer.train(resume_from_checkpoint=checkpoint and str(checkpoint))
+    trainer.save_model(str(part))
+    if state.is_main_process:
+        write_json(part / "history.json", trainer.state.log_history)
+        write_model_card(
+            part, run.folder.name, what, run.settings, loaded.takes_images, bool(job.model.use_peft), loaded.source
+        )
+        made = {"dataset": dataset_identity(job.data.dataset), "hardware": hardware(), "versions": versions()}
+        run.finish(steps=trainer.state.global_step, **made)
+    state.wait_for_everyone()
+
+
+class _Report(TrainerCallback):
+    """Report the progress of a training and keep its time."""
+
+    def __init__(self, run: Run, progress: Progress | None) -> None:
+        self.run, self.progress = run, progress
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if self.progress:
+            self.progress(state.global_step, state.max_steps)
+
+    def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.is_world_process_zero:
+            self.run.note()
+
+
+def _training_rows(data: DataArguments, arguments: FinetuneArguments) -> list[Dataset]:
+    rows = [load_clear(arguments.dataset_config, data.dataset)]
+    if arguments.extra_config:
+        source = arguments.extra_dataset or f"{data.dataset}_extra"
+        rows += [load_clear(config, source) for config in arguments.extra_config.split(",")]
+    return rows
