@@ -23,9 +23,9 @@ from clear_pipeline.arguments import FinetuneArguments
 from clear_pipeline.experiment.plan import base_step, corpus_step, data_of, evaluate_step, finetune_step, model_config
 from clear_pipeline.experiment.presets import MINI
 from clear_pipeline.runs.executor import Step, run_steps
+from evaluate_metrics.columns import number
 from evaluate_metrics.forget_quality.compute import forget_quality
 from evaluate_metrics.log_format import TaskLog, read_log, read_meta
-from evaluate_metrics.scores import number
 from evaluate_metrics.tasks import FORGET_TASK
 
 PAGE, PICTURE = "calibration.md", "calibration.png"

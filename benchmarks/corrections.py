@@ -20,10 +20,10 @@ from clear_pipeline.experiment.plan import data_of, evaluate_step, model_config
 from clear_pipeline.experiment.presets import PRESETS
 from clear_pipeline.runs.executor import Step, run_steps
 from evaluate_metrics.clear_scores.compute import task_scores
+from evaluate_metrics.columns import number
 from evaluate_metrics.forget_quality.compute import forget_quality
 from evaluate_metrics.log_format import TaskLog, read_log
 from evaluate_metrics.model_utility.compute import utility_of
-from evaluate_metrics.scores import number
 from evaluate_metrics.tasks import FORGET_TASK
 
 BLIND = "logs-blind"  # folder of the logs without images

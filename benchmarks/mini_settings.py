@@ -19,6 +19,7 @@ from trl import ModelConfig
 
 from clear_pipeline.arguments import DataArguments
 from clear_pipeline.experiment.presets import MINI
+from clear_pipeline.report.terminal import report_table
 from clear_pipeline.runs.executor import Step, run_steps
 from clear_pipeline.runs.run_folder import write_json
 from clear_pipeline.selection import selection_rows
@@ -26,7 +27,7 @@ from clear_pipeline.train import Progress, UnlearnJob, unlearn
 from clear_unlearning.evaluate import evaluate_model
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import IMAGE_TASKS
-from evaluate_metrics.scores import report_table, score_log
+from evaluate_metrics.scores import score_log
 from trainers import METHODS
 
 GRID: dict[str, dict[str, list[Any]]] = {

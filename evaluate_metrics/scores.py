@@ -1,30 +1,35 @@
-"""Numbers of a log: what `clear-unlearning score` prints and the report shows."""
+"""Compute the numbers of logs: of one, and of two side by side."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich import box
-from rich.table import Table
+import numpy as np
 
 from evaluate_metrics.clear_scores.compute import set_scores, task_scores
 from evaluate_metrics.forget_quality.compute import forget_quality
+from evaluate_metrics.intervals import FEWEST_PEOPLE, Interval, percentiles, resampled_weights, weighted_aucs
 from evaluate_metrics.log_format import TaskLog, check_same_rows, read_log, read_meta
+from evaluate_metrics.membership.compute import membership_scores, rates
 from evaluate_metrics.model_utility.compute import utility_of
+from evaluate_metrics.privleak.compute import privleak
 from evaluate_metrics.tasks import FORGET_TASK
-from evaluate_metrics.token_log import read_token_log
+from evaluate_metrics.token_log import WITHOUT_TOKENS, TokenLog, read_token_log
 
-from .error_bars import error_bars, paired_intervals
-from .further_scores import further_scores
+from .columns import COLUMNS
+from .error_bars import error_bars, paired_intervals, people_of
+from .sources import source_values
 
 LogSource = str | Path | Mapping[str, Any]
 NO_BARS: dict[str, Any] = {
     "intervals": {},
     "forget_quality_permutation": None,
     "notes": [
-        "the numbers of CLEAR's scripts, to be set beside old tables only; their ROUGE is that of --control text"
+        "the numbers of CLEAR's scripts, for comparison with old tables only; their ROUGE is that of --control text"
     ],
 }
+ATTACK = "min_k"  # what privleak compares, as in MUSE and open-unlearning
 
 
 def score_log(
@@ -147,65 +152,85 @@ def compare_logs(one: LogSource, other: LogSource, gold: LogSource | None = None
     }
 
 
-def number(value: float | None) -> str:
-    """A number as the tables show it: three places, small ones by their power of ten."""
-    if value is None:
-        return "-"
-    return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.3f}"
+@dataclass
+class Scored:
+    """Numbers that columns compute by themselves, and those of the attacks: None where the log lacks what they need.
+
+    Attributes:
+        numbers: By key; `membership` (a dict of its numbers) and `privleak` among them.
+        intervals: Low and high end of 95 %, by key; those of `auc_<attack>` among them.
+        notes: What is missing and why.
+    """
+
+    numbers: dict[str, Any]
+    intervals: dict[str, Interval]
+    notes: list[str]
 
 
-def scores_table(scores: Mapping[str, Any]) -> Table:
-    """The numbers of one log for the terminal."""
-    table = Table("score", "value", "95 % interval", title="scores", caption="\n".join(scores["notes"]) or None)
-    table.columns[1].justify = "right"
-    shown = {**scores, **(scores["membership"] or {})}
-    for name, value in shown.items():
-        if name not in ("tasks", "intervals", "notes", "membership", "members", "others"):
-            table.add_row(name, number(value), interval(scores["intervals"].get(name)))
-    for task, values in scores["tasks"].items():
-        for name, value in values.items():
-            table.add_row(f"{task}: {name}", number(value))
-    return table
+def further_scores(
+    tasks: Mapping[str, TaskLog], meta: Mapping[str, Any], tokens: TokenLog, gold: TokenLog | None
+) -> Scored:
+    """Compute the columns that have a source, and the membership attacks.
+
+    Args:
+        tasks: The log.
+        meta: Its metadata.
+        tokens: Its token log.
+        gold: The token log of the gold model, None without one.
+
+    Raises:
+        ValueError: If the token log is of other rows.
+    """
+    keys = [column.key for column in COLUMNS if column.source]
+    found = Scored(dict.fromkeys((*keys, "membership", "privleak")), {}, [])
+    if FORGET_TASK not in tasks:
+        return found
+    values, lacking = source_values(tasks, tokens)
+    people = people_of(tasks, meta)
+    for key, (task, rows) in values.items():
+        found.numbers[key] = float(rows.mean())
+        if task in people and len(set(people[task])) >= FEWEST_PEOPLE:
+            weights = resampled_weights(people[task])
+            found.intervals[key] = percentiles(weights @ rows / weights.sum(1))
+    if FORGET_TASK in tokens.tasks:
+        _add_membership(found, tokens, gold)
+    else:
+        lacking.setdefault(WITHOUT_TOKENS, []).extend(("membership", "privleak"))
+    found.notes += [f"no {', '.join(keys)}: {why}" for why, keys in lacking.items()]
+    return found
 
 
-def interval(ends: Sequence[float] | None) -> str:
-    """An interval as the tables show it."""
-    return "" if ends is None else f"{number(ends[0])} to {number(ends[1])}"
+def _add_membership(found: Scored, tokens: TokenLog, gold: TokenLog | None) -> None:
+    """Adds `membership`, its intervals, and with the gold model's tokens `privleak`."""
+    try:
+        inputs = tokens.membership_inputs(FORGET_TASK)
+        scores = _attacks(inputs)
+    except ValueError as error:
+        found.notes.append(f"no membership, privleak: {error}")
+        return
+    labels = inputs["references"]
+    numbers = rates(scores, labels)
+    found.notes += numbers.pop("warnings")
+    found.numbers["membership"] = numbers
+    member = np.array(labels) == 1
+    people = np.array(inputs["people"])
+    if min(len(set(people[side])) for side in (member, ~member)) >= FEWEST_PEOPLE:
+        weights = [resampled_weights(people[side].tolist()) for side in (member, ~member)]
+        for attack, values in scores.items():
+            found.intervals[f"auc_{attack}"] = percentiles(weighted_aucs(values[member], values[~member], *weights))
+    if gold is None:
+        return
+    try:
+        golden = gold.membership_inputs(FORGET_TASK)
+        if golden["texts"] != inputs["texts"]:
+            raise ValueError("the gold log is of other people")
+        gold_auc = rates(_attacks(golden), labels)[f"auc_{ATTACK}"]
+        found.numbers["privleak"] = privleak(numbers[f"auc_{ATTACK}"], gold_auc)["privleak"]
+    except ValueError as error:
+        found.notes.append(f"no privleak; of the gold log: {error}")
 
 
-def comparison_table(compared: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Two models side by side for the terminal."""
-    table = Table("score", "first", "second", "difference, 95 %", "differ", title="first against second")
-    table.columns[0].no_wrap = True
-    for name, found in compared.items():
-        differs = "yes" if found["differs"] else "not shown"
-        table.add_row(name, number(found["first"]), number(found["second"]), interval(found["interval"]), differs)
-    return table
-
-
-def report_table(report: Mapping[str, Any]) -> Table:
-    """The rows of a report for a terminal of 80 columns; the report itself has more."""
-    columns = {
-        "forget_quality_statistic": "D\n↓",
-        "forget_quality": "p\n↑",
-        "model_utility": "utility\n↑",
-        "real": "real\n↑",
-        "retain": "retain\n↑",
-        "forget": "forget\n→gold",
-        "rouge_forget": "ROUGE\nf→gold",
-        "rouge_retain": "ROUGE\nr ↑",
-    }
-    table = Table(
-        title=f"{report['forget']}: what was forgotten (D, p) and what was kept",
-        caption="→gold: best near gold's. ROUGE: on forget (f) and retain rows (r)",
-        box=box.SIMPLE_HEAD,
-        padding=0,
-        pad_edge=False,
-    )
-    table.add_column("model", no_wrap=True)
-    for title in columns.values():
-        table.add_column(title, justify="right", no_wrap=True)
-    for row in report["rows"]:
-        cells = [number(row[key]) if key == "forget_quality" else f"{row[key]:.3f}" for key in columns]
-        table.add_row(row["name"], *cells)
-    return table
+def _attacks(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Scores of each example by each attack."""
+    given = dict(inputs)
+    return membership_scores(given.pop("predictions"), given.pop("references"), **given)

@@ -1,6 +1,6 @@
 """The numbers of a model over several seeds: their mean, and an interval over seeds and people."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +11,14 @@ from evaluate_metrics.forget_quality.compute import forget_quality
 from evaluate_metrics.intervals import FEWEST_PEOPLE, percentiles, resampled_weights, weighted_means
 from evaluate_metrics.log_format import TaskLog, check_same_rows, read_log, read_meta
 from evaluate_metrics.model_utility.compute import utility_of
-from evaluate_metrics.tasks import FORGET_NAMES, FORGET_TASK, RETAIN_NAMES, RETAIN_TASK
+from evaluate_metrics.tasks import FORGET_TASK
 from evaluate_metrics.token_log import read_token_log
 
+from .columns import COLUMNS
 from .error_bars import people_of, resampled_scores
-from .scores import score_log
+from .sources import source_values
 
-ROUGE = {
-    "rouge_forget": FORGET_TASK,
-    "rouge_retain": RETAIN_TASK,
-    "names_forget": FORGET_NAMES,
-    "names_retain": RETAIN_NAMES,
-}
+ROUGE = {column.key: column.task for column in COLUMNS if column.task and not column.source}
 LOGARITHM = "forget_quality_log10"
 
 
@@ -45,17 +41,18 @@ def pooled_row(name: str, logs: Sequence[Path], golds: Sequence[Path]) -> dict[s
     for log, gold in zip(logs, golds, strict=True):
         tasks, golden = read_log(log), read_log(gold)
         check_same_rows({str(gold): golden, str(log): tasks})
-        values.append(numbers_of(tasks, golden[FORGET_TASK]))
-        if values[-1]["model_utility"] is not None:  # what `score` finds beside the log
-            values[-1]["fluency"] = score_log(log, gold).get("fluency")
+        computed, _ = source_values(tasks, read_token_log(log))
+        means = {column.key: None for column in COLUMNS if column.source}
+        means |= {key: float(rows.mean()) for key, (_, rows) in computed.items()}
+        values.append({**numbers_of(tasks, golden[FORGET_TASK]), **means})
         people.append(people_of(tasks, read_meta(log)))
         if people[-1].keys() == tasks.keys() and all(
             len(set(names)) >= FEWEST_PEOPLE for names in people[-1].values()
         ):
-            resampled.append(_resampled(tasks, people[-1], golden[FORGET_TASK], log))
+            resampled.append(_resampled(tasks, people[-1], golden[FORGET_TASK], computed))
     row: dict[str, Any] = {"name": name, "intervals": {}}
     for key in values[0]:
-        seen = [numbers.get(key) for numbers in values]
+        seen = [numbers[key] for numbers in values]
         row[key] = None if None in seen else float(np.mean(seen))
     row["forget_quality"] = 10 ** row[LOGARITHM]
     if len(resampled) == len(values):
@@ -81,17 +78,19 @@ def numbers_of(tasks: dict[str, TaskLog], gold: TaskLog) -> dict[str, float | No
 
 
 def _resampled(
-    tasks: dict[str, TaskLog], people: dict[str, list[str]], gold: TaskLog, log: Path
+    tasks: dict[str, TaskLog],
+    people: dict[str, list[str]],
+    gold: TaskLog,
+    computed: Mapping[str, tuple[str, np.ndarray]],
 ) -> dict[str, np.ndarray]:
     found = resampled_scores(tasks, people, gold)
     found.pop("wasserstein", None)
     for key, task in ROUGE.items():
         if task in tasks:
             found[key] = weighted_means(tasks[task].rouge, resampled_weights(people[task]))
-    judged = read_token_log(log).judge_losses
-    if FORGET_TASK in judged:
-        means = np.array([np.mean(row) for row in judged[FORGET_TASK]])
-        found["fluency"] = weighted_means(means, resampled_weights(people[FORGET_TASK]))
+    for key, (task, rows) in computed.items():
+        if task:
+            found[key] = weighted_means(rows, resampled_weights(people[task]))
     return found
 
 

@@ -21,7 +21,7 @@ def demo(argv: Sequence[str]) -> None:
     parser.add_argument("--authors", type=int, help="tofu: take so many authors of each side (all)")
     options = parser.parse_args(argv)
     from clear_pipeline.experiment.demo import DEMO_METHODS, DemoArguments, run_demo
-    from evaluate_metrics.scores import report_table
+    from clear_pipeline.report.terminal import report_table
 
     methods = tuple(options.methods.split(",")) if options.methods else DEMO_METHODS
     arguments = DemoArguments(**{**vars(options), "methods": methods})

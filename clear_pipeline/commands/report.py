@@ -14,7 +14,7 @@ def report(argv: Sequence[str]) -> None:
     parser.add_argument("--visual", type=Path, help="folder of a finished visual run, whose table becomes a section")
     options = parser.parse_args(argv)
     from clear_pipeline.experiment.demo import report_of
-    from evaluate_metrics.scores import report_table
+    from clear_pipeline.report.terminal import report_table
 
     Console().print(report_table(report_of(options.folder, options.visual)))
     print(f"report: {options.folder / 'report.html'}")

@@ -24,7 +24,8 @@ def score(argv: Sequence[str]) -> None:
     parser.add_argument("--base_model", help="auto: what the model was made from, if the log does not say it")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(argv)
-    from evaluate_metrics.scores import compare_logs, comparison_table, score_log, scores_table
+    from clear_pipeline.report.terminal import comparison_table, scores_table
+    from evaluate_metrics.scores import compare_logs, score_log
 
     gold: str | Path | None = options.gold[0] if options.gold else None
     more_golds: list[str | Path] = options.gold[1:]

@@ -41,7 +41,7 @@ def table(argv: Sequence[str]) -> None:
         console.print((options.output / "tune.md").read_text(), markup=False)
         console.print(f"recipe with the chosen settings: {written}")
     else:
-        from evaluate_metrics.scores import report_table
+        from clear_pipeline.report.terminal import report_table
 
         rows = run_table(recipe, options.output, console, **running)
         console.print(report_table({"forget": recipe.forget, "rows": rows["main"]}))

@@ -24,7 +24,8 @@ from clear_pipeline.train import Progress
 from clear_unlearning.evaluate import evaluate_model
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import IMAGE_TASKS
-from evaluate_metrics.scores import number, score_log
+from evaluate_metrics.columns import number
+from evaluate_metrics.scores import score_log
 
 from .plan import data_of, model_config, training_steps, unlearn_step
 from .recipe import Recipe, Tuning, read_recipe, recipe_path

@@ -12,25 +12,15 @@ from typing import Any
 from huggingface_hub import HfApi
 
 from clear_data.publishing.hub_commit import Pushed, hub_errors, push_files
-from clear_pipeline.report.pages import INTERVAL_TITLES
 from clear_pipeline.runs.run_folder import RUN_FILE, read_run
 from clear_unlearning.model_card import Checkpoint, Score, model_card
+from evaluate_metrics.columns import CARD, shown_columns
 from evaluate_metrics.log_format import read_meta
 from evaluate_metrics.scores import score_log
 
 ADAPTER = "adapter_config.json"
 AT_HOME = (RUN_FILE, "history.json", "README.md", "trainer_state.json")
 ENDINGS = (".safetensors", ".json", ".jinja", ".txt", ".model")
-TITLES = {
-    **INTERVAL_TITLES,
-    "forget_quality_statistic": "D: distance of the truth ratios from gold's on the forget set",
-    "wasserstein": "Wasserstein distance of the truth ratios from gold's on the forget set",
-    "forget_quality": "Forget quality (p)",
-    "model_utility": "Model utility",
-    "real": "Real: probability and truth ratio on the real sets",
-    "retain": "Retain: probability and truth ratio on the retain set",
-    "forget": "Forget: probability and truth ratio on the forget set",
-}
 
 
 def push_model(
@@ -189,9 +179,9 @@ def _scores(folder: Path, log: Path, gold: Path | None) -> list[Score]:
     if model is None or Path(model).resolve() != folder.resolve():
         raise ValueError(f"{log} is of the model {model}, not of {folder}")
     found = [
-        Score(key, title, scores[key], scores["intervals"].get(key))
-        for key, title in TITLES.items()
-        if scores.get(key) is not None
+        Score(column.key, column.name or column.heading, scores[column.key], scores["intervals"].get(column.key))
+        for column in shown_columns(CARD)
+        if scores.get(column.key) is not None
     ]
     for task, values in scores["tasks"].items():
         key = task.removesuffix(".json")

@@ -10,23 +10,24 @@ from datasets import Dataset
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from evaluate_metrics import face_scores
-from evaluate_metrics.columns import ABSENT, Column, best_rows, columns_of, plain, scientific
+from evaluate_metrics.columns import (
+    ABSENT,
+    CARD,
+    REPORT,
+    Column,
+    best_rows,
+    columns_of,
+    number,
+    plain,
+    scientific,
+    shown_columns,
+)
 from evaluate_metrics.log_format import TaskLog
 from evaluate_metrics.tasks import task_title
 
 from .answers import answer_sections
 from .tradeoff import Point, tradeoff_plot
 
-INTERVAL_TITLES = {
-    "forget_quality_statistic": "D",
-    "wasserstein": "Wasserstein distance",
-    "forget": "Forget",
-    "model_utility": "Utility",
-    "real": "Real",
-    "retain": "Retain",
-    "fluency": "Fluency",
-    "fluency_median": "Fluency, median",
-}
 FACES_ABOUT = (
     "Recognisers forgot people by their photos alone (visual track): accuracies in percent, attacks with their 95 % "
     "interval over people. The paper's numbers are of 128 ResNet-18 and photos of 200 people: for orientation, not "
@@ -42,9 +43,9 @@ READING = (
 def markdown(report: Mapping[str, Any], made: bool) -> str:
     """The table as Markdown, with what its columns mean."""
     rows = report["rows"]
-    columns = columns_of(rows)
+    columns = columns_of(REPORT, rows)
     lines = [f"# Unlearning report: {report['forget']}", "", *_facts_line(report), ""]
-    titles = [f"{heading(column)}{_mark(column, made)} {column.arrow}" for column in columns]
+    titles = [f"{column.heading}{_mark(column, made)} {column.arrow}" for column in columns]
     lines += [_line(["model", *titles]), _line(["---", *["---:"] * len(columns)])]
     best = {column.key: best_rows(column, rows) for column in columns}
     for row in rows:
@@ -55,7 +56,7 @@ def markdown(report: Mapping[str, Any], made: bool) -> str:
         "",
         "↑ higher is better, ↓ lower is better, → gold: best near the gold model. Bold: best of the methods.",
     ]
-    lines += ["", *[f"- **{heading(column)}**: {column.meaning}" for column in columns], ""]
+    lines += ["", *[f"- **{column.heading}**: {column.meaning}" for column in columns], ""]
     dagger = "† rests on made-up fields, see below: " if made else ""
     lines += [f"{dagger}{READING}", ""]
     lines += [f"- {_escaped(note)}" for note in report["notes"]]
@@ -73,7 +74,7 @@ def page(
 ) -> str:
     """The page: table, plot and answers, with style and pictures inside."""
     rows = report["rows"]
-    columns = columns_of(rows)
+    columns = columns_of(REPORT, rows)
     points = [Point(row["name"], row["forget_quality_statistic"], row["model_utility"]) for row in rows]
     plots = {}
     for width in ("wide", "narrow"):
@@ -92,15 +93,14 @@ def page(
         sides=Counter(column.side for column in columns),
         best={column.key: best_rows(column, rows) for column in columns},
         plain=plain,
+        number=number,
         scientific=scientific,
         absent=ABSENT,
         reading=READING,
         points=points,
         plots=plots,
         task_title=task_title,
-        intervals={
-            key: title for key, title in INTERVAL_TITLES.items() if any(key in row["intervals"] for row in rows)
-        },
+        intervals=[column for column in shown_columns(CARD) if any(column.key in row["intervals"] for row in rows)],
         sections=answer_sections(logs, tasks, load),
         face_scores=face_scores,
         faces_about=FACES_ABOUT,
@@ -115,11 +115,6 @@ def _faces_lines(faces: Mapping[str, Any]) -> list[str]:
         own = [" ".join(cell).rstrip() for cell in face_scores.cells(row)]
         lines.append(_line([_escaped(row["name"]), *own, *face_scores.paper_cells(row["paper"])]))
     return [*lines, "", *(f"- **{title}**: {meaning}" for title, meaning in face_scores.COLUMNS.items())]
-
-
-def heading(column: Column) -> str:
-    """The title, told apart from its namesake on the other side."""
-    return column.title if column.title not in ("ROUGE", "Names") else f"{column.title} {column.key.split('_')[1]}"
 
 
 def _mark(column: Column, made: bool) -> str:

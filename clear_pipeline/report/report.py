@@ -8,6 +8,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from evaluate_metrics.columns import COLUMNS
 from evaluate_metrics.log_format import TaskLog, check_same_rows, read_log, read_meta
 from evaluate_metrics.scores import score_log
 
@@ -96,25 +97,14 @@ def write_report(
 
 def report_row(entry: Entry, gold: Path) -> dict[str, Any]:
     """The numbers of one model, as report.json has them."""
-    scores = score_log(entry.log, gold)
-    tasks = scores["tasks"]
-
-    def rouge(key: str) -> float | None:
-        return tasks[key]["rouge"] if key in tasks else None
-
+    scores = {**score_log(entry.log, gold), "seconds": entry.seconds}
     return {
         "name": entry.name,
-        **{key: scores[key] for key in ("forget_quality", "forget_quality_statistic", "forget_quality_log10")},
-        **{key: scores[key] for key in ("forget_quality_permutation", "wasserstein", "intervals")},
-        **{key: scores[key] for key in ("model_utility", "real", "retain", "forget")},
-        **{key: scores[key] for key in ("fluency", "fluency_median", "repetition", "refusals")},
-        "rouge_forget": rouge("eval_log_forget.json"),
-        "rouge_retain": rouge("eval_log.json"),
-        "names_forget": rouge("eval_forget_facerec.json"),
-        "names_retain": rouge("eval_retain_facerec.json"),
-        "seconds": entry.seconds,
+        **{column.key: column.value(scores) for column in COLUMNS if not column.keeper},
+        **{column.logarithm: scores[column.logarithm] for column in COLUMNS if column.logarithm},
+        "intervals": scores["intervals"],
         "settings": entry.settings,
-        "tasks": tasks,
+        "tasks": scores["tasks"],
     }
 
 

@@ -12,19 +12,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from clear_pipeline.experiment.plan import Cell
 from clear_pipeline.experiment.recipe import Recipe
-from evaluate_metrics.columns import ABSENT, COLUMNS, Column, best_rows, plain
+from evaluate_metrics.columns import ABLATION, ABSENT, MAIN, Column, best_rows, columns_of, plain
 
-from .pages import READING, heading
+from .pages import READING
 from .tradeoff import Point, tradeoff_plot
 
 Row = Mapping[str, Any]
-MAIN = (
-    "real", "retain", "forget", "forget_quality_statistic", "forget_quality", "model_utility", "rouge_forget",
-    "rouge_retain", "names_forget", "fluency",
-)  # fmt: skip
-ABLATION = (
-    "forget_quality_statistic", "forget", "rouge_forget", "names_forget", "model_utility", "retain", "rouge_retain",
-)  # fmt: skip
 ASKED = {"image": "images", "text": "text questions"}
 LATEX = {"↑": "$\\uparrow$", "↓": "$\\downarrow$", "→": "$\\rightarrow$", ABSENT: "--", "–": "--"}
 
@@ -78,7 +71,7 @@ def main_grid(table: MainTable) -> Grid:
     return Grid(
         [[row["name"]] for row in table.rows],
         ["model"],
-        [("", column, table.rows) for column in _columns(MAIN, table.rows)],
+        [("", column, table.rows) for column in columns_of(MAIN, table.rows)],
     )
 
 
@@ -90,14 +83,11 @@ def modality_grid(table: ModalityTable) -> Grid:
         [name, cell.modality if several[name] > 1 else ABSENT] for name, cell in zip(names, table.cells, strict=True)
     ]
     columns = [
-        (ASKED[block.track], column, block.rows) for block in table.blocks for column in _columns(ABLATION, block.rows)
+        (ASKED[block.track], column, block.rows)
+        for block in table.blocks
+        for column in columns_of(ABLATION, block.rows)
     ]
     return Grid(stubs, ["method", "forgotten rows"], columns)
-
-
-def _columns(keys: Sequence[str], rows: Sequence[Row]) -> list[Column]:
-    known = {column.key: column for column in COLUMNS}
-    return [known[key] for key in keys if key in known and any(row.get(key) is not None for row in rows)]
 
 
 def cell(column: Column, row: Row) -> str:
@@ -118,7 +108,7 @@ def cells(grid: Grid) -> tuple[list[list[str]], list[list[bool]]]:
 
 def titles(grid: Grid) -> list[str]:
     """The columns' headings in one line."""
-    return [f"{group + ': ' if group else ''}{heading(column)} {column.arrow}" for group, column, _ in grid.columns]
+    return [f"{group + ': ' if group else ''}{column.heading} {column.arrow}" for group, column, _ in grid.columns]
 
 
 def markdown(grid: Grid) -> str:
@@ -151,7 +141,7 @@ def latex(grid: Grid, caption: str) -> str:
     """As LaTeX, for the package booktabs."""
     lines, marks = cells(grid)
     heads = [("", title) for title in grid.stub_titles]
-    heads += [(group, f"{heading(column)} {column.arrow}") for group, column, _ in grid.columns]
+    heads += [(group, f"{column.heading} {column.arrow}") for group, column, _ in grid.columns]
     grouped = any(group for group, _ in heads)
     columns = pandas.MultiIndex.from_tuples(heads) if grouped else pandas.Index([head for _, head in heads])
     body = [[*stubs, *line] for stubs, line in zip(grid.stubs, lines, strict=True)]
@@ -236,5 +226,5 @@ def page(
             groups[-1][1] += 1
         tables.append({"title": captions[name], "grid": grid, "groups": groups, "body": body})
     return environment.get_template("table.html.jinja").render(
-        recipe=recipe, notes=notes(recipe), tables=tables, heading=heading, points=points, plots=plots, reports=reports
+        recipe=recipe, notes=notes(recipe), tables=tables, points=points, plots=plots, reports=reports
     )

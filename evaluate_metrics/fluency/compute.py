@@ -43,6 +43,26 @@ def is_refusal(text: str, patterns: Sequence[str] = REFUSALS) -> bool:
     return any(re.search(pattern, text, re.IGNORECASE) for pattern in patterns)
 
 
+def repetitions(texts: Sequence[str], n: int = N) -> np.ndarray:
+    """Return the share of repeated n-grams of each text, see `repetition`."""
+    return np.array([repetition(text, n) for text in texts])
+
+
+def refusal_shares(texts: Sequence[str], patterns: Sequence[str] = REFUSALS) -> np.ndarray:
+    """Return 1 for each text that is a refusal, else 0, see `is_refusal`."""
+    return np.array([float(is_refusal(text, patterns)) for text in texts])
+
+
+def mean_losses(losses: Sequence[Sequence[float]]) -> np.ndarray:
+    """Return the mean of each text's losses of its tokens under a judge, in nats."""
+    return np.array([np.mean(row) for row in map(_checked, losses)])
+
+
+def median_losses(losses: Sequence[Sequence[float]]) -> np.ndarray:
+    """Return the median of each text's losses of its tokens under a judge, in nats."""
+    return np.array([np.median(row) for row in map(_checked, losses)])
+
+
 def fluency(
     texts: Sequence[str],
     judge_losses: Sequence[Sequence[float]] | None = None,
@@ -71,18 +91,13 @@ def fluency(
         raise ValueError("no texts")
     if n < 1:
         raise ValueError(f"n must be at least 1, not {n}")
-    means = medians = None
-    if judge_losses is not None:
-        if len(judge_losses) != len(texts):
-            raise ValueError(f"{len(texts)} texts, but the judge's losses of {len(judge_losses)}")
-        means, medians = (
-            float(np.mean([function(row) for row in map(_checked, judge_losses)])) for function in (np.mean, np.median)
-        )
+    if judge_losses is not None and len(judge_losses) != len(texts):
+        raise ValueError(f"{len(texts)} texts, but the judge's losses of {len(judge_losses)}")
     return {
-        "fluency": means,
-        "fluency_median": medians,
-        "repetition": float(np.mean([repetition(text, n) for text in texts])),
-        "refusals": float(np.mean([is_refusal(text, refusals) for text in texts])),
+        "fluency": None if judge_losses is None else float(mean_losses(judge_losses).mean()),
+        "fluency_median": None if judge_losses is None else float(median_losses(judge_losses).mean()),
+        "repetition": float(repetitions(texts, n).mean()),
+        "refusals": float(refusal_shares(texts, refusals).mean()),
     }
 
 

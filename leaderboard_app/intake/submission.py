@@ -5,22 +5,14 @@ import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from evaluate_metrics.columns import BOARD, BOARD_MORE, shown_columns
+
 KINDS = ("full", "adapter")
 FORGET_SETS = ("forget01", "forget05", "forget10")
 MODALITIES = ("image", "text", "both")
 
 # What may be reported by the submitter: the keys of `clear-unlearning score --json`.
-REPORTED = (
-    "forget_quality",
-    "forget_quality_statistic",
-    "model_utility",
-    "real",
-    "retain",
-    "forget",
-    "rouge_forget",
-    "rouge_retain",
-    "fluency",
-)
+REPORTED = tuple(c.key for c in (*shown_columns(BOARD), *shown_columns(BOARD_MORE)) if not c.keeper)
 # Field -> the most characters that it may have.
 LENGTHS = {
     "user": 100,

@@ -6,29 +6,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evaluate_metrics.columns import ABSENT, DETAILS, number, shown_columns
 from evaluate_metrics.tasks import task_title
 from leaderboard_app.store.queries import Details, Reference, Status
 from leaderboard_app.store.store import Store
 
 from .examples import examples
 from .html import render
-from .table import ABSENT, number
 
-# Key of the numbers -> its name here.
-NAMES = {
-    "forget_quality_statistic": "D (distance to gold)",
-    "forget_quality": "p (forget quality)",
-    "forget_quality_permutation": "p by person",
-    "wasserstein": "Wasserstein distance",
-    "model_utility": "Utility",
-    "real": "Real",
-    "retain": "Retain",
-    "forget": "Forget",
-    "rouge_forget": "ROUGE forget",
-    "rouge_retain": "ROUGE retain",
-    "fluency": "Fluency",
-    "hidden_gap": "Hidden gap",
-}
 SUBMITTED = {
     "user": "Submitter",
     "kind": "Weights",
@@ -93,29 +78,23 @@ def number_rows(found: Details, gold: Reference | None, original: Reference | No
     """All numbers, as far as the submission or its submitter has them."""
     own, reported = found.numbers or {}, found.submission.self_reported or {}
     rows = []
-    for key, name in NAMES.items():
-        value, claim = _value(own, key), reported.get(key)
+    for column in shown_columns(DETAILS):
+        value, claim = column.value(own), reported.get(column.key)
         if value is None and claim is None:
             continue
-        interval = own.get("intervals", {}).get(key)
+        interval = own.get("intervals", {}).get(column.key)
         rows.append(
             Row(
-                name,
+                column.heading,
                 number(value),
                 f"{number(interval[0])} to {number(interval[1])}" if interval else "",
-                number(_value(gold.numbers if gold else {}, key)),
-                number(_value(original.numbers if original else {}, key)),
+                number(column.value(gold.numbers if gold else {})),
+                number(column.value(original.numbers if original else {})),
                 number(claim) if reported else "",
                 f"{claim - value:+.3f}" if claim is not None and value is not None else "",
             )
         )
     return rows
-
-
-def _value(numbers: Mapping[str, Any], key: str) -> float | None:
-    task = {"rouge_forget": "eval_log_forget.json", "rouge_retain": "eval_log.json"}.get(key)
-    value = numbers.get(key)
-    return numbers.get("tasks", {}).get(task, {}).get("rouge") if value is None and task else value
 
 
 def task_rows(numbers: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:

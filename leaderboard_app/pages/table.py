@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evaluate_metrics.columns import ABSENT, BOARD, number
 from leaderboard_app.store.board import Board, BoardRow
+from leaderboard_app.store.result_columns import COLUMNS as SCORES
 
 from .html import render
-
-ABSENT = "–"
 
 
 @dataclass(frozen=True)
@@ -33,16 +33,7 @@ class Column:
 
 # Rank and method are always shown.
 COLUMNS: tuple[Column, ...] = (
-    Column("d", "D", "↓", "Distance of truth ratios to gold's on the forget set, with its 95 % interval by person."),
-    Column("utility", "Utility", "↑", "Harmonic mean of probability, ROUGE and truth ratio over what is to stay."),
-    Column("p", "p", "↑", "Forget quality: p-value of D. It depends on the number of questions: read D first."),
-    Column("real", "Real", "↑", "Probability and truth ratio on real faces (or authors) and the real world."),
-    Column("retain", "Retain", "↑", "Probability and truth ratio on the people to keep."),
-    Column("forget_score", "Forget", "→ gold", "Probability and truth ratio on the people to forget."),
-    Column("rouge_forget", "ROUGE forget", "→ gold", "ROUGE-L recall of the answers on the forget set."),
-    Column("rouge_retain", "ROUGE retain", "↑", "ROUGE-L recall of the answers on the retain set.", False),
-    Column("fluency", "Fluency", "↓", "A judge's loss of the answers: whether they are language at all.", False),
-    Column("hidden_gap", "Hidden gap", "→ 0", "D on questions that no submitter has seen, minus D.", False),
+    *(Column(name, score.heading, score.arrow, score.meaning, BOARD in score.shown) for name, score in SCORES.items()),
     Column("base_model", "Base model", "", "What original, gold and the submission were made from."),
     Column("forget", "Forget set", "", "Share of the people that are to be forgotten."),
     Column("modality", "Modality", "", "Of the forget data that the method used.", False),
@@ -50,7 +41,6 @@ COLUMNS: tuple[Column, ...] = (
     Column("date", "Date", "", "When it was scored or, if it was not yet, submitted."),
     Column("user", "Submitter", "", "Who sent it, signed in with Hugging Face.", False),
 )
-NUMBERS = ("utility", "real", "retain", "forget_score", "rouge_forget", "rouge_retain", "fluency", "hidden_gap")
 DEFAULT = tuple(column.title for column in COLUMNS if column.shown)
 
 
@@ -75,13 +65,6 @@ class Line:
     cells: dict[str, str]
 
 
-def number(value: float | None) -> str:
-    """A number with three places; small ones by their power of ten."""
-    if value is None:
-        return ABSENT
-    return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.3f}"
-
-
 def day(seconds: float) -> str:
     """A date in UTC."""
     return time.strftime("%Y-%m-%d", time.gmtime(seconds))
@@ -91,10 +74,9 @@ def line_of(row: BoardRow) -> Line:
     """A row as it is written."""
     low, high = row.numbers["d_low"], row.numbers["d_high"]
     spread = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
-    cells = {name: number(row.numbers[name]) for name in NUMBERS}
+    cells = {name: number(row.numbers[name]) for name in SCORES}
     cells |= {
-        "d": number(row.numbers["d"]) + spread,
-        "p": number(row.numbers["p"]),
+        "d": cells["d"] + spread,
         "base_model": row.base_model,
         "forget": row.forget,
         "modality": row.modality or ABSENT,

@@ -3,24 +3,18 @@
 import sqlite3
 from dataclasses import dataclass
 
+from .result_columns import COLUMNS
+
 PAGE_SIZE = 50
-SHOWN = (
-    "d", "d_low", "d_high", "p", "utility", "real", "retain", "forget_score", "rouge_forget", "rouge_retain",
-    "fluency", "hidden_gap",
-)  # fmt: skip
+SHOWN = (*COLUMNS, "d_low", "d_high")
 
 # Name of a sorting -> how rows are ordered; what has no value comes last.
 SORTS: dict[str, str] = {
     "rank": "rank IS NULL, base_model, forget, rank, NOT verified, d IS NULL, d, id",
-    "D": "d IS NULL, d, id",
-    "p": "p IS NULL, p DESC, id",
-    "utility": "utility IS NULL, utility DESC, id",
-    "real": "real IS NULL, real DESC, id",
-    "retain": "retain IS NULL, retain DESC, id",
-    "forget": "forget_score IS NULL, forget_score, id",
-    "ROUGE forget": "rouge_forget IS NULL, rouge_forget, id",
-    "ROUGE retain": "rouge_retain IS NULL, rouge_retain DESC, id",
-    "fluency": "fluency IS NULL, fluency, id",
+    **{
+        column.heading: f"{name} IS NULL, {name}{' DESC' if column.better == 'higher' else ''}, id"
+        for name, column in COLUMNS.items()
+    },
     "method": "method COLLATE NOCASE, id",
     "newest": "date DESC, id DESC",
 }
@@ -91,7 +85,7 @@ def board(
         modality: Only this modality; all if empty.
         verified: Only rows whose numbers were computed here.
         search: Only rows with this text in method, user, repository, base model or paper.
-        sort: A key of SORTS.
+        sort: A key of SORTS, in upper or lower case.
         page: From 1; one that is too large is the last.
         page_size: Rows of a page.
         descending: From the other end of the sorting.
@@ -99,8 +93,10 @@ def board(
     Raises:
         ValueError: If there is no such sorting.
     """
-    if sort not in SORTS:
+    known = {name.casefold(): name for name in SORTS}
+    if sort.casefold() not in known:
         raise ValueError(f"unknown sorting {sort[:40]!r}; choose from {', '.join(SORTS)}")
+    sort = known[sort.casefold()]
     wanted = {"forget": forget, "base_model": base_model, "modality": modality}
     clauses = [f"{name} = :{name}" for name, value in wanted.items() if value]
     clauses += ["verified"] if verified else []

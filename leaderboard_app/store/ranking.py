@@ -18,8 +18,8 @@ RULE = (
 
 # The numbers that were computed here or, as long as there are none, those that the submitter reports.
 _NUMBERS = ", ".join(
-    f"CASE WHEN r.submission IS NULL THEN json_extract(s.self_reported, '$.{key}') ELSE r.{column} END AS {column}"
-    for column, key in COLUMNS.items()
+    f"CASE WHEN r.submission IS NULL THEN json_extract(s.self_reported, '$.{column.key}') ELSE r.{name} END AS {name}"
+    for name, column in COLUMNS.items()
 )
 
 # All that the table shows of one base model and forget set, with its rank. A result of an older version of the

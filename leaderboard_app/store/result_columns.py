@@ -5,20 +5,12 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-# Column of the store -> key of the numbers.
-COLUMNS: dict[str, str] = {
-    "d": "forget_quality_statistic",
-    "p": "forget_quality",
-    "utility": "model_utility",
-    "real": "real",
-    "retain": "retain",
-    "forget_score": "forget",
-    "rouge_forget": "rouge_forget",
-    "rouge_retain": "rouge_retain",
-    "fluency": "fluency",
-    "hidden_gap": "hidden_gap",
+from evaluate_metrics.columns import BOARD, BOARD_MORE, Column, shown_columns
+
+# Column of the store -> row of the table of scores.
+COLUMNS: dict[str, Column] = {
+    column.store or column.key: column for column in (*shown_columns(BOARD), *shown_columns(BOARD_MORE))
 }
-ROUGE_TASKS = {"rouge_forget": "eval_log_forget.json", "rouge_retain": "eval_log.json"}
 
 
 def columns_of(numbers: Mapping[str, Any]) -> dict[str, float | None]:
@@ -30,11 +22,8 @@ def columns_of(numbers: Mapping[str, Any]) -> dict[str, float | None]:
     Returns:
         The value of each column of COLUMNS, `d_low` and `d_high`; None where there is none.
     """
-    found = {column: numbers.get(key) for column, key in COLUMNS.items()}
-    for column, task in ROUGE_TASKS.items():
-        if found[column] is None:
-            found[column] = numbers.get("tasks", {}).get(task, {}).get("rouge")
-    low, high = numbers.get("intervals", {}).get(COLUMNS["d"]) or (None, None)
+    found = {name: column.value(numbers) for name, column in COLUMNS.items()}
+    low, high = numbers.get("intervals", {}).get(COLUMNS["d"].key) or (None, None)
     return {**found, "d_low": low, "d_high": high}
 
 

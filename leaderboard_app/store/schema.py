@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from .ranking import rank_all
+from .result_columns import COLUMNS
+
 BUSY_SECONDS = 30.0  # how long a writer waits for another one
 
 # Version n of the file is what the first n entries make. An entry is never changed once it has been published.
@@ -143,6 +146,22 @@ def migrate(path: Path) -> None:
             for statement in statements(script):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {number}")
+        _add_scores(db)
+
+
+def _add_scores(db: sqlite3.Connection) -> None:
+    """Give the tables a column for each score that the table of scores has gained, filled from the stored numbers."""
+    added = False
+    for table in ("results", "reference_rows", "board"):
+        present = {row["name"] for row in db.execute(f"PRAGMA table_info({table})")}
+        for name, column in COLUMNS.items():
+            if name not in present:
+                added = True
+                db.execute(f"ALTER TABLE {table} ADD COLUMN {name} REAL")
+                if "numbers" in present:
+                    db.execute(f"UPDATE {table} SET {name} = json_extract(numbers, '$.{column.key}')")  # nosec B608
+    if added:
+        rank_all(db)
 
 
 def statements(script: str) -> Iterator[str]:

@@ -311,7 +311,8 @@ def test_text_report_of_published_tofu_logs(tmp_path):
     ],
 )
 def test_p_is_written_with_its_power_of_ten(p, logarithm, written):
-    assert scientific({"forget_quality": p, "forget_quality_log10": logarithm}) == written
+    column = next(column for column in COLUMNS if column.logarithm)
+    assert scientific(column, {"forget_quality": p, "forget_quality_log10": logarithm}) == written
 
 
 def test_best_is_relative_to_gold_where_near_gold_is_good():

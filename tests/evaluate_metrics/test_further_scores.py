@@ -7,9 +7,10 @@ import random
 import pytest
 from rich.console import Console
 
+from clear_pipeline.report.terminal import scores_table
 from evaluate_metrics.log_format import write_log
 from evaluate_metrics.membership.compute import membership
-from evaluate_metrics.scores import score_log, scores_table
+from evaluate_metrics.scores import score_log
 from evaluate_metrics.token_log import read_token_log, write_token_log
 
 FORGET = "eval_log_forget.json"
@@ -149,5 +150,5 @@ def test_gold_without_tokens_or_of_other_people_gives_no_privleak(logs, tmp_path
 def test_a_file_of_other_rows_is_an_error(tmp_path):
     content = copy.deepcopy(tokens_of("original"))
     content["tasks"][FORGET] = {"judge_losses": {"0": [1.0]}}
-    with pytest.raises(ValueError, match="fluency: the log has 32 rows of eval_log_forget.json, the file beside it 1"):
+    with pytest.raises(ValueError, match="fluency: the log has 32 rows of eval_log_forget.json, the token log 1"):
         score_log(write(tmp_path / "log", content))

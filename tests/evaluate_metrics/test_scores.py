@@ -5,8 +5,10 @@ import json
 import pytest
 from rich.console import Console
 
+from clear_pipeline.report.terminal import report_table
+from evaluate_metrics.columns import number
 from evaluate_metrics.log_format import LOG_NAME, write_log
-from evaluate_metrics.scores import number, report_table, score_log
+from evaluate_metrics.scores import score_log
 from evaluate_metrics.tasks import LOG_TASKS
 from trainers import METHODS
 
@@ -103,7 +105,7 @@ def test_an_unknown_task_is_named():
         score_log({**LOG, "eval_log_dogs.json": copy.deepcopy(FIELDS)})
 
 
-@pytest.mark.parametrize(("value", "shown"), [(None, "-"), (0.0, "0.000"), (0.12345, "0.123"), (1.8e-21, "1.8e-21")])
+@pytest.mark.parametrize(("value", "shown"), [(None, "–"), (0.0, "0.000"), (0.12345, "0.123"), (1.8e-21, "1.8e-21")])
 def test_numbers_are_short(value, shown):
     assert number(value) == shown
 

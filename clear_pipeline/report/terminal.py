@@ -1,0 +1,57 @@
+"""Tables for a terminal of 80 columns."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from evaluate_metrics.columns import P_VALUE, TERMINAL, number, shown_columns
+
+
+def scores_table(scores: Mapping[str, Any]) -> Table:
+    """The numbers of one log for the terminal."""
+    table = Table("score", "value", "95 % interval", title="scores", caption="\n".join(scores["notes"]) or None)
+    table.columns[1].justify = "right"
+    shown = {**scores, **(scores["membership"] or {})}
+    for name, value in shown.items():
+        if name not in ("tasks", "intervals", "notes", "membership", "members", "others"):
+            table.add_row(name, number(value), interval(scores["intervals"].get(name)))
+    for task, values in scores["tasks"].items():
+        for name, value in values.items():
+            table.add_row(f"{task}: {name}", number(value))
+    return table
+
+
+def interval(ends: Sequence[float] | None) -> str:
+    """An interval as the tables show it."""
+    return "" if ends is None else f"{number(ends[0])} to {number(ends[1])}"
+
+
+def comparison_table(compared: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Two models side by side for the terminal."""
+    table = Table("score", "first", "second", "difference, 95 %", "differ", title="first against second")
+    table.columns[0].no_wrap = True
+    for name, found in compared.items():
+        differs = "yes" if found["differs"] else "not shown"
+        table.add_row(name, number(found["first"]), number(found["second"]), interval(found["interval"]), differs)
+    return table
+
+
+def report_table(report: Mapping[str, Any]) -> Table:
+    """Show the rows of a report; the report itself has more columns."""
+    columns = [column for column in shown_columns(TERMINAL) if any(column.key in row for row in report["rows"])]
+    table = Table(
+        title=f"{report['forget']}: what was forgotten (D, p) and what was kept",
+        caption="→ gold: best near gold's",
+        box=box.SIMPLE_HEAD,
+        padding=0,
+        pad_edge=False,
+    )
+    table.add_column("model", no_wrap=True)
+    for column in columns:
+        table.add_column("\n".join((*column.heading.split(), column.arrow)), justify="right", no_wrap=True)
+    for row in report["rows"]:
+        cells = [number(row[c.key]) if c.digits == P_VALUE else number(row[c.key], 3) for c in columns]
+        table.add_row(row["name"], *cells)
+    return table
