@@ -20,7 +20,8 @@ from clear_dataset import load_clear
 from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
 from clear_unlearning.model_card import write_model_card
 from clear_unlearning.models import LoadedModel
-from trainers import METHODS, UnlearningConfig, UnlearningTrainer
+from trainers import METHODS
+from trainers.base import UnlearningConfig, UnlearningTrainer
 from trainers.base.checkpoints import last_checkpoint
 from trainers.base.rows import Rows
 from trainers.base.stopping import Measure

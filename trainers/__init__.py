@@ -1,28 +1,86 @@
-"""Unlearning methods as TRL trainers: one file a method, `METHODS[name] = (Trainer, Config)`."""
+"""Unlearning methods as TRL trainers: one file a method, one row in METHODS.
 
-from .base.trainer import UnlearningConfig, UnlearningTrainer
-from .dpo import DPOConfig, DPOTrainer
-from .gradient_ascent import GradientAscentConfig, GradientAscentTrainer
-from .gradient_difference import GradientDifferenceConfig, GradientDifferenceTrainer
-from .idk import IDKConfig, IDKTrainer
-from .kl import KLConfig, KLTrainer
-from .llmu import LLMUConfig, LLMUTrainer
-from .npo import NPOConfig, NPOTrainer
-from .retain_finetune import RetainFinetuneConfig, RetainFinetuneTrainer
-from .rmu import RMUConfig, RMUTrainer
-from .scrub import SCRUBConfig, SCRUBTrainer
-from .sku import SKUConfig, SKUTrainer
+    from trainers import METHODS, NPOConfig, NPOTrainer
 
-METHODS: dict[str, tuple[type[UnlearningTrainer], type[UnlearningConfig]]] = {
-    "retain_finetune": (RetainFinetuneTrainer, RetainFinetuneConfig),
-    "gradient_ascent": (GradientAscentTrainer, GradientAscentConfig),
-    "gradient_difference": (GradientDifferenceTrainer, GradientDifferenceConfig),
-    "kl": (KLTrainer, KLConfig),
-    "idk": (IDKTrainer, IDKConfig),
-    "dpo": (DPOTrainer, DPOConfig),
-    "npo": (NPOTrainer, NPOConfig),
-    "scrub": (SCRUBTrainer, SCRUBConfig),
-    "llmu": (LLMUTrainer, LLMUConfig),
-    "rmu": (RMUTrainer, RMUConfig),
-    "sku": (SKUTrainer, SKUConfig),
-}
+A method is imported when it is first used: the names of METHODS are known without torch.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from importlib import import_module
+from typing import Any
+
+
+class MethodTable(Mapping[str, tuple[Any, Any]]):
+    """The methods of a package: `table[name]` is the pair (Trainer, Config).
+
+    Args:
+        package: The package with a module for each method.
+        stems: Method -> what the names of its classes begin with, before `Trainer` and `Config`.
+    """
+
+    def __init__(self, package: str, stems: dict[str, str]) -> None:
+        self._package, self._stems = package, stems
+
+    def __getitem__(self, method: str) -> tuple[Any, Any]:
+        """Import a method.
+
+        Raises:
+            KeyError: If there is no such method.
+        """
+        stem = self._stems[method]
+        module = import_module(f"{self._package}.{method}")
+        return getattr(module, f"{stem}Trainer"), getattr(module, f"{stem}Config")
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._stems)
+
+    def __len__(self) -> int:
+        return len(self._stems)
+
+    def check(self, method: str) -> None:
+        """Check a method's name without importing the method.
+
+        Raises:
+            ValueError: If there is no such method; the message names the nearest one.
+        """
+        if method not in self._stems:
+            near = difflib.get_close_matches(method, self._stems, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ValueError(f"unknown method {method!r}; {hint}choose from {', '.join(self._stems)}")
+
+    def class_named(self, name: str) -> Any:
+        """Return the Trainer or the Config with a class name.
+
+        Raises:
+            AttributeError: If no method has it.
+        """
+        for method, stem in self._stems.items():
+            if name in (f"{stem}Trainer", f"{stem}Config"):
+                return getattr(import_module(f"{self._package}.{method}"), name)
+        raise AttributeError(f"module {self._package!r} has no attribute {name!r}")
+
+
+METHODS = MethodTable(
+    "trainers",
+    {
+        "retain_finetune": "RetainFinetune",
+        "gradient_ascent": "GradientAscent",
+        "gradient_difference": "GradientDifference",
+        "kl": "KL",
+        "idk": "IDK",
+        "dpo": "DPO",
+        "npo": "NPO",
+        "scrub": "SCRUB",
+        "llmu": "LLMU",
+        "rmu": "RMU",
+        "sku": "SKU",
+    },
+)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a class of a method, or the classes that all methods extend, on first use."""
+    if name in ("UnlearningConfig", "UnlearningTrainer"):
+        return getattr(import_module("trainers.base"), name)
+    return METHODS.class_named(name)

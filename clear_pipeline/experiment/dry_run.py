@@ -20,7 +20,8 @@ from clear_data.corpora import mini
 from clear_data.corpora.people import FACTS
 from clear_data.published import ROWS
 from clear_dataset import load_clear
-from trainers import METHODS, UnlearningConfig
+from trainers import METHODS
+from trainers.base import UnlearningConfig
 from trainers.retain_finetune import RetainFinetuneConfig
 from trainers.scrub import SCRUBConfig
 

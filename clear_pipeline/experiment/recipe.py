@@ -19,7 +19,8 @@ from clear_data.corpora import CORPORA
 from clear_data.corpora.mini import Dials
 from clear_pipeline.forget_request import MODALITIES
 from clear_unlearning.tasks import TASKS
-from trainers import METHODS, UnlearningConfig
+from trainers import METHODS
+from trainers.base import UnlearningConfig
 from trainers.retain_finetune import RetainFinetuneConfig
 
 HERE = Path(__file__).parents[1]

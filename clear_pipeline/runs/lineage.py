@@ -5,7 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
-from trainers import UnlearningConfig
+from trainers.base import UnlearningConfig
 
 from .run_folder import RUN_FILE
 

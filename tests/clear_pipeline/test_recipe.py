@@ -12,7 +12,8 @@ from clear_pipeline.experiment.dry_run import estimates_of, row_counts, size_of,
 from clear_pipeline.experiment.recipe import FOLDERS, Size, read_recipe
 from clear_pipeline.experiment.table import chosen_recipe
 from clear_unlearning.models import load_model
-from trainers import METHODS, UnlearningConfig
+from trainers import METHODS
+from trainers.base import UnlearningConfig
 
 OURS = sorted(path for path in FOLDERS[0].glob("*.yaml") if not path.stem.startswith("visual-"))
 MINI = (FOLDERS[0] / "mini.yaml").read_text()

@@ -1,29 +1,28 @@
-"""Unlearning of faces by a recogniser: one file a method, `VISUAL_METHODS[name] = (Trainer, Config)`."""
+"""Unlearning of faces by a recogniser: one file a method, one row in VISUAL_METHODS."""
 
-from .base import VisualConfig, VisualTrainer
-from .dpo import VisualDPOConfig, VisualDPOTrainer
-from .gold import GoldConfig, GoldTrainer
-from .llmu import VisualLLMUConfig, VisualLLMUTrainer
-from .neggrad import NegGradConfig, NegGradTrainer
-from .original import OriginalConfig, OriginalTrainer
-from .retain_finetune import VisualRetainFinetuneConfig, VisualRetainFinetuneTrainer
-from .rmu import VisualRMUConfig, VisualRMUTrainer
-from .scrub import VisualSCRUBConfig, VisualSCRUBTrainer
-from .scrub_bio import SCRUBBioConfig, SCRUBBioTrainer
-from .sparsity import SparsityConfig, SparsityTrainer
-from .twins import TwinsConfig, TwinsTrainer
+from typing import Any
 
-VISUAL_METHODS: dict[str, tuple[type[VisualTrainer], type[VisualConfig]]] = {
-    "original": (OriginalTrainer, OriginalConfig),
-    "gold": (GoldTrainer, GoldConfig),
-    "retain_finetune": (VisualRetainFinetuneTrainer, VisualRetainFinetuneConfig),
-    "neggrad": (NegGradTrainer, NegGradConfig),
-    "scrub": (VisualSCRUBTrainer, VisualSCRUBConfig),
-    "scrub_bio": (SCRUBBioTrainer, SCRUBBioConfig),
-    "llmu": (VisualLLMUTrainer, VisualLLMUConfig),
-    "rmu": (VisualRMUTrainer, VisualRMUConfig),
-    "dpo": (VisualDPOTrainer, VisualDPOConfig),
-    "sparsity": (SparsityTrainer, SparsityConfig),
-    "twins": (TwinsTrainer, TwinsConfig),
-}
+from trainers import MethodTable
+
+VISUAL_METHODS = MethodTable(
+    "trainers.visual",
+    {
+        "original": "Original",
+        "gold": "Gold",
+        "retain_finetune": "VisualRetainFinetune",
+        "neggrad": "NegGrad",
+        "scrub": "VisualSCRUB",
+        "scrub_bio": "SCRUBBio",
+        "llmu": "VisualLLMU",
+        "rmu": "VisualRMU",
+        "dpo": "VisualDPO",
+        "sparsity": "Sparsity",
+        "twins": "Twins",
+    },
+)
 FROM_BASE = ("original", "gold")  # trained from the pretrained model; all others start from the original
+
+
+def __getattr__(name: str) -> Any:
+    """Import a class of a method on first use."""
+    return VISUAL_METHODS.class_named(name)
