@@ -21,7 +21,7 @@ from scipy.stats import t
 from clear_data.configs import RETAIN_OF
 from clear_pipeline.arguments import FinetuneArguments
 from clear_pipeline.experiment.plan import base_step, corpus_step, data_of, evaluate_step, finetune_step, model_config
-from clear_pipeline.experiment.presets import MINI
+from clear_pipeline.experiment.recipe import demo_recipe
 from clear_pipeline.runs.executor import Step, run_steps
 from evaluate_metrics.columns import number
 from evaluate_metrics.forget_quality.compute import forget_quality
@@ -30,6 +30,8 @@ from evaluate_metrics.tasks import FORGET_TASK
 
 PAGE, PICTURE = "calibration.md", "calibration.png"
 LEAST = 0.05  # the level at which p is held against
+
+MINI = demo_recipe("mini")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from rich.console import Console
 
 from clear_pipeline.experiment.demo import DIALS_FILE, DemoArguments
 from clear_pipeline.experiment.plan import data_of, evaluate_step, model_config
-from clear_pipeline.experiment.presets import PRESETS
+from clear_pipeline.experiment.recipe import demo_recipe
 from clear_pipeline.runs.executor import Step, run_steps
 from evaluate_metrics.clear_scores.compute import task_scores
 from evaluate_metrics.columns import number
@@ -70,7 +70,7 @@ def blind_logs(folder: Path, console: Console) -> Models:
     if not path.is_file():
         raise FileNotFoundError(f"{folder} holds no finished demo ({DIALS_FILE} is missing)")
     dials = json.loads(path.read_text())
-    if PRESETS[dials["corpus"]].track != "image":
+    if demo_recipe(dials["corpus"]).track != "image":
         raise ValueError(f"the models of {folder} take no images: there is nothing that they could be blind to")
     arguments = DemoArguments(folder, dials["corpus"], methods=tuple(dials["methods"]), forget=dials["forget"])
     recipe = arguments.recipe()

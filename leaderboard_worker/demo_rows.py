@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from clear_pipeline.experiment.demo import DIALS_FILE
-from clear_pipeline.experiment.presets import PRESETS
+from clear_pipeline.experiment.recipe import demo_recipe
 from clear_pipeline.hub.logs import public_meta
 from clear_pipeline.runs.run_folder import read_run
 from evaluate_metrics.log_format import read_log, read_meta
@@ -38,7 +38,7 @@ def import_demo(store: Store, folder: Path) -> list[int]:
     if not (folder / DIALS_FILE).is_file():
         raise FileNotFoundError(f"{folder} holds no finished demo ({DIALS_FILE} is missing); `make demo` runs one")
     dials = json.loads((folder / DIALS_FILE).read_text())
-    logs, data = folder / "logs", folder / "data" / PRESETS[dials["corpus"]].folder
+    logs, data = folder / "logs", folder / "data" / demo_recipe(dials["corpus"]).folder
     for kind in ("original", "gold"):
         add_reference(store, kind, logs / kind, logs / "gold", data)
     queue = Store(store.path, quota=1000)  # a demo has as many methods as it likes

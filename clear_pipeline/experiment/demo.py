@@ -14,10 +14,10 @@ from clear_pipeline.report.report import Entry, write_report
 from clear_pipeline.runs.executor import Step, run_steps
 from clear_pipeline.runs.run_folder import read_run, write_json
 from evaluate_metrics.face_scores import read_faces
+from trainers import METHODS
 
 from .plan import corpus_settings, data_of, seed_steps
-from .presets import PRESETS
-from .recipe import Recipe
+from .recipe import Recipe, demo_recipe
 
 DEMO_METHODS = ("retain_finetune", "gradient_ascent", "gradient_difference", "npo")
 DIALS_FILE = "demo.json"
@@ -25,16 +25,16 @@ DIALS_FILE = "demo.json"
 
 @dataclass(frozen=True)
 class DemoArguments:
-    """The demo's dials.
+    """The settings of a demo.
 
     Attributes:
-        output: Folder of the run.
-        corpus: A key of PRESETS.
+        output: Run folder.
+        corpus: One of `recipe.BUILT`.
         tofu_dir: Folder with TOFU's texts, for that corpus.
-        authors: Take so many authors of each side of TOFU; all by default.
-        methods: Rows of METHODS.
+        authors: Authors of each side of TOFU; all by default.
+        methods: Keys of METHODS.
         forget: Forget set.
-        seed: Draws corpus, weights and batches.
+        seed: Seed of corpus, weights and batches.
         persons: Fictitious people of the mini corpus.
         photos: Photos of each.
     """
@@ -50,27 +50,26 @@ class DemoArguments:
     photos: int = 8
 
     def __post_init__(self) -> None:
-        """Checks the names."""
-        if self.corpus not in PRESETS:
-            raise ValueError(f"unknown corpus {self.corpus!r}; choose from {', '.join(PRESETS)}")
+        """Check the names."""
+        preset = demo_recipe(self.corpus)
         if self.corpus == "tofu" and self.tofu_dir is None:
-            raise ValueError(
-                "the corpus tofu needs --tofu_dir FOLDER with qa.jsonl and the two *_perturbed.json files"
-            )
+            raise ValueError("corpus tofu requires --tofu_dir FOLDER with qa.jsonl and the two *_perturbed.json files")
         for method in self.methods:
-            if method not in PRESETS[self.corpus].methods:
-                valid = ", ".join(PRESETS[self.corpus].methods)
-                raise ValueError(f"unknown method {method!r}; choose from {valid}")
+            METHODS.check(method)
+            if method not in preset.methods:
+                raise ValueError(
+                    f"corpus {self.corpus} has no settings for {method!r}, only for {', '.join(preset.methods)}"
+                )
         data_of(self.recipe(), self.output)  # checks the forget set
         if self.corpus == "mini":
             Dials(self.persons, self.photos, self.seed)
 
     def recipe(self) -> Recipe:
-        """The recipe of this corpus with the demo's dials."""
-        preset = PRESETS[self.corpus]
+        """Return the recipe of this corpus with the settings of the demo."""
+        preset = demo_recipe(self.corpus)
         return replace(
             preset,
-            methods={method: preset.methods[method] for method in self.methods},
+            methods=self.methods,
             forget=self.forget,
             evaluate={**preset.evaluate, "judge": "none"},
             tofu_dir=self.tofu_dir,
@@ -80,21 +79,21 @@ class DemoArguments:
         )
 
     def settings(self) -> dict[str, Any]:
-        """What the report says of the run."""
+        """Return what the report says about the run."""
         return {**corpus_settings(self.recipe()), "forget": self.forget, "seed": self.seed}
 
     def names(self) -> tuple[str, ...]:
-        """The models of the report."""
+        """Return the models of the report."""
         return ("original", "gold", *self.methods)
 
 
 def demo_steps(arguments: DemoArguments) -> list[Step]:
-    """The steps of the demo, in the order in which they are read."""
+    """Return the steps of the demo."""
     return seed_steps(arguments.recipe(), arguments.output, arguments.seed)
 
 
 def run_demo(arguments: DemoArguments, console: Console) -> dict[str, Any]:
-    """Runs the demo and writes its report.
+    """Run the demo and write its report.
 
     Raises:
         ValueError: If the output folder holds another run.
@@ -106,15 +105,15 @@ def run_demo(arguments: DemoArguments, console: Console) -> dict[str, Any]:
 
 
 def report_of(output: Path, visual: Path | None = None) -> dict[str, Any]:
-    """Writes the report of a finished demo from its logs.
+    """Write the report of a finished demo from its logs.
 
     Args:
-        output: Folder of the demo.
+        output: Folder of a finished demo.
         visual: Folder of a finished visual run, whose table becomes a section.
 
     Raises:
         FileNotFoundError: If a folder holds no finished run.
-        ValueError: If the visual run's report is none.
+        ValueError: If the visual run has no valid report.
     """
     path = output / DIALS_FILE
     if not path.is_file():
@@ -127,7 +126,7 @@ def report_of(output: Path, visual: Path | None = None) -> dict[str, Any]:
         if record is None:
             raise FileNotFoundError(f"{output / 'models' / name} is missing")
         entries.append(Entry(name, output / "logs" / name, record["seconds"], record["settings"]["settings"]))
-    source = output / "data" / PRESETS[dials["corpus"]].folder
+    source = output / "data" / demo_recipe(dials["corpus"]).folder
     made = (read_meta(source) or {}).get("made")
     return write_report(
         output, entries, lambda config: load_clear(config, source), dials["forget"], dials, [made] if made else [],

@@ -192,14 +192,14 @@ def seed_steps(
         prefix: Of the steps' names.
     """
     steps, models = training_steps(recipe, folder, seed, prefix), folder / "models"
-    cells = cells_of(list(recipe.methods), modalities)
+    cells = cells_of(recipe.methods, modalities)
     original = f"{prefix}original: fine-tune"
     for cell in cells:
         if cell.method is None:
             continue
         call = {"data": data_of(recipe, folder), "folder": models / cell.name, "method": cell.method}
         call |= {"model": model_config(models / "original", recipe), "modality": cell.modality}
-        settings = {**recipe.settings(cell.method), "seed": seed}
+        settings = {**recipe.settings_of(cell.method), "seed": seed}
         steps.append(Step(f"{prefix}{cell.name}: unlearn", unlearn_step, {**call, "settings": settings}, [original]))
     for track, cell in itertools.product(tracks or (recipe.track,), cells):
         call = {"data": data_of(recipe, folder, track), "folder": log_folder(folder, cell.name, recipe, track)}

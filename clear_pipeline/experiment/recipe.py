@@ -1,23 +1,22 @@
-"""A recipe as a YAML file: corpus or dataset, model, seeds, modalities, methods and all settings of a table's runs.
+"""A recipe: corpus or dataset, model, seeds, modalities, methods and all settings of a table's runs, as a YAML file.
 
-The files of `recipes/` are the only place where settings stand: the demo takes its own from there too. In a wheel they
-lie inside this package, so that a recipe is also found by its name alone.
+The files of `recipes/` are the only place of settings: the demo reads its own from there too. A wheel has them inside
+this package, so that a recipe is found by its name.
 """
 
 import difflib
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from trl import SFTConfig
 
 from clear_data.configs import RETAIN_OF
 from clear_data.corpora import CORPORA
 from clear_data.corpora.mini import Dials
 from clear_pipeline.forget_request import MODALITIES
+from clear_pipeline.yaml_files import known_fields, read_yaml
 from clear_unlearning.tasks import TASKS
 from trainers import METHODS
 from trainers.base import UnlearningConfig
@@ -28,28 +27,19 @@ FOLDERS = (HERE.parent / "recipes", HERE / "recipe_folder")  # of a checkout, of
 BUILT = ("mini", "tofu")  # corpora that a recipe builds
 MINI_MODEL = "mini"
 GOLD = "gold"
-PLACE = "."  # a Config is built to be checked, and writes nothing there
-
-
-class _Loader(yaml.SafeLoader):
-    """YAML in which 1e-5 is a number, as in YAML 1.2."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float", re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"), list("-+.0123456789")
-)
+PLACE = "."  # output_dir of a Config that is built only to check its values
 
 
 @dataclass(frozen=True)
 class Tuning:
-    """How settings are searched.
+    """A search of settings.
 
     Attributes:
-        seed: Of corpus, models and training; none of the recipe's own.
+        seed: Seed of corpus, models and training; not one of the recipe's own.
         keep: Share of the original's utility that a method should keep.
-        learning_rate: Tried with each number of epochs.
-        num_train_epochs: Passes.
-        grids: Other values for some methods, as many.
+        learning_rate: Values, each tried with each number of epochs.
+        num_train_epochs: Values.
+        grids: Other values for some methods, as many of them.
     """
 
     seed: int
@@ -59,58 +49,43 @@ class Tuning:
     grids: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def grid(self, method: str) -> dict[str, list[float]]:
-        """The values that are tried of a method."""
+        """Return the values that are tried for a method."""
         own = {"learning_rate": self.learning_rate, "num_train_epochs": self.num_train_epochs}
         return {**own, **self.grids.get(method, {})}
 
-
-@dataclass(frozen=True)
-class Size:
-    """What `--dry_run` needs to know of a model whose config is not at hand.
-
-    Attributes:
-        parameters: Weights.
-        width: Of a decoder layer.
-        layers: Of the decoder.
-        tokens: Of a row with its image: question and answer about 100, the rest image tokens.
-        adapter: Weights of a LoRA adapter of rank 1.
-    """
-
-    parameters: float
-    width: int
-    layers: int
-    tokens: int
-    adapter: float = 0.0
+    def only(self, methods: Sequence[str] | None) -> "Tuning":
+        """Return the search of some methods; None for all."""
+        return replace(self, grids={name: grid for name, grid in self.grids.items() if not methods or name in methods})
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """All that a table's runs are made of.
+    """The runs of a table.
 
     Attributes:
-        name: Of the file.
+        name: Name of the file.
         source: The file.
         track: Track of the main table's tasks.
         model: Hub id or folder of the base model; `mini` builds one from config.
         finetune: Settings of original and gold.
-        methods: Settings of each method.
-        corpus: `mini` or `tofu`, built for each seed; None where there is a dataset.
+        methods: Keys of METHODS; all by default.
+        settings: Settings of single methods, over `unlearn` and the defaults of their Config.
+        corpus: `mini` or `tofu`, built for each seed; None if there is a dataset.
         dataset: Folder or Hub id.
-        text_dataset: Where the text questions are, if not beside the dataset.
+        text_dataset: Source of the text questions, if the dataset has none.
         tofu_dir: Folder with TOFU's texts, for that corpus.
-        authors: Take so many authors of each side of TOFU.
+        authors: Authors of each side of TOFU; all by default.
         persons: People of the mini corpus.
         photos: Photos of each.
         forget: Forget set.
-        seeds: Of corpus, weights and batches.
+        seeds: Seeds of corpus, weights and batches.
         modalities: Rows to forget; the first one makes the main table.
-        extra_config: Configs that original and gold learn besides, with commas.
+        extra_config: Further configs that original and gold learn, with commas.
         dtype: Precision of the weights.
         lora: Settings of a LoRA adapter, None to train the weights themselves.
         unlearn: Settings of all methods.
         evaluate: Settings of the evaluation, and the judge of how fluent the answers are.
         tune: How settings are searched.
-        size: Of the model.
     """
 
     name: str
@@ -118,7 +93,8 @@ class Recipe:
     track: str
     model: str
     finetune: dict[str, Any]
-    methods: dict[str, dict[str, Any]]
+    methods: tuple[str, ...] = tuple(METHODS)
+    settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     corpus: str | None = None
     dataset: str | None = None
     text_dataset: str | None = None
@@ -135,36 +111,35 @@ class Recipe:
     unlearn: dict[str, Any] = field(default_factory=dict)
     evaluate: dict[str, Any] = field(default_factory=dict)
     tune: Tuning | None = None
-    size: Size | None = None
 
     @property
     def folder(self) -> str:
-        """Name of the built dataset's folder."""
+        """Return the name of the built dataset's folder."""
         return CORPORA[self.corpus or "mini"].folder
 
     @property
     def extra_suffix(self) -> str:
-        """Where the configs that are learnt besides lie: appended to the dataset's folder."""
+        """Return what is appended to the dataset's folder to find the further configs."""
         return "_extra" if self.track == "image" else ""
 
     @property
     def judge(self) -> str | None:
-        """Model that judges how fluent answers are, folder or Hub id: `gold` is the seed's own; None for nobody."""
+        """Return the model that judges how fluent answers are: folder, Hub id, `gold` (the seed's own), or None."""
         judge = self.evaluate.get("judge", GOLD)
         return None if judge == "none" else judge
 
     @property
     def tracks(self) -> tuple[str, ...]:
-        """What models are asked: the recipe's track, and text questions besides where modalities are compared."""
+        """Return the tracks of the evaluation: the recipe's, and also text where modalities are compared."""
         return ("image", "text") if self.track == "image" and len(self.modalities) > 1 else (self.track,)
 
-    def settings(self, method: str) -> dict[str, Any]:
-        """All settings of a method."""
-        return {**self.unlearn, **self.methods[method]}
+    def settings_of(self, method: str) -> dict[str, Any]:
+        """Return all settings of a method."""
+        return {**self.unlearn, **self.settings.get(method, {})}
 
 
 def recipe_path(source: str | Path) -> Path:
-    """Finds a recipe by its path, or by the name of one of ours.
+    """Find a recipe by its path, or by the name of one of ours.
 
     Raises:
         FileNotFoundError: If there is none; the message lists ours.
@@ -179,20 +154,17 @@ def recipe_path(source: str | Path) -> Path:
 
 
 def read_recipe(source: str | Path) -> Recipe:
-    """Reads and checks a recipe.
+    """Read and check a recipe.
 
     Args:
         source: YAML file, or the name of one of `recipes/`.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a key, method, setting or value is none; it is named with the valid ones.
+        ValueError: If a key, method, setting or value is not valid; the message names the valid ones.
     """
     path = recipe_path(source)
-    try:
-        content = _Loader(path.read_text(encoding="utf-8")).get_single_data()
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML: {error}") from error
+    content = read_yaml(path)
     try:
         return _recipe(path, content)
     except (ValueError, TypeError) as error:
@@ -200,59 +172,46 @@ def read_recipe(source: str | Path) -> Recipe:
 
 
 def _recipe(path: Path, content: Any) -> Recipe:
-    values = {**_known(Recipe, content, "key"), "name": path.stem, "source": path}
-    for key in ("seeds", "modalities"):
+    values = {**known_fields(Recipe, content, "key", aside=("name", "source")), "name": path.stem, "source": path}
+    if isinstance(values.get("methods"), Mapping):
+        raise ValueError("methods must be a list of names; settings of single methods belong under settings")
+    for key in ("seeds", "modalities", "methods"):
         if key in values:
             values[key] = tuple(values[key] if isinstance(values[key], list) else [values[key]])
-    for key, kind in (("tune", Tuning), ("size", Size)):
-        if values.get(key) is not None:
-            values[key] = kind(**_known(kind, values[key], f"key of {key}"))
+    if values.get("tune") is not None:
+        values["tune"] = Tuning(**known_fields(Tuning, values["tune"], "key of tune"))
     recipe = Recipe(**values)
     check_recipe(recipe)
     return recipe
 
 
-def _known(kind: type, content: Any, what: str) -> dict[str, Any]:
-    """The fields of a dataclass, from a mapping that has no others and lacks none."""
-    if not isinstance(content, Mapping):
-        raise ValueError(f"expected {what}s and values, not {content!r}")
-    there = {f.name: f for f in fields(kind) if f.name not in ("name", "source")}
-    unknown = [str(key) for key in content if key not in there]
-    if unknown:
-        raise ValueError(f"unknown {what} {unknown[0]!r}; valid: {', '.join(there)}")
-    needed = [f.name for f in there.values() if f.default is MISSING and f.default_factory is MISSING]
-    missing = [key for key in needed if key not in content]
-    if missing:
-        raise ValueError(f"{what} {missing[0]!r} is missing")
-    return dict(content)
-
-
 def check_recipe(recipe: Recipe) -> None:
-    """Makes sure that everything that a recipe names is there.
+    """Check all names and values of a recipe.
 
     Raises:
-        ValueError: If not.
+        ValueError: If one is not valid.
     """
     choices: list[tuple[str, Sequence[Any], Any]] = [
         ("track", (recipe.track,), TASKS),
         ("forget", (recipe.forget,), RETAIN_OF),
         ("modalities", recipe.modalities, MODALITIES),
-        ("methods", list(recipe.methods), METHODS),
+        ("methods", recipe.methods, METHODS),
+        ("settings", [*recipe.settings, *recipe.methods], METHODS),
         ("corpus", [recipe.corpus] if recipe.corpus else [], BUILT),
     ]
     for key, seen, valid in choices:
         wrong = [value for value in seen if value not in valid]
         if wrong or (not seen and key != "corpus"):
-            raise ValueError(f"{key}: {wrong[0] if wrong else 'none'!r} is none of {', '.join(valid)}")
+            raise ValueError(f"{key}: {wrong[0] if wrong else 'none'!r} is not one of {', '.join(valid)}")
     if (recipe.corpus is None) == (recipe.dataset is None):
         raise ValueError("give either corpus (built for each seed) or dataset (a folder or Hub id)")
     if (recipe.corpus is None) == (recipe.model == MINI_MODEL):
-        raise ValueError(f"model {recipe.model!r} does not go with {'a corpus' if recipe.corpus else 'a dataset'}")
+        raise ValueError(f"model {recipe.model!r} cannot be used with {'a corpus' if recipe.corpus else 'a dataset'}")
     if not recipe.seeds or any(not isinstance(seed, int) or isinstance(seed, bool) for seed in recipe.seeds):
         raise ValueError(f"seeds must be whole numbers, not {list(recipe.seeds)}")
     _check_settings("finetune", RetainFinetuneConfig, recipe.finetune)
     for method in recipe.methods:
-        _check_settings(f"methods: {method}", METHODS[method][1], recipe.settings(method))
+        _check_settings(f"settings: {method}", METHODS[method][1], recipe.settings_of(method))
     known = ("batch_size", "max_examples", "seed", "judge")
     wrong = [key for key in recipe.evaluate if key not in known]
     if wrong:
@@ -266,7 +225,7 @@ def check_recipe(recipe: Recipe) -> None:
 
 
 def _check_settings(where: str, config: type[UnlearningConfig], settings: Mapping[str, Any]) -> None:
-    """Builds the Config, which checks the values."""
+    """Build the Config, which checks the values."""
     known = {f.name: f.metadata.get("help") for f in fields(config) if f.init}
     for name in settings:
         if name not in known or name in ("output_dir", "seed"):
@@ -282,14 +241,25 @@ def _check_settings(where: str, config: type[UnlearningConfig], settings: Mappin
 
 def _check_tuning(recipe: Recipe, tuning: Tuning) -> None:
     if tuning.seed in recipe.seeds:
-        raise ValueError(f"tune: seed {tuning.seed} is one of the table's own; settings must be chosen on another")
+        raise ValueError(f"tune: seed {tuning.seed} is one of the table's own; choose settings on another seed")
     sizes = {}
     for method in (*recipe.methods, *tuning.grids):
         if method not in recipe.methods:
-            raise ValueError(f"tune: grids: {method!r} is none of {', '.join(recipe.methods)}")
+            raise ValueError(f"tune: grids: {method!r} is not one of {', '.join(recipe.methods)}")
         grid = tuning.grid(method)
         if set(grid) != {"learning_rate", "num_train_epochs"}:
             raise ValueError(f"tune: {method}: a grid has learning_rate and num_train_epochs, not {', '.join(grid)}")
         sizes[method] = len(grid["learning_rate"]) * len(grid["num_train_epochs"])
     if len(set(sizes.values())) > 1:
-        raise ValueError(f"tune: every method gets as many tries, not {sizes}")
+        raise ValueError(f"tune: every method must get the same number of tries, not {sizes}")
+
+
+def demo_recipe(corpus: str) -> Recipe:
+    """Return the recipe of a corpus of the demo.
+
+    Raises:
+        ValueError: If the demo has no such corpus.
+    """
+    if corpus not in BUILT:
+        raise ValueError(f"unknown corpus {corpus!r}; choose from {', '.join(BUILT)}")
+    return read_recipe(corpus)

@@ -37,17 +37,14 @@ def chosen_recipe(
     """
     unknown = [method for method in methods or () if method not in recipe.methods]
     if unknown:
-        raise ValueError(f"the recipe {recipe.name} has no method {unknown[0]!r}; it has {', '.join(recipe.methods)}")
+        raise ValueError(f"recipe {recipe.name} has no method {unknown[0]!r}; it has {', '.join(recipe.methods)}")
     part = replace(
         recipe,
-        methods={name: recipe.methods[name] for name in methods or recipe.methods},
+        methods=tuple(methods or recipe.methods),
         seeds=tuple(seeds or recipe.seeds),
         modalities=tuple(modalities or recipe.modalities),
         tofu_dir=tofu_dir or recipe.tofu_dir,
-        tune=None
-        if seeds
-        else recipe.tune
-        and replace(recipe.tune, grids={k: v for k, v in recipe.tune.grids.items() if not methods or k in methods}),
+        tune=None if seeds else recipe.tune and recipe.tune.only(methods),
     )
     check_recipe(part)
     return part
@@ -90,7 +87,7 @@ def run_table(recipe: Recipe, output: Path, console: Console, **options: Any) ->
         ValueError: If the folder holds another run, or TOFU's texts are not there.
     """
     if recipe.corpus == "tofu" and recipe.tofu_dir is None:
-        raise ValueError("the corpus tofu needs --tofu_dir FOLDER with qa.jsonl and the two *_perturbed.json files")
+        raise ValueError("corpus tofu requires --tofu_dir FOLDER with qa.jsonl and the two *_perturbed.json files")
     options["workers"] = options.get("workers") or workers_for(recipe)
     run_steps(table_steps(recipe, output), console, **options)
     return write_tables(recipe, output)
@@ -103,7 +100,7 @@ def write_tables(recipe: Recipe, output: Path) -> dict[str, Sequence[Row]]:
         The rows of `main`, and with several modalities those of `modality`.
     """
     first = recipe.modalities[0]
-    cells = cells_of(list(recipe.methods), recipe.modalities)
+    cells = cells_of(recipe.methods, recipe.modalities)
     main_cells = [cell for cell in cells if cell.method is None or cell.modality == first]
     rows = {track: {cell.name: _row(recipe, output, cell, track) for cell in cells} for track in recipe.tracks}
     main = MainTable([rows[recipe.track][cell.name] for cell in main_cells], first)

@@ -1,20 +1,18 @@
-"""`table --tune`: as many tries for each method, on a seed of its own, scored on the selection set.
+"""`table --tune`: search settings, with the same number of tries for each method, on a seed of its own.
 
-The selection set (`selection` beside the dataset) shows the same people on photos that no model was trained on. Of
-each method the try with the lowest D is taken among those that keep `keep` of the original's utility; if none does,
-the one that keeps most.
+The tries are scored on the selection set: the same people on photos that no model was trained on. For each method the
+try with the lowest D is chosen among those that keep `keep` of the original's utility; if there are none, the try that
+keeps most.
 """
 
 import itertools
 import json
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-import yaml
 from rich.console import Console
+from ruamel.yaml import YAML
 
 from clear_pipeline.arguments import DataArguments
 from clear_pipeline.runs.executor import Step, run_steps
@@ -28,7 +26,7 @@ from evaluate_metrics.columns import number
 from evaluate_metrics.scores import score_log
 
 from .plan import data_of, model_config, training_steps, unlearn_step
-from .recipe import Recipe, Tuning, read_recipe, recipe_path
+from .recipe import Recipe, Tuning, recipe_path
 
 SELECTION_LOG = "selection.json"
 RETAINED = 1  # photos of each person who stays: they count for utility alone, and there are many
@@ -38,7 +36,7 @@ SEARCHED = ("learning_rate", "num_train_epochs")
 def score_step(
     model: Path, target: Path, data: DataArguments, beside: str, batch_size: int, progress: Progress
 ) -> None:
-    """Scores a model on the selection set."""
+    """Score a model on the selection set."""
     if target.is_file():
         return
     log, _ = evaluate_model(
@@ -50,7 +48,7 @@ def score_step(
 
 
 def tries_of(recipe: Recipe, tuning: Tuning) -> dict[str, tuple[str, dict[str, Any]]]:
-    """All tries: their name, method, and the values that are tried."""
+    """Return all tries: name, method, and values."""
     tries = {}
     for method in recipe.methods:
         grid = tuning.grid(method)
@@ -77,7 +75,7 @@ def tuning_steps(recipe: Recipe, tuning: Tuning, folder: Path) -> list[Step]:
     for name, (method, values) in tries_of(recipe, tuning).items():
         call = {"data": data, "folder": place / name, "method": method, "modality": recipe.modalities[0]}
         call |= {"model": model_config(models / "original", recipe)}
-        settings = {**recipe.settings(method), **values, "seed": tuning.seed}
+        settings = {**recipe.settings_of(method), **values, "seed": tuning.seed}
         steps.append(Step(f"{name}: unlearn", unlearn_step, {**call, "settings": settings}, ["original: fine-tune"]))
         call = {"model": place / name, "target": place / f"{name}.json", **asked}
         steps.append(Step(f"{name}: score", score_step, call, [f"{name}: unlearn"]))
@@ -85,10 +83,10 @@ def tuning_steps(recipe: Recipe, tuning: Tuning, folder: Path) -> list[Step]:
 
 
 def run_tuning(recipe: Recipe, output: Path, console: Console, **options: Any) -> tuple[Path, list[dict[str, Any]]]:
-    """Searches, and writes tune.md and a copy of the recipe with the chosen settings.
+    """Run a search, and write tune.md and a copy of the recipe with the chosen settings.
 
     Args:
-        recipe: What is searched.
+        recipe: The recipe.
         output: Folder of the table.
         console: Where progress is shown.
         options: Of `run_steps`.
@@ -97,7 +95,7 @@ def run_tuning(recipe: Recipe, output: Path, console: Console, **options: Any) -
         The new recipe, and a row for each try.
 
     Raises:
-        ValueError: If the recipe says nothing of a search, or its track has no selection set.
+        ValueError: If the recipe has no search, or its corpus has no selection set.
     """
     tuning = recipe.tune
     if tuning is None:
@@ -122,7 +120,7 @@ def run_tuning(recipe: Recipe, output: Path, console: Console, **options: Any) -
 
 
 def choose(rows: Sequence[dict[str, Any]], keep: float) -> dict[str, dict[str, Any]]:
-    """Marks the best try of each method, by the rule above, and returns its values."""
+    """Mark the best try of each method, by the rule above, and return its values."""
     original = next(row["utility"] for row in rows if row["method"] == "original")
     chosen = {}
     for method in dict.fromkeys(row["method"] for row in rows if row["values"]):
@@ -154,38 +152,22 @@ def _page(recipe: Recipe, tuning: Tuning, rows: Sequence[Mapping[str, Any]]) -> 
 
 
 def write_chosen(recipe: Recipe, target: Path, chosen: Mapping[str, Mapping[str, Any]]) -> Path:
-    """Writes a copy of a recipe's file with other values for some methods; comments stay where they can.
+    """Write a copy of a recipe's file with other settings for some methods; its comments stay.
 
     Args:
-        recipe: As it was read; methods that were not searched stay.
+        recipe: The recipe as it was read.
         target: The copy.
-        chosen: The values by method.
+        chosen: The settings by method.
     """
-    source = recipe_path(recipe.source)
-    whole = read_recipe(source)
-    wanted = {**whole.methods, **{method: {**whole.methods[method], **values} for method, values in chosen.items()}}
-    text = source.read_text(encoding="utf-8")
+    yaml = YAML()
+    yaml.width = 119
+    content = yaml.load(recipe_path(recipe.source).read_text(encoding="utf-8"))
+    settings = content.setdefault("settings", {})
     for method, values in chosen.items():
-        for key, value in values.items():
-            text = _with_value(text, method, key, value)
+        settings.setdefault(method, {}).update(values)
     part = target.with_name(f"{target.name}.part")
     target.parent.mkdir(parents=True, exist_ok=True)
-    part.write_text(text, encoding="utf-8")
-    if replace(read_recipe(part), name=whole.name, source=whole.source) != replace(whole, methods=wanted):
-        content = {key: value for key, value in asdict(replace(whole, methods=wanted)).items() if value is not None}
-        for key in ("name", "source"):
-            del content[key]
-        part.write_text(yaml.safe_dump(json.loads(json.dumps(content, default=str)), sort_keys=False))
+    with part.open("w", encoding="utf-8") as file:
+        yaml.dump(content, file)
     part.rename(target)
     return target
-
-
-def _with_value(text: str, method: str, key: str, value: float) -> str:
-    """The text of a recipe in which a setting of a method has another value, if it stands there as ours do."""
-    block = re.search(rf"(?ms)^methods:\n.*?^  {method}:.*?(?=^ ? ?\S|\Z)", text)
-    if block is None:
-        return text
-    head, found, rest = text[: block.start()], block.group(), text[block.end() :]
-    start = found.rindex(f"\n  {method}:")
-    changed = re.sub(rf"\b{key}: *[^,}}\s]+", f"{key}: {value:g}", found[start:], count=1)
-    return head + found[:start] + changed + rest

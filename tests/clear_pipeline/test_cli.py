@@ -53,7 +53,7 @@ def run(capsys, *argv: str) -> tuple[int, str, str]:
         (["import-log", "nowhere.json", "--output", "x"], "no file nowhere.json"),
         (["demo", "--methods", "hope"], "unknown method 'hope'; choose from retain_finetune"),
         (["demo", "--corpus", "maxi"], "unknown corpus 'maxi'; choose from mini, tofu"),
-        (["demo", "--corpus", "tofu"], "needs --tofu_dir"),
+        (["demo", "--corpus", "tofu"], "requires --tofu_dir"),
         (["demo", "--forget", "forget02"], "unknown forget set 'forget02'"),
         (["demo", "--persons", "3"], "persons must be 24 to 200, not 3"),
     ],

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks.calibration import forget_means
 from clear_pipeline.experiment.demo import DemoArguments, demo_steps
-from clear_pipeline.experiment.presets import PRESETS
+from clear_pipeline.experiment.recipe import BUILT, demo_recipe
 from evaluate_metrics.log_format import read_log
 from evaluate_metrics.scores import score_log
 from evaluate_metrics.tasks import FORGET_TASK
@@ -183,10 +183,10 @@ def test_an_interrupted_demo_goes_on_and_ends_as_another(tmp_path):
 
 
 def test_every_preset_names_methods_and_settings_that_exist(tmp_path):
-    for preset in PRESETS.values():
+    for preset in map(demo_recipe, BUILT):
         assert set(preset.methods) <= set(METHODS)
-        for method, settings in preset.methods.items():
-            METHODS[method][1](output_dir=str(tmp_path), use_cpu=True, **{**preset.unlearn, **settings})
+        for method in preset.methods:
+            METHODS[method][1](output_dir=str(tmp_path), use_cpu=True, **preset.settings_of(method))
 
 
 def test_steps_need_only_steps_that_there_are(tmp_path):

@@ -4,14 +4,12 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from clear_pipeline.cli import main
 from clear_pipeline.experiment import recipe as recipe_files
-from clear_pipeline.experiment.dry_run import estimates_of, row_counts, size_of, steps_of
-from clear_pipeline.experiment.recipe import FOLDERS, Size, read_recipe
+from clear_pipeline.experiment.dry_run import estimates_of, row_counts, steps_of
+from clear_pipeline.experiment.recipe import FOLDERS, read_recipe
 from clear_pipeline.experiment.table import chosen_recipe
-from clear_unlearning.models import load_model
 from trainers import METHODS
 from trainers.base import UnlearningConfig
 
@@ -32,8 +30,6 @@ def test_the_recipes_that_were_asked_for_are_there():
     assert {path.stem for path in OURS} == {
         "mini", "tofu", "llava-1.5-7b", "qwen2-vl-2b", "qwen2.5-vl-3b", "smolvlm", "llama-2-7b"
     }  # fmt: skip
-    for path in OURS:
-        assert list(read_recipe(path).methods) == list(METHODS) or path.stem == "tofu"
 
 
 def changed(tmp_path: Path, old: str, new: str) -> Path:
@@ -47,22 +43,23 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
     ("old", "new", "message"),
     [
         ("forget: forget10", "forgot: forget10", "own.yaml: unknown key 'forgot'; valid: track, model, finetune"),
-        ("  npo: {", "  npu: {", "methods: 'npu' is none of retain_finetune, gradient_ascent"),
-        ("beta: 0.15", "betta: 0.15", "methods: npo: unknown setting 'betta' of NPOConfig; it has beta"),
-        ("msteps: 4", "msteps: -4", "methods: scrub: msteps must be 0 or more, not -4"),
-        ("forget: forget10", "forget: forget07", "forget: 'forget07' is none of forget01, forget05, forget10"),
-        ("[both, text, image]", "[both, sound]", "modalities: 'sound' is none of text, image, both"),
+        ("  npo: {", "  npu: {", "settings: 'npu' is not one of retain_finetune, gradient_ascent"),
+        ("beta: 0.15", "betta: 0.15", "settings: npo: unknown setting 'betta' of NPOConfig; it has beta"),
+        ("msteps: 4", "msteps: -4", "settings: scrub: msteps must be 0 or more, not -4"),
+        ("forget: forget10", "forget: forget07", "forget: 'forget07' is not one of forget01, forget05, forget10"),
+        ("[both, text, image]", "[both, sound]", "modalities: 'sound' is not one of text, image, both"),
         ("seeds: [0, 1, 2]", "seeds: [0, one]", "seeds must be whole numbers"),
         ("seeds: [0, 1, 2]", "seeds: [0, 7]", "seed 7 is one of the table's own"),
-        ("model: mini", "model: llava-hf/llava-1.5-7b-hf", "does not go with a corpus"),
-        ("corpus: mini", "dataset: clear", "model 'mini' does not go with a dataset"),
+        ("model: mini", "model: llava-hf/llava-1.5-7b-hf", "cannot be used with a corpus"),
+        ("corpus: mini", "dataset: clear", "model 'mini' cannot be used with a dataset"),
         (
             "  batch_size: 32",
             "  batch: 32",
             "evaluate: unknown setting 'batch'; valid: batch_size, max_examples, seed",
         ),
-        ("    npo: {learning_rate: [7e-4, 1e-3]", "    npo: {learning_rate: [4e-4]", "as many tries"),
+        ("    npo: {learning_rate: [7e-4, 1e-3]", "    npo: {learning_rate: [4e-4]", "the same number of tries"),
         ("finetune:", "finetune", "is not YAML"),
+        ("settings:", "methods:", "methods must be a list of names; settings of single methods belong under settings"),
     ],
 )
 def test_what_is_wrong_in_a_recipe_is_named(tmp_path, capsys, old, new, message):
@@ -75,9 +72,9 @@ def test_a_recipe_that_is_not_there_is_told_with_ours(capsys):
     assert main(["table", "--recipe", "maxi"]) == 2
     assert "no recipe 'maxi': give a YAML file or one of llama-2-7b, llava-1.5-7b, mini" in capsys.readouterr().err
     assert main(["table", "--recipe", "mini", "--methods", "npu"]) == 2
-    assert "the recipe mini has no method 'npu'; it has retain_finetune" in capsys.readouterr().err
+    assert "recipe mini has no method 'npu'; it has retain_finetune" in capsys.readouterr().err
     assert main(["table", "--recipe", "tofu", "--output", "/nowhere"]) == 2
-    assert "the corpus tofu needs --tofu_dir" in capsys.readouterr().err
+    assert "corpus tofu requires --tofu_dir" in capsys.readouterr().err
 
 
 def test_a_recipe_of_a_wheel_is_found_by_its_name(tmp_path, monkeypatch):
@@ -88,15 +85,14 @@ def test_a_recipe_of_a_wheel_is_found_by_its_name(tmp_path, monkeypatch):
 
 def test_numbers_with_a_power_of_ten_are_numbers():
     assert read_recipe("mini").finetune["learning_rate"] == 8e-3
-    assert read_recipe("mini").settings("npo")["learning_rate"] == 1e-3
+    assert read_recipe("mini").settings_of("npo")["learning_rate"] == 1e-3
 
 
 def test_steps_are_counted_as_the_trainer_counts_them():
     """832 and 768 steps of original and gold, 112 of retain fine-tuning are what the runs of mini record."""
     recipe = read_recipe("mini")
     counts, _ = row_counts(recipe)
-    assert recipe.size is not None
-    found = {one.name: one.steps for one in estimates_of(recipe, recipe.size, counts)}
+    found = {one.name: one.steps for one in estimates_of(recipe, counts)}
     assert (found["original"], found["gold"], found["retain_finetune"]) == (832, 768, 112)
     assert "retain_finetune-text" not in found  # looks at no forget rows
     assert found["npo"] == found["npo-text"] + found["npo-image"] == 224
@@ -104,18 +100,14 @@ def test_steps_are_counted_as_the_trainer_counts_them():
     assert steps_of(UnlearningConfig(output_dir=".", use_cpu=True, **settings), 25) == 2 * 3  # 7 batches, 3 steps
 
 
-def test_the_size_is_that_of_the_model_if_its_config_is_at_hand(mini_llava, tmp_path):
-    content = {**yaml.safe_load((FOLDERS[0] / "llava-1.5-7b.yaml").read_text()), "model": str(mini_llava)}
+def test_methods_are_all_by_default_and_settings_are_overrides(tmp_path):
     path = tmp_path / "own.yaml"
-    path.write_text(yaml.safe_dump(content))
-    size, source = size_of(read_recipe(path))
-    network = load_model(str(mini_llava), device="cpu").model
-    assert source == "its config"
-    assert size == Size(sum(w.numel() for w in network.parameters()), 128, 2, 676, size.adapter)
-    gone = tmp_path / "gone.yaml"
-    gone.write_text(yaml.safe_dump({**content, "model": "no/where", "size": None}))
-    with pytest.raises(ValueError, match="the config of no/where is not at hand, and the recipe has no key size"):
-        size_of(read_recipe(gone))
+    path.write_text(MINI.partition("settings:")[0])  # not a word about methods
+    recipe = read_recipe(path)
+    assert recipe.methods == tuple(METHODS)
+    assert recipe.settings_of("npo") == recipe.unlearn
+    path.write_text(MINI.replace("unlearn:", "methods: [npo, kl]\n\nunlearn:", 1).partition("\ntune:")[0])
+    assert read_recipe(path).methods == ("npo", "kl")
 
 
 def test_a_part_of_a_recipe_keeps_the_rest():

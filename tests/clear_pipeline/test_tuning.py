@@ -43,21 +43,23 @@ def test_the_new_recipe_has_the_chosen_settings_and_keeps_its_comments(tmp_path)
     }
     written = write_chosen(recipe, tmp_path / "mini.yaml", chosen)
     new = read_recipe(written)
-    wanted = {name: {**settings, **chosen.get(name, {})} for name, settings in recipe.methods.items()}
-    assert new == replace(recipe, source=written, methods=wanted)
+    wanted = {name: {**settings, **chosen.get(name, {})} for name, settings in recipe.settings.items()}
+    assert new == replace(recipe, source=written, settings=wanted)
     assert [line for line in written.read_text().splitlines() if "#" in line] == [
         line for line in recipe.source.read_text().splitlines() if "#" in line
     ]
     assert list(tmp_path.iterdir()) == [written]
 
 
-def test_a_recipe_in_another_shape_is_written_anew(tmp_path):
-    """The setting stands nowhere in the file, so that no number can be replaced."""
+def test_a_method_without_settings_gets_some(tmp_path):
     source = tmp_path / "own.yaml"
-    source.write_text(read_recipe("mini").source.read_text().replace("kl: {learning_rate: 4e-4, ", "kl: {"))
+    source.write_text(
+        read_recipe("mini")
+        .source.read_text()
+        .replace("  kl: {learning_rate: 4e-4, num_train_epochs: 8, retain_weight: 4.0}\n", "")
+    )
     recipe = read_recipe(source)
-    (tmp_path / "new").mkdir()
-    written = write_chosen(recipe, tmp_path / "new" / "own.yaml", {"kl": {"learning_rate": 1e-3}})
-    new = read_recipe(written)
-    assert new.methods["kl"]["learning_rate"] == 1e-3
-    assert replace(new, source=source, methods=recipe.methods) == recipe
+    assert "kl" not in recipe.settings
+    new = read_recipe(write_chosen(recipe, tmp_path / "new" / "own.yaml", {"kl": {"learning_rate": 1e-3}}))
+    assert new.settings["kl"] == {"learning_rate": 1e-3}
+    assert replace(new, source=source, settings=recipe.settings) == recipe
