@@ -22,7 +22,8 @@ from clear_data.configs import RETAIN_OF
 from clear_pipeline.arguments import FinetuneArguments
 from clear_pipeline.experiment.plan import base_step, corpus_step, data_of, evaluate_step, finetune_step, model_config
 from clear_pipeline.experiment.recipe import demo_recipe
-from clear_pipeline.runs.executor import Step, run_steps
+from clear_pipeline.runs.executor import run_steps
+from clear_pipeline.runs.step import Step
 from evaluate_metrics.columns import number
 from evaluate_metrics.forget_quality.compute import forget_quality
 from evaluate_metrics.log_format import TaskLog, read_log, read_meta

@@ -18,7 +18,8 @@ from rich.console import Console
 from clear_pipeline.experiment.demo import DIALS_FILE, DemoArguments
 from clear_pipeline.experiment.plan import data_of, evaluate_step, model_config
 from clear_pipeline.experiment.recipe import demo_recipe
-from clear_pipeline.runs.executor import Step, run_steps
+from clear_pipeline.runs.executor import run_steps
+from clear_pipeline.runs.step import Step
 from evaluate_metrics.clear_scores.compute import task_scores
 from evaluate_metrics.columns import number
 from evaluate_metrics.forget_quality.compute import forget_quality

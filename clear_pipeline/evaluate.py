@@ -20,8 +20,7 @@ from evaluate_metrics.token_log import write_token_log
 from .arguments import DataArguments, EvaluateArguments, TokenArguments, asked_for
 from .hub.logs import dataset_identity
 from .model_arguments import load, revision_setting
-from .runs.lineage import lineage
-from .runs.machine import versions
+from .runs.provenance import lineage, versions
 from .runs.run_folder import Run
 from .selection import selection_rows
 

@@ -31,7 +31,7 @@ from .arguments import DataArguments, FinetuneArguments, SelectionArguments, ask
 from .forget_request import ForgetRequest
 from .hub.logs import dataset_identity
 from .model_arguments import load, lora_settings, peft_config, revision_setting
-from .runs.machine import hardware, versions
+from .runs.provenance import hardware, versions
 from .runs.run_folder import Run, write_json
 from .selection import check_selection, measures
 

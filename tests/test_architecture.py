@@ -3,6 +3,7 @@
 import ast
 import tomllib
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,25 @@ def test_room_imports_only_the_rooms_below(room: str):
 @pytest.mark.parametrize("room", sorted(WITHOUT_TORCH & set(ROOMS)))
 def test_numbers_are_made_without_torch(room: str):
     assert [f"{file} imports {name}" for file, name in imports_of(room) if name.partition(".")[0] in TORCH_STACK] == []
+
+
+def module_of(file: str) -> str:
+    return file.removesuffix(".py").replace("/", ".").removesuffix(".__init__")
+
+
+def test_no_file_imports_itself_by_way_of_others():
+    """Imports inside functions count too."""
+    found = [pair for room in ROOMS for pair in imports_of(room)]
+    modules = {module_of(str(file.relative_to(ROOT))) for room in ROOMS for file in files_of(room)}
+    graph: dict[str, set[str]] = {module: set() for module in modules}
+    for file, name in found:
+        target = name if name in modules else name.rpartition(".")[0]
+        if target in modules and target != module_of(file):
+            graph[module_of(file)].add(target)
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(f"these files import one another: {' -> '.join(error.args[1])}")
 
 
 def test_a_method_imports_no_other_method():

@@ -11,8 +11,9 @@ from clear_data.building.folder import read_meta
 from clear_data.corpora.mini import Dials
 from clear_dataset import load_clear
 from clear_pipeline.report.report import Entry, write_report
-from clear_pipeline.runs.executor import Step, run_steps
+from clear_pipeline.runs.executor import run_steps
 from clear_pipeline.runs.run_folder import read_run, write_json
+from clear_pipeline.runs.step import Step
 from evaluate_metrics.face_scores import read_faces
 from trainers import METHODS
 

@@ -16,8 +16,8 @@ from clear_dataset import build, build_text
 from clear_pipeline.arguments import DataArguments, EvaluateArguments, FinetuneArguments, TokenArguments
 from clear_pipeline.evaluate import EvaluateJob, evaluate
 from clear_pipeline.forget_request import ForgetRequest
-from clear_pipeline.runs.executor import Step
 from clear_pipeline.runs.run_folder import Run
+from clear_pipeline.runs.step import Step
 from clear_pipeline.train import FinetuneJob, Progress, UnlearnJob, build_base, finetune, unlearn
 from trainers import METHODS
 from trainers.retain_finetune import RetainFinetuneConfig

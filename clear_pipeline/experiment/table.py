@@ -15,8 +15,9 @@ from clear_data.building.folder import read_meta
 from clear_dataset import load_clear
 from clear_pipeline.report.report import Entry, write_report
 from clear_pipeline.report.tables import Block, MainTable, ModalityTable, Row, write_pages
-from clear_pipeline.runs.executor import Step, run_steps
+from clear_pipeline.runs.executor import run_steps
 from clear_pipeline.runs.run_folder import read_run
+from clear_pipeline.runs.step import Step
 from evaluate_metrics.seeds import pooled_row
 
 from .plan import Cell, cells_of, data_of, log_folder, seed_steps

@@ -15,8 +15,9 @@ from rich.console import Console
 from ruamel.yaml import YAML
 
 from clear_pipeline.arguments import DataArguments
-from clear_pipeline.runs.executor import Step, run_steps
+from clear_pipeline.runs.executor import run_steps
 from clear_pipeline.runs.run_folder import write_json
+from clear_pipeline.runs.step import Step
 from clear_pipeline.selection import selection_rows
 from clear_pipeline.train import Progress
 from clear_unlearning.evaluate import evaluate_model

@@ -8,8 +8,9 @@ from typing import Any
 import pyarrow.parquet as pq
 from rich.console import Console
 
-from clear_pipeline.runs.executor import Step, check_executor, run_steps
+from clear_pipeline.runs.executor import check_executor, run_steps
 from clear_pipeline.runs.run_folder import write_json
+from clear_pipeline.runs.step import Step
 
 from .arguments import VisualArguments
 from .report import write_report

@@ -11,8 +11,8 @@ from transformers import PrinterCallback, TrainerCallback
 
 from clear_data.portraits import load_portraits, write_pixels
 from clear_dataset import build
-from clear_pipeline.runs.executor import Step
 from clear_pipeline.runs.run_folder import Run, write_json
+from clear_pipeline.runs.step import Step
 from clear_pipeline.train import Progress
 from trainers.visual import FROM_BASE, VISUAL_METHODS
 from trainers.visual.face_model import FaceModel, build_face_model

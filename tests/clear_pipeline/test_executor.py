@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from clear_pipeline.runs.executor import Step, run_steps
+from clear_pipeline.runs.executor import run_steps
+from clear_pipeline.runs.step import Step
 
 
 def write(path: Path, after: list[Path], progress) -> None:
@@ -68,7 +69,8 @@ RUN = """
 import io, sys
 from pathlib import Path
 from rich.console import Console
-from clear_pipeline.runs.executor import Step, run_steps
+from clear_pipeline.runs.executor import run_steps
+from clear_pipeline.runs.step import Step
 from tests.clear_pipeline.test_executor import wait_long
 if __name__ == "__main__":
     try:

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from clear_pipeline.runs.lineage import DEFAULT_SEED, lineage
+from clear_pipeline.runs.provenance import DEFAULT_SEED, lineage
 
 
 def model_run(folder, **settings) -> str:

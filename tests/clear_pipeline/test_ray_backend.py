@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from clear_pipeline.runs.executor import Step, run_steps
+from clear_pipeline.runs.executor import run_steps
+from clear_pipeline.runs.step import Step
 
 
 def work(folder: Path, name: str, needs: list[str], waits: bool, progress) -> None:
