@@ -1,12 +1,13 @@
 """The settings of the commands as dataclasses, one a concern. Nothing here imports torch."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from clear_data.building.folder import read_meta
 from clear_data.configs import RETAIN_OF
-from clear_unlearning.tasks import QUESTION_TASKS, TASKS, Task
+from clear_unlearning.tasks import CONTROLS, QUESTION_TASKS, TASKS, Task
+
+MODALITIES = ("text", "image", "both")
 
 
 def asked_for(arguments: Any) -> dict[str, Any]:
@@ -45,7 +46,39 @@ class DataArguments:
 
     def fingerprint(self) -> str | None:
         """Return the fingerprint of a built folder, None for data on the Hub, whose commit is recorded instead."""
+        from clear_data.building.folder import read_meta
+
         return (read_meta(Path(self.dataset)) or {}).get("fingerprint")
+
+
+@dataclass
+class ForgetRequest:
+    """Select what is forgotten, if not all rows of `--forget`."""
+
+    modality: str = field(default="both", metadata={"help": "Rows to forget: text, image or both."})
+    retain_modality: str = field(default="both", metadata={"help": "Rows to retain: text, image or both."})
+    forget_people: str | None = field(default=None, metadata={"help": "Forget these people: names with commas."})
+    forget_dataset: str | None = field(default=None, metadata={"help": "Forget these rows: a file or folder."})
+    held_out: str | None = field(
+        default=None, metadata={"help": "scrub: folder with `people` that no model has seen."}
+    )
+
+    def __post_init__(self) -> None:
+        """Check the choices."""
+        for name in ("modality", "retain_modality"):
+            if getattr(self, name) not in MODALITIES:
+                raise ValueError(f"{name} must be one of {', '.join(MODALITIES)}, not {getattr(self, name)!r}")
+        if self.forget_people and self.forget_dataset:
+            raise ValueError("give either forget_people or forget_dataset, not both")
+
+    def settings(self) -> dict[str, Any]:
+        """Return what differs from a forget set of the benchmark."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
+
+    def what(self, forget: str) -> str:
+        """Say what is forgotten."""
+        kind = "" if self.modality == "both" else f"the {self.modality} rows of "
+        return kind + (self.forget_people or f"`{self.forget_dataset or forget}`")
 
 
 @dataclass
@@ -84,6 +117,15 @@ class EvaluateArguments:
     control: str = field(
         default="none", metadata={"help": "What can be answered without looking: blank (grey images) or text (none)."}
     )
+
+    def __post_init__(self) -> None:
+        """Check the ranges."""
+        for name, least in (("batch_size", 1), ("max_examples", 1), ("seed", 0)):
+            value = getattr(self, name)
+            if value is not None and value < least:
+                raise ValueError(f"{name} must be {least} or more, not {value}")
+        if self.control not in CONTROLS:
+            raise ValueError(f"unknown control {self.control!r}; choose from {', '.join(CONTROLS)}")
 
 
 @dataclass

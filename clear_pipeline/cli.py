@@ -1,16 +1,17 @@
-"""`clear-unlearning`: the command line over the recipes. Flags are TRL's: snake_case, `--config x.yaml` under them.
+"""`clear-unlearning`: the command line. Flags are in snake_case as in TRL; `--config x.yaml` gives defaults for them.
 
-Each command is a file of `commands/` and a line in COMMANDS. Errors of the user end with one line that says what to
+Each command is a file of `commands/` and a row of COMMANDS. An error of the user ends with one line that says what to
 do, and exit code 2.
 """
 
+import difflib
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
-# What a user can mend. Anything else is a defect of ours and shows its traceback.
+# Errors that a user can mend. Anything else is a defect of ours and shows its traceback.
 USER_ERRORS = (
     ValueError,
     FileNotFoundError,
@@ -22,7 +23,7 @@ USER_ERRORS = (
 )
 NO_SPACE = 28  # errno.ENOSPC
 
-# name -> (module, what it does); a command is a function of the name's own in its module, which is imported on use.
+# name -> (module, what it does); the function has the command's name, and its module is imported when it is used.
 COMMANDS: dict[str, tuple[str, str]] = {
     "demo": ("clear_pipeline.commands.demo", "Run the whole benchmark on small data."),
     "finetune": (
@@ -48,7 +49,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command and returns the exit code."""
+    """Run a command and return the exit code."""
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or argv[0] in ("-h", "--help"):
         print("usage: clear-unlearning COMMAND [--help]\n")
@@ -56,10 +57,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"  {name:<11} {what}")
         return 0 if argv else 2
     if argv[0] not in COMMANDS:
-        print(f"error: unknown command {argv[0]!r}; choose from {', '.join(COMMANDS)}", file=sys.stderr)
+        near = difflib.get_close_matches(argv[0], COMMANDS, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        print(f"error: unknown command {argv[0]!r}; {hint}choose from {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-    # What one library says to another about its next version is nothing to a user.
+    # Warnings of one library about another's next version do not help a user.
     warnings.filterwarnings("ignore", category=FutureWarning, module=r"(transformers|trl|peft)\.")
     try:
         module, _ = COMMANDS[argv[0]]
@@ -71,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise
         return _fail(error)
     except KeyboardInterrupt:
-        print("interrupted: the same command goes on from here", file=sys.stderr)
+        print("interrupted; run the same command to resume", file=sys.stderr)
         return 130
     return 0
 

@@ -27,8 +27,8 @@ from trainers.base.rows import Rows
 from trainers.base.stopping import Measure
 from trainers.retain_finetune import RetainFinetuneTrainer
 
-from .arguments import DataArguments, FinetuneArguments, SelectionArguments, asked_for
-from .forget_request import ForgetRequest
+from .arguments import DataArguments, FinetuneArguments, ForgetRequest, SelectionArguments, asked_for
+from .forget_request import sides_of
 from .hub.logs import dataset_identity
 from .model_arguments import load, lora_settings, peft_config, revision_setting
 from .runs.provenance import hardware, versions
@@ -157,7 +157,7 @@ def unlearn(job: UnlearnJob, progress: Progress | None = None) -> None:
         return
     loaded = load(job.model)
     configs = [data.training_config(split) for split in (data.forget, RETAIN_OF[data.forget], "full")]
-    sides = job.request.sides(data.dataset, configs, job.training.seed)
+    sides = sides_of(job.request, data.dataset, configs, job.training.seed)
     what = f"{job.model.model_name_or_path} after unlearning {job.request.what(data.forget)} by `{job.method}`."
     measured = measures(job.selection, data, loaded, job.training.per_device_train_batch_size)
     _train(job, run, trainer, loaded, sides, what, progress, measured)

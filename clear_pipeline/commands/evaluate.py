@@ -4,11 +4,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from .output_folder import output_folder
+from clear_pipeline.arguments import DataArguments, EvaluateArguments, TokenArguments
+
+from .parser import MODEL_FLAGS, check_early, parse, show_help, wants_help
+
+OWN = (EvaluateArguments, TokenArguments, DataArguments)
 
 
 def evaluate(argv: Sequence[str]) -> None:
-    """Scores a model and writes its log; under `accelerate launch`, by several processes."""
+    """Score a model and write its log; under `accelerate launch`, by several processes."""
+    if wants_help(argv) == "short":
+        return show_help("evaluate", str(evaluate.__doc__), OWN, {"Model": MODEL_FLAGS})
+    if not wants_help(argv):
+        check_early(argv, OWN, "output")
     from clear_unlearning.processes import Processes
 
     processes = Processes()
@@ -16,20 +24,18 @@ def evaluate(argv: Sequence[str]) -> None:
         folder = _evaluate(argv, processes)
     if processes.index == 0:
         print(f"log: {folder}")
+    return None
 
 
 def _evaluate(argv: Sequence[str], processes: Any) -> Path:
     from tqdm.auto import tqdm
-    from trl import TrlParser
 
-    from clear_pipeline.arguments import DataArguments, EvaluateArguments, TokenArguments
     from clear_pipeline.evaluate import EvaluateJob
     from clear_pipeline.evaluate import evaluate as run
     from clear_pipeline.model_arguments import ModelArguments
 
-    parser = TrlParser((EvaluateArguments, TokenArguments, DataArguments, ModelArguments))  # type: ignore[arg-type]
-    arguments, tokens, data, model = parser.parse_args_and_config(list(argv))
-    folder = output_folder(arguments.output, "--output")
+    scoring, tokens, data, model = parse("evaluate", (*OWN, ModelArguments), argv)
+    folder = Path(scoring.output)
     bar: Any = None
 
     def progress(done: int, total: int) -> None:
@@ -40,7 +46,7 @@ def _evaluate(argv: Sequence[str], processes: Any) -> Path:
         bar.update(done - bar.n)
 
     try:
-        run(EvaluateJob(folder, model, data, None, arguments, tokens), progress, processes)
+        run(EvaluateJob(folder, model, data, None, scoring, tokens), progress, processes)
     finally:
         if bar is not None:
             bar.close()

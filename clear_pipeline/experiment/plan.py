@@ -13,9 +13,8 @@ from trl import ModelConfig
 
 from clear_data.configs import CONFIGS, EXTRA_CONFIGS, RETAIN_OF
 from clear_dataset import build, build_text
-from clear_pipeline.arguments import DataArguments, EvaluateArguments, FinetuneArguments, TokenArguments
+from clear_pipeline.arguments import DataArguments, EvaluateArguments, FinetuneArguments, ForgetRequest, TokenArguments
 from clear_pipeline.evaluate import EvaluateJob, evaluate
-from clear_pipeline.forget_request import ForgetRequest
 from clear_pipeline.runs.run_folder import Run
 from clear_pipeline.runs.step import Step
 from clear_pipeline.train import FinetuneJob, Progress, UnlearnJob, build_base, finetune, unlearn

@@ -15,7 +15,7 @@ from trl import SFTConfig
 from clear_data.configs import RETAIN_OF
 from clear_data.corpora import CORPORA
 from clear_data.corpora.mini import Dials
-from clear_pipeline.forget_request import MODALITIES
+from clear_pipeline.arguments import MODALITIES
 from clear_pipeline.yaml_files import known_fields, read_yaml
 from clear_unlearning.tasks import TASKS
 from trainers import METHODS

@@ -12,6 +12,9 @@ from clear_pipeline.cli import COMMANDS, main
 from clear_pipeline.model_arguments import ModelArguments, revision_setting
 
 LOGS = Path(__file__).parents[2] / "../shared/data/tofu_eval_logs"
+# What every training and every evaluation must name.
+NAMED = ("--model_name_or_path", "ORG/model", "--dataset", "ORG/data")
+UNLEARN = ("unlearn", "--method", "npo", "--output_dir", "x", *NAMED)
 needs_logs = pytest.mark.skipif(not LOGS.is_dir(), reason="TOFU's logs are not there (../shared/data)")
 
 
@@ -25,27 +28,43 @@ def run(capsys, *argv: str) -> tuple[int, str, str]:
     ("argv", "message"),
     [
         (["forget"], "unknown command 'forget'; choose from demo"),
-        (["unlearn"], "choose one by --method: retain_finetune"),
-        (["unlearn", "--method", "hope"], "unknown method 'hope'; choose one by --method: retain_finetune"),
+        (["unlearn"], "name a method: --method with one of retain_finetune"),
+        (["unlearn", "--method", "hope"], "unknown method 'hope'; choose from retain_finetune"),
         (
             ["unlearn", "--method", "npo", "--forget", "forget50"],
             "unknown forget set 'forget50'; choose from forget01",
         ),
         (["unlearn", "--method", "npo", "--output_dir", "x"], "name a model: --model_name_or_path"),
-        (["unlearn", "--method", "npo", "--learning_rate", "0"], "learning_rate must be above 0"),
-        (["unlearn", "--method", "npo", "--modality", "sound"], "modality must be text, image, both; not 'sound'"),
-        (["unlearn", "--method", "kl", "--output_dir", "x", "--held_out", "y"], "held_out is for scrub"),
+        ([*UNLEARN, "--learning_rate", "0"], "learning_rate must be above 0"),
+        (
+            ["unlearn", "--method", "npo", "--modality", "sound"],
+            "modality must be one of text, image, both, not 'sound'",
+        ),
+        ([*UNLEARN, "--method", "kl", "--held_out", "y"], "held_out is for scrub"),
         (
             ["unlearn", "--method", "npo", "--output_dir", "x", "--forget_people", "Ivo", "--forget_dataset", "y"],
             "give either forget_people or forget_dataset, not both",
         ),
-        (["unlearn", "--method", "scrub", "--max_steps", "5"], "scrub counts passes: give num_train_epochs"),
-        (["unlearn", "--method", "npo", "--stop_when", "loss<4"], "stop_when must be NAME>NUMBER with one of"),
-        (["unlearn", "--method", "npo", "--l1_from", "middle"], "from zero or start; not 0.0 from 'middle'"),
-        (["unlearn", "--method", "npo", "--salun", "1.5"], "salun must be between 0 and 1, not 1.5"),
+        ([*UNLEARN, "--method", "scrub", "--max_steps", "5"], "scrub counts passes: give num_train_epochs"),
+        ([*UNLEARN, "--stop_when", "loss<4"], "stop_when must be NAME>NUMBER with one of"),
+        ([*UNLEARN, "--l1_from", "middle"], "from zero or start; not 0.0 from 'middle'"),
+        ([*UNLEARN, "--salun", "1.5"], "salun must be between 0 and 1, not 1.5"),
         (["evaluate"], "name an output folder: --output FOLDER"),
         (["evaluate", "--output", "x", "--track", "sound"], "unknown track 'sound'; choose from image, text"),
-        (["evaluate", "--output", "x", "--model_name_or_path", "./nothing"], "./nothing"),
+        (["evaluate", "--output", "x", "--model_name_or_path", "./nothing"], "model './nothing': no such folder"),
+        (["evaluate", "--output", "x", *NAMED[:2]], "dataset 'clear': no such folder; `python clear_dataset.py build"),
+        (["evaluate", "--output", "x", *NAMED, "--batch_size", "-1"], "batch_size must be 1 or more, not -1"),
+        (["evaluate", "--output", "x", *NAMED, "--batch_size", "many"], "--batch_size must be a number, not 'many'"),
+        (
+            ["evaluate", "--output", "x", *NAMED, "--control", "grey"],
+            "unknown control 'grey'; choose from none, blank",
+        ),
+        (["evaluate", "--output", "x", "--config", "nowhere.yaml"], "--config: no file nowhere.yaml"),
+        ([*UNLEARN, "--method", "nop"], "unknown method 'nop'; did you mean 'npo'? choose from"),
+        ([*UNLEARN, "--num_train_epochs", "-3"], "num_train_epochs must be above 0, not -3"),
+        ([*UNLEARN, "--per_device_train_batch_size", "0"], "per_device_train_batch_size must be 1 or more, not 0"),
+        ([*UNLEARN, "--report_to", "wandb"], "report_to: wandb is not installed"),
+        (["scroe"], "unknown command 'scroe'; did you mean 'score'?"),
         (["score", "nowhere.json"], "no log at nowhere.json"),
         (["report", "nowhere"], "holds no finished demo"),
         (["score", "nowhere.json", "--gold", "auto"], "no log at nowhere.json"),
@@ -76,10 +95,10 @@ def test_help_lists_every_command(capsys):
 def test_unknown_flags_and_yaml_keys_are_errors(capsys, tmp_path):
     settings = tmp_path / "settings.yaml"
     settings.write_text("method: npo\nlearning_rte: 0.1\n")
-    code, _, err = run(capsys, "unlearn", "--config", str(settings))
+    code, _, err = run(capsys, "unlearn", "--config", str(settings), "--output_dir", "x", *NAMED)
     assert code == 2
     assert "learning_rte" in err
-    code, _, err = run(capsys, "unlearn", "--method", "npo", "--betta", "1")
+    code, _, err = run(capsys, *UNLEARN, "--betta", "1")
     assert code == 2
     assert "--betta" in err
 

@@ -6,7 +6,8 @@ import pytest
 from datasets import Dataset
 
 from clear_data.schema import PHOTOS_AND_TEXT, TEXT_ROWS
-from clear_pipeline.forget_request import ForgetRequest
+from clear_pipeline.arguments import ForgetRequest
+from clear_pipeline.forget_request import rows_of
 from tests.conftest import picture
 
 PEOPLE = ("Ivo Fenbek", "Lena Halrez", "Ivo Fenbekov")
@@ -30,7 +31,7 @@ def texts(rows: Dataset) -> list[str]:
 
 
 def sides(**request) -> tuple[list[str], list[str]]:
-    found = ForgetRequest(**request).rows(corpus, "forget", "retain", "full")
+    found = rows_of(ForgetRequest(**request), corpus, "forget", "retain", "full")
     return texts(found["forget"]), texts(found["retain"])
 
 
@@ -60,14 +61,14 @@ def test_people_by_the_name_that_a_row_bears():
         {"question": ["Who is older than Lena Halrez?", "Who?"], "answer": ["Ivo", "She"], "name": list(PEOPLE[:2])},
         features=TEXT_ROWS,
     )
-    found = ForgetRequest(forget_people="Lena Halrez").rows(lambda config: rows, "forget", "retain", "full")
+    found = rows_of(ForgetRequest(forget_people="Lena Halrez"), lambda config: rows, "forget", "retain", "full")
     assert (found["forget"]["question"][:], found["retain"]["answer"][:]) == (["Who?"], ["Ivo"])
 
 
 def test_any_rows_and_the_complement(tmp_path):
     asked = [{"question": "Where was Lena Halrez born?", "answer": "In Riga."}, {"question": "What?", "answer": "So."}]
     (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in asked))
-    forget = ForgetRequest(forget_dataset=str(tmp_path / "rows.jsonl")).rows(corpus, "forget", "retain", "full")
+    forget = rows_of(ForgetRequest(forget_dataset=str(tmp_path / "rows.jsonl")), corpus, "forget", "retain", "full")
     assert forget["forget"]["question"][:] == ["Where was Lena Halrez born?", "What?"]
     left = texts(corpus("full"))
     left.remove("Where was Lena Halrez born?")
@@ -77,13 +78,13 @@ def test_any_rows_and_the_complement(tmp_path):
 @pytest.mark.parametrize(
     ("request_", "message"),
     [
-        ({"modality": "sound"}, "modality must be text, image, both; not 'sound'"),
+        ({"modality": "sound"}, "modality must be one of text, image, both, not 'sound'"),
         ({"forget_people": "Ivo", "forget_dataset": "x"}, "not both"),
         ({"forget_people": "Ivo Fenbek,Nobody"}, "no row is about 'Nobody'"),
         ({"forget_people": "Ivo Fenbek,,"}, "no row is about ''"),
         ({"forget_people": ",".join(PEOPLE)}, "no rows to retain"),
         ({"forget_dataset": "nowhere"}, "nowhere is neither a file nor a folder"),
-        ({"forget_dataset": __file__}, "none of .parquet, .json"),
+        ({"forget_dataset": __file__}, "is not one of .parquet, .json"),
     ],
 )
 def test_what_cannot_be_is_named(request_, message):
@@ -94,4 +95,4 @@ def test_what_cannot_be_is_named(request_, message):
 def test_text_alone_has_no_photos_to_forget():
     rows = Dataset.from_dict({"question": ["Who?"], "answer": ["Ivo"], "name": ["Ivo"]}, features=TEXT_ROWS)
     with pytest.raises(ValueError, match="no image rows to forget"):
-        ForgetRequest(modality="image").rows(lambda config: rows, "forget", "retain", "full")
+        rows_of(ForgetRequest(modality="image"), lambda config: rows, "forget", "retain", "full")

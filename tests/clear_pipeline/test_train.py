@@ -153,7 +153,7 @@ def test_settings_come_from_yaml_and_the_command_line_wins(place, capsys, tmp_pa
     [
         ({"--model_name_or_path": "nowhere"}, "nowhere"),
         ({"--forget": "forget07"}, "unknown forget set 'forget07'; choose from forget01, forget05, forget10"),
-        ({"--dataset": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
+        ({"--dataset": "nowhere"}, "dataset 'nowhere': no such folder"),
         (
             {"--model_name_or_path": "LLAMA", "--modality": "image"},
             "takes no images, and there are photos to forget and to retain: give only rows of text",
@@ -183,10 +183,10 @@ def test_wrong_input_is_one_line_and_leaves_nothing(place, mini_llama, capsys, t
     ("changed", "message"),
     [
         ({"--control": "dark"}, "unknown control 'dark'; choose from none, blank, text"),
-        ({"--dataset": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
+        ({"--dataset": "nowhere"}, "dataset 'nowhere': no such folder"),
         ({"--track": "sound"}, "unknown track 'sound'; choose from image, text"),
         ({"--judge": "nowhere"}, "model 'nowhere': no such folder"),
-        ({"--token_level": "true", "--holdout": "nowhere"}, "nowhere is neither a folder with the data nor a Hub id"),
+        ({"--token_level": "true", "--holdout": "nowhere"}, "dataset 'nowhere': no such folder"),
         ({"--holdout": "nowhere"}, "--holdout and --holdout_config require --token_level"),
         ({"--token_level": "true", "--holdout_config": "strangers"}, "unknown config 'strangers'; choose from"),
         (

@@ -3,6 +3,10 @@
 from dataclasses import dataclass, field
 
 import torch
+from transformers.integrations.integration_utils import (
+    INTEGRATION_TO_CALLBACK,
+    get_available_reporting_integrations,
+)
 from trl import SFTConfig
 
 from .stopping import StopWhen
@@ -44,7 +48,7 @@ class UnlearningConfig(SFTConfig):
     )
 
     def __post_init__(self) -> None:
-        """Fills in what a trainer of ready rows needs and what this machine can do."""
+        """Check the values, and set what a trainer of ready rows and this machine need."""
         accelerator = torch.accelerator.is_available() and not self.use_cpu
         if self.bf16 is None:
             self.bf16 = accelerator and not self.fp16
@@ -54,12 +58,18 @@ class UnlearningConfig(SFTConfig):
         self.remove_unused_columns = False
         self.dataset_kwargs = {"skip_prepare_dataset": True}
         self.max_length = None
-        if self.learning_rate <= 0:
-            raise ValueError(f"learning_rate must be above 0, not {self.learning_rate}")
+        for name in ("learning_rate", "num_train_epochs"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        for name in ("per_device_train_batch_size", "gradient_accumulation_steps", "logging_steps", "retain_ratio"):
+            if getattr(self, name) is not None and not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
+        for name in ("weight_decay", "warmup_steps", "max_grad_norm", "save_steps"):
+            if getattr(self, name) is not None and not getattr(self, name) >= 0:
+                raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        self._check_reporters()
         if self.cached_features < 0:
             raise ValueError(f"cached_features must be 0 or more, not {self.cached_features}")
-        if self.retain_ratio < 1:
-            raise ValueError(f"retain_ratio must be 1 or more, not {self.retain_ratio}")
         if self.l1 < 0 or self.l1_from not in ("zero", "start"):
             raise ValueError(f"l1 must be 0 or more, from zero or start; not {self.l1} from {self.l1_from!r}")
         if self.quality_steps <= 0 or (self.quality_steps > 1 and self.quality_steps % 1):
@@ -69,3 +79,19 @@ class UnlearningConfig(SFTConfig):
         if self.salun is not None and not 0 < self.salun < 1:
             raise ValueError(f"salun must be between 0 and 1, not {self.salun}")
         super().__post_init__()
+
+    def _check_reporters(self) -> None:
+        """Check that the libraries to report to are installed, before any weight is loaded.
+
+        Raises:
+            ValueError: If one is not, or is unknown.
+        """
+        names = [self.report_to] if isinstance(self.report_to, str) else self.report_to or []
+        known = [name for name in INTEGRATION_TO_CALLBACK if isinstance(name, str)]
+        for name in names:
+            if name in ("none", "all"):
+                continue
+            if name not in known:
+                raise ValueError(f"report_to: unknown library {name!r}; choose from none, {', '.join(sorted(known))}")
+            if name not in get_available_reporting_integrations():
+                raise ValueError(f"report_to: {name} is not installed; run pip install {name}, or report to none")
