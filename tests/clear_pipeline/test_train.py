@@ -186,7 +186,7 @@ def test_wrong_input_is_one_line_and_leaves_nothing(place, mini_llama, capsys, t
         ({"--dataset": "nowhere"}, "dataset 'nowhere': no such folder"),
         ({"--track": "sound"}, "unknown track 'sound'; choose from image, text"),
         ({"--judge": "nowhere"}, "model 'nowhere': no such folder"),
-        ({"--token_level": "true", "--holdout": "nowhere"}, "dataset 'nowhere': no such folder"),
+        ({"--token_level": "true", "--holdout": "nowhere"}, "nowhere is neither"),
         ({"--holdout": "nowhere"}, "--holdout and --holdout_config require --token_level"),
         ({"--token_level": "true", "--holdout_config": "strangers"}, "unknown config 'strangers'; choose from"),
         (
