@@ -28,7 +28,7 @@ METRICS = Path(__file__).parent / "evaluate_metrics"
 
 
 def load_clear(config: str, source: str | Path = "clear", revision: str | None = None, streaming: bool = False) -> Any:
-    """Loads a config.
+    """Load a config.
 
     Args:
         config: A key of CONFIGS, EXTRA_CONFIGS or TEXT_CONFIGS that the source has.
@@ -55,7 +55,7 @@ def load_clear(config: str, source: str | Path = "clear", revision: str | None =
 
 
 def _nothing(config: str) -> None:
-    """Reports no progress."""
+    """Report no progress."""
 
 
 def build(
@@ -75,7 +75,7 @@ def build(
     revision: str | None = None,
     with_findings: bool = False,
 ) -> Path:
-    """Writes the configs of a corpus to `output`: the 21 with the metrics, and `<output>_extra`, or TOFU's own.
+    """Write the configs of a corpus to `output`: the 21 with the metrics, and `<output>_extra`, or TOFU's own.
 
     Args:
         corpus: A key of CORPORA, or a folder or Hub id in the published schema.
@@ -99,14 +99,14 @@ def build(
     Raises:
         ValueError: If the corpus is unknown, a setting is out of range, or the rows do not pass the checks.
         FileNotFoundError: If a source is missing.
-        FileExistsError: If a folder is there already and `overwrite` is off, or it is no built dataset.
+        FileExistsError: If a folder is there already and `overwrite` is off, or it is not a built dataset.
     """
     settings = Settings(persons, photos, seed, raw, tofu, authors, real, forget_percent, revision)
     return build_corpus(corpus, Path(output), settings, METRICS, overwrite, with_findings, written)
 
 
 def build_text(tofu_dir: Path, output: Path, authors: int | None = None, overwrite: bool = False) -> Path:
-    """Writes TOFU's configs from TOFU's rows; what had to be made up is said in `dataset_meta.json`.
+    """Write TOFU's configs from TOFU's rows; what had to be made up is said in `dataset_meta.json`.
 
     Args:
         tofu_dir: Folder with the rows; see `clear_data/corpora/tofu.py`.
@@ -118,7 +118,7 @@ def build_text(tofu_dir: Path, output: Path, authors: int | None = None, overwri
 
 
 def _shares(text: str) -> tuple[float, ...]:
-    """Reads 1,5,10."""
+    """Read 1,5,10."""
     return tuple(float(share) for share in text.split(","))
 
 
@@ -142,7 +142,7 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
 
 
 def _build(options: dict[str, Any]) -> int:
-    """Builds, and says where the result is and how to load it."""
+    """Build, and says where the result is and how to load it."""
     corpus = options["corpus"]
     kind = CORPORA.get(corpus)
     heeded = SOURCE_OPTIONS if kind is None else kind.options
@@ -172,7 +172,7 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(options: dict[str, Any]) -> int:
-    """Checks, and shows what holds; 1 if something does not."""
+    """Check, and shows what holds; 1 if something does not."""
     reports = check_source(**options)
     for source, found in reports.items():
         Console().print(table_of_checks(found, source))
@@ -189,7 +189,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
 
 
 def _show(options: dict[str, Any]) -> int:
-    """Draws, and says where the picture is."""
+    """Draw, and says where the picture is."""
     shown = draw_sheet(**options)
     print(f"{options['output']}: some rows of {len(shown)} configs")
     return 0
@@ -203,7 +203,7 @@ def _add_hidden(parser: argparse.ArgumentParser) -> None:
 
 
 def _hidden(options: dict[str, Any]) -> int:
-    """Builds hidden items for a leaderboard, and says where they are."""
+    """Build hidden items for a leaderboard, and says where they are."""
     secret = options["secret_file"].read_text().strip()
     place = build_hidden(options["source"], secret, options["output"], options["overwrite"], _nothing)
     rows = (read_meta(place) or {})["configs"]["hidden"]["rows"]
@@ -212,7 +212,7 @@ def _hidden(options: dict[str, Any]) -> int:
 
 
 def _push(options: dict[str, Any]) -> int:
-    """Publishes, and says of each repository what was done."""
+    """Publish, and says of each repository what was done."""
     for line in push(**options, metrics_root=METRICS):
         print(line)
     return 0
@@ -229,7 +229,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callab
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command and returns the exit code: 0, 1 if a check fails, 2 on bad input."""
+    """Run a command and returns the exit code: 0, 1 if a check fails, 2 on bad input."""
     parser = argparse.ArgumentParser("clear_dataset.py", description="CLEAR's data.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (what, add_arguments, _) in COMMANDS.items():

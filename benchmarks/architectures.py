@@ -16,7 +16,7 @@ from tests.clear_unlearning.architectures import ARCHITECTURES, build_architectu
 
 
 def row(name: str) -> tuple[str, ...]:
-    """A row of the table."""
+    """Return a row of the table."""
     model, processor = build_architecture(name)
     scorer = Scorer(model, Encoder(processor), max_new_tokens=8)
     examples = questions(ARCHITECTURES[name].images)
@@ -35,7 +35,7 @@ def row(name: str) -> tuple[str, ...]:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     logging.getLogger("transformers").setLevel(logging.ERROR)
     torch.set_num_threads(1)
     print("| model | class | inputs made by | shared | why no more | nats a token | greedy text |")

@@ -14,7 +14,7 @@ MODELS, EXAMPLES, PEOPLE = 128, 760, 40
 
 
 def main() -> None:
-    """Prints the processor time of each attack."""
+    """Print the processor time of each attack."""
     dice, half = np.random.default_rng(0), MODELS // 2
     members = np.zeros((MODELS, EXAMPLES), dtype=bool)
     members[:half, : EXAMPLES // 2] = members[half:, EXAMPLES // 2 :] = True

@@ -21,7 +21,7 @@ BUILD = "import sys; from clear_dataset import main; sys.exit(main(sys.argv[1:])
 
 
 def draw(number: int, side: int) -> Image.Image:
-    """A picture that differs for every number."""
+    """Return a picture that differs for every number."""
     y, x = np.mgrid[0:side, 0:side].astype(np.uint32)
     shade = (x * x * (number % 97 + 3) + y * y * (number % 89 + 5) + x * y * (number % 83)) >> 9
     marks = np.full_like(x, number >> 8)  # with the column beside it, the number itself: no two are the same
@@ -29,7 +29,7 @@ def draw(number: int, side: int) -> Image.Image:
 
 
 def write_raw(folder: Path, photos: int, side: int) -> int:
-    """Writes photos, people and the two real sets; returns the bytes of the photos."""
+    """Write photos, people and the two real sets; returns the bytes of the photos."""
     size = 0
 
     def photo(number: int) -> str:
@@ -64,7 +64,7 @@ def write_raw(folder: Path, photos: int, side: int) -> int:
 
 
 def main() -> None:
-    """Draws, builds in another process, and prints what that took."""
+    """Draw, builds in another process, and prints what that took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=4000, help="at least 40 (%(default)s)")
     parser.add_argument("--side", type=int, default=512, help="pixels (%(default)s)")

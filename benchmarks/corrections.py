@@ -61,7 +61,7 @@ class Table:
 
 
 def blind_logs(folder: Path, console: Console) -> Models:
-    """Reads the logs of a finished demo, and scores its models once more without the images.
+    """Read the logs of a finished demo, and scores its models once more without the images.
 
     Raises:
         FileNotFoundError: If the folder holds no finished demo.
@@ -135,7 +135,7 @@ def divergences(models: Models) -> Table:
 
 
 def utility_terms(models: Models) -> Table:
-    """What utility is the mean of: nine terms without the names, twelve, or the fourteen of the reference's table."""
+    """Compare utility as the mean of nine terms (without names), of twelve, and of the reference's fourteen."""
     values = {}
     for name, log in models.seeing.items():
         without_names = {task: content for task, content in log.items() if task not in NAME_TASKS}
@@ -167,13 +167,13 @@ TABLES: tuple[Callable[[Models], Table], ...] = (
 
 
 def corrections(folder: Path, console: Console) -> str:
-    """All tables for a finished demo, as Markdown."""
+    """Return all tables for a finished demo, as Markdown."""
     models = blind_logs(folder, console)
     return "\n".join(markdown(table(models)) for table in TABLES)
 
 
 def markdown(table: Table) -> str:
-    """A table as Markdown, under its title."""
+    """Return a table as Markdown, under its title."""
     lines = [f"**{table.title}**", "", f"| model | {' | '.join(table.columns)} |"]
     lines.append(f"|---|{'---:|' * len(table.columns)}")
     lines += [f"| {name} | {' | '.join(map(number, values))} |" for name, values in table.rows.items()]
@@ -185,7 +185,7 @@ def _distance(task: TaskLog, gold: TaskLog, paper: str | None) -> float:
 
 
 def main() -> None:
-    """Shows by how much the corrections of the reference's code move the numbers of a demo."""
+    """Show by how much the corrections of the reference's code move the numbers of a demo."""
     parser = argparse.ArgumentParser("python -m benchmarks.corrections", description=main.__doc__)
     parser.add_argument("folder", type=Path, help="folder of a finished demo with images")
     options = parser.parse_args()

@@ -55,7 +55,7 @@ class Turn:
 
 
 def examples_of(rows: Dataset) -> list[Example]:
-    """The caption question of every row, then the name question."""
+    """Return the caption question of every row, then the name question."""
     images = [row["image"].convert("RGB") for row in rows]  # type: ignore[index]
     captions = [
         Example(row["question"], row["caption"], image, row["paraphrased_caption"], tuple(row["perturbed_captions"]))  # type: ignore[index]
@@ -90,7 +90,7 @@ class Loop:
             self.their = peer_module(Path(settings.peer), self.loaded)
 
     def turn(self) -> Turn:
-        """Scores everything once."""
+        """Score everything once."""
         self.processes.gather()
         start, cpu = time.perf_counter(), time.process_time()
         result = self.run()
@@ -100,7 +100,7 @@ class Loop:
         return result
 
     def ours(self) -> Turn:
-        """What `evaluate` does with its batches."""
+        """Return what `evaluate` does with its batches."""
         loads = [0] * self.processes.count
         found = {}
         for batch in own_batches(self.scorer, self.examples, self.settings.batch, set(), self.processes, loads):
@@ -109,7 +109,7 @@ class Loop:
 
     @torch.inference_mode()
     def plain(self) -> Turn:
-        """One full pass an answer, logits at its tokens alone, and `generate` with its cache."""
+        """Return one full pass an answer, logits at its tokens alone, and `generate` with its cache."""
         found = {}
         for indices in batches_of(self.examples, self.best):
             scored = self.scorer.plain([self.examples[i] for i in indices])
@@ -123,7 +123,7 @@ class Loop:
         return (time.perf_counter() - start) / min(batch, len(self.examples))
 
     def peer(self) -> Turn:
-        """The reference's `get_all_evals`, task by task."""
+        """Return the reference's `get_all_evals`, task by task."""
         losses: list[list[float]] = []
         texts: list[str] = []
         collate = partial(self.their.mm_data_collator_preprocessor, processor=self.loaded.processor, max_length=4096,
@@ -181,9 +181,9 @@ class Loop:
 
 
 def peer_module(checkout: Path, loaded: Any) -> Any:
-    """Loads the reference's `mm/eval.py` with the repairs that the head of this file tells of."""
+    """Load the reference's `mm/eval.py` with the repairs that the head of this file tells of."""
     if not (checkout / "mm/eval.py").is_file():
-        raise FileNotFoundError(f"{checkout}/mm/eval.py is missing: --peer is no checkout of multimodal_unlearning")
+        raise FileNotFoundError(f"{checkout}/mm/eval.py is missing: --peer is not a checkout of multimodal_unlearning")
     empty = {"hydra": {"main": lambda **_: lambda function: function}, "natsort": {"natsorted": sorted}}
     for name, content in empty.items():
         sys.modules[name] = types.ModuleType(name)

@@ -48,7 +48,7 @@ SIZES = {  # of the vision tower: width, layers; of the language model: width, w
 
 
 def build_llava(folder: Path, texts: list[str], size: str) -> None:
-    """Writes a random LLaVA whose CLIP looks at 336 pixels, 576 tokens: `small` has 13 M weights, `mid` 118 M."""
+    """Write a random LLaVA whose CLIP looks at 336 pixels, 576 tokens: `small` has 13 M weights, `mid` 118 M."""
     vision_width, vision_layers, width, between, layers, words = SIZES[size]
     tokenizer: Any = build_tokenizer(texts)
     vision = CLIPVisionConfig(hidden_size=vision_width, intermediate_size=4 * vision_width,
@@ -99,7 +99,7 @@ class Contestant:
             self.pools.append(ProcessPoolExecutor(1, get_context("spawn"), _start, given))
 
     def take_turn(self) -> None:
-        """Runs once and keeps the time."""
+        """Run once and keeps the time."""
         futures = [pool.submit(_turn) for pool in self.pools]
         self.turns.append([future.result() for future in futures][0])
 
@@ -136,7 +136,7 @@ def table(contestants: dict[str, Contestant], examples: int) -> str:
 
 
 def main() -> None:
-    """Builds model and rows, lets the loops take turns, and prints the table."""
+    """Build model and rows, lets the loops take turns, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, help="checkout of multimodal_unlearning; without it the rest runs")
     parser.add_argument("--size", choices=("mini", *SIZES), default="mini", help="%(default)s")

@@ -75,13 +75,13 @@ class StandInScorer(SubmissionScorer):
 
 
 def online(endpoint: str, token: str | bool = False) -> HfApi:
-    """The loopback Hub, for a process that was started offline."""
+    """Return the loopback Hub, for a process that was started offline."""
     constants.HF_HUB_OFFLINE = False
     return HfApi(endpoint, token=token)
 
 
 def work(folder: Path, endpoint: str, number: int) -> None:
-    """A worker's process: goes on until the queue is empty."""
+    """Run a worker until the queue is empty."""
     store, bases = Store(folder / "store.sqlite", attempts=ATTEMPTS, quota=10**6), read_bases(folder / "bases.json")
     isolated = isolation_problem() is None
     settings = WorkerSettings(folder / "work", LEASE, Limits(60, 4), isolated, f"worker-{number}")
@@ -96,7 +96,7 @@ def work(folder: Path, endpoint: str, number: int) -> None:
 
 
 def submit(folder: Path, endpoint: str, count: int) -> None:
-    """A submitter's process: submits what is not acknowledged yet, and writes down each acknowledgement."""
+    """Submit what is not acknowledged yet, and write down each acknowledgement."""
     store = Store(folder / "store.sqlite", attempts=ATTEMPTS, quota=10**6)
     checks = SubmissionChecks(read_bases(folder / "bases.json"), online(endpoint))
     keeper = identify(online(endpoint, "hf_keeper"))
@@ -112,7 +112,7 @@ def submit(folder: Path, endpoint: str, count: int) -> None:
 
 
 def store_states(folder: Path) -> list[str]:
-    """The state of each submission."""
+    """Return the state of each submission."""
     with sqlite3.connect(folder / "store.sqlite") as db:
         return [row[0] for row in db.execute("SELECT state FROM submissions ORDER BY id")]
 
@@ -165,7 +165,7 @@ def run_rounds(folder: Path, base: Base, said: dict[str, Any], endpoint: str, mo
 
 
 def count(folder: Path, models: int) -> dict[str, int]:
-    """What is wrong in the store; everything but `submissions` and `scored` should be 0."""
+    """Return what is wrong in the store; everything but `submissions` and `scored` should be 0."""
     store = Store(folder / "store.sqlite")
     states = store_states(folder)
     found = [store.details(number) for number in range(1, len(states) + 1)]
@@ -189,7 +189,7 @@ def count(folder: Path, models: int) -> dict[str, int]:
 
 
 def main() -> None:
-    """Serves a Hub with models, kills, and prints the count."""
+    """Serve a Hub with models, kills, and prints the count."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--models", type=int, default=150)

@@ -47,7 +47,7 @@ serve(build_app(Store(sys.argv[1]), check), server_port=int(sys.argv[2]), quiet=
 
 
 def fill(path: Path, rows: int) -> None:
-    """A store with so many scored submissions, and their references."""
+    """Give a store with a number of scored submissions and their references."""
     store, dice = Store(path), np.random.default_rng(0)
     for base in BASES:
         for forget in FORGET_SETS:
@@ -113,7 +113,7 @@ async def session(
 
 
 async def load(url: str, sessions: int, seconds: float, think: float) -> tuple[dict, Counter]:
-    """All sessions at once."""
+    """Return all sessions at once."""
     times: dict[str, list[float]] = {}
     wrong: Counter = Counter()
     until = time.time() + seconds
@@ -124,7 +124,7 @@ async def load(url: str, sessions: int, seconds: float, think: float) -> tuple[d
 
 
 def main() -> None:
-    """Fills a store, serves it, and prints what the sessions saw."""
+    """Fill a store, serves it, and prints what the sessions saw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--sessions", type=int, default=200)

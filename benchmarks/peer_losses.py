@@ -50,7 +50,7 @@ def rows_of(pairs: dict[str, str]) -> Rows:
 
 
 def peer_modules(checkout: Path) -> tuple[Any, Any]:
-    """Loads `trainer/utils.py` and `trainer/unlearn/rmu.py`; what they import beside torch is not called here."""
+    """Load `trainer/utils.py` and `trainer/unlearn/rmu.py`; what they import beside torch is not called here."""
     names = ("trainer", "trainer.unlearn", "trainer.unlearn.grad_diff", "deepspeed")
     sys.modules.update({name: types.ModuleType(name) for name in names})
     sys.modules["trainer.unlearn.grad_diff"].GradDiff = object  # type: ignore[attr-defined]
@@ -58,7 +58,7 @@ def peer_modules(checkout: Path) -> tuple[Any, Any]:
     for file in ("utils.py", "unlearn/rmu.py"):
         path = checkout / "src" / "trainer" / file
         if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing: --peer is no checkout of open-unlearning")
+            raise FileNotFoundError(f"{path} is missing: --peer is not a checkout of open-unlearning")
         spec: Any = importlib.util.spec_from_file_location(f"peer_{path.stem}", path)
         module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(module)
@@ -69,7 +69,7 @@ def peer_modules(checkout: Path) -> tuple[Any, Any]:
 
 
 def peer_loss(method: str, peer: tuple[Any, Any], trainer: Any, reference: Any, batch: Any) -> float:
-    """The same method's loss by their functions, with their weights at 1."""
+    """Return the same method's loss by their functions, with their weights at 1."""
     utils, rmu = peer
     model = trainer.model
     sides = {side: {name: value for name, value in part.items() if name != "index"} for side, part in batch.items()}
@@ -101,7 +101,7 @@ def peer_loss(method: str, peer: tuple[Any, Any], trainer: Any, reference: Any, 
 
 
 def main() -> None:
-    """Prints both losses of each method, and why they differ where they do."""
+    """Print both losses of each method, and why they differ where they do."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, required=True, help="checkout of open-unlearning")
     peer = peer_modules(parser.parse_args().peer)

@@ -85,7 +85,7 @@ class Clock(TrainerCallback):
         self.marks: list[tuple[float, float]] = []
 
     def on_train_begin(self, *_: Any, **__: Any) -> None:
-        """Notes the time."""
+        """Note the time."""
         self.marks.append((time.perf_counter(), time.process_time()))
 
     on_step_end = on_train_begin
@@ -98,7 +98,7 @@ class Clock(TrainerCallback):
 
 
 def measure(settings: Settings) -> Cost:
-    """Trains a few steps in this process, which must be a fresh one."""
+    """Train a few steps in this process, which must be a fresh one."""
     torch.set_num_threads(settings.threads)
     torch.manual_seed(0)
     cost, clock = Cost(imports=_peak()), Clock()
@@ -125,13 +125,13 @@ def _peak() -> float:
 
 
 def read_rows(settings: Settings) -> dict[str, Rows]:
-    """The rows of both sides."""
+    """Return the rows of both sides."""
     files = {side: f"{settings.folder}/{settings.rows}-{side}.parquet" for side in ("forget", "retain")}
     return {side: Rows([Dataset.from_parquet(file)], seed=0) for side, file in files.items()}  # type: ignore[list-item]
 
 
 def arguments_of(settings: Settings, output: str) -> dict[str, Any]:
-    """What all trainers are told."""
+    """Return what all trainers are told."""
     return {"output_dir": output, "use_cpu": True, "learning_rate": 1e-5, "lr_scheduler_type": "constant",
             "warmup_steps": 0, "weight_decay": 0.01, "save_strategy": "no", "logging_strategy": "no", "seed": 0,
             "disable_tqdm": True, "report_to": "none"}  # fmt: skip
@@ -165,7 +165,7 @@ def our_trainer(settings: Settings, output: str, cost: Cost) -> Trainer:
 
 
 def _itself(method: str) -> Any:
-    """A method of a trainer that takes the model in training for the original."""
+    """Return a method of a trainer that takes the model in training for the original."""
 
     def reference(trainer: Any, model: Any, batch: Any, side: str) -> torch.Tensor:
         now = trainer._seen[side]
@@ -175,7 +175,7 @@ def _itself(method: str) -> Any:
 
 
 def their_trainer(settings: Settings, output: str) -> Trainer:
-    """The reference's or open-unlearning's: a trainer with a second copy of the model where the loss needs one."""
+    """Return the trainer of the reference or of open-unlearning, with a second model where the loss needs one."""
     loaded = load_model(f"{settings.folder}/model", device="cpu")
     model: Any = loaded.model
     model.get_encoder(modality="image").requires_grad_(False)
@@ -209,7 +209,7 @@ def their_trainer(settings: Settings, output: str) -> Trainer:
 
 
 def their_batches(settings: Settings, loaded: LoadedModel) -> Any:
-    """A collator that makes of a step's number the rows that our trainer has in that step."""
+    """Return a collator that makes of a step's number the rows that our trainer has in that step."""
     rows = read_rows(settings)
     forget, retain = rows["forget"], rows["retain"]
     partner = rows_themselves(retain) if settings.method == "scrub" else partner_rows(retain, 0)
@@ -229,9 +229,11 @@ def their_batches(settings: Settings, loaded: LoadedModel) -> Any:
 
 
 def reference_class(checkout: Path, names: list[str]) -> Any:
-    """Loads the reference's `MMTrainerForgetting`; the loss is the sum of those of its losses that are named."""
+    """Load the reference's `MMTrainerForgetting`; the loss is the sum of those of its losses that are named."""
     if not (checkout / "mm" / "trainer.py").is_file():
-        raise FileNotFoundError(f"{checkout}/mm/trainer.py is missing: --peer is no checkout of multimodal_unlearning")
+        raise FileNotFoundError(
+            f"{checkout}/mm/trainer.py is missing: --peer is not a checkout of multimodal_unlearning"
+        )
     unused = ("deepspeed", "wandb")
     sys.modules.update({name: types.ModuleType(name) for name in unused})
     sys.path.insert(0, str(checkout))
@@ -259,7 +261,7 @@ class OpenTrainer(Trainer):
         self.utils, self.second, self.method = utils, second, method
 
     def compute_loss(self, model: Any, inputs: Any, *_: Any, **__: Any) -> Any:
-        """The loss of a step."""
+        """Return the loss of a step."""
         forget, retain = inputs["forget"], inputs["retain"]
         if self.method == "kl":
             return self.utils.compute_kl_divergence(model, self.second, retain)[0] - model(**forget).loss

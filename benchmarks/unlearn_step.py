@@ -48,7 +48,7 @@ HEAD = (
 
 
 def write_rows(folder: Path, batch: int) -> list[str]:
-    """Writes rows of people to forget and to retain, photos and texts; returns their texts."""
+    """Write rows of people to forget and to retain, photos and texts; returns their texts."""
     made, texts = mini_rows(Dials(persons=24))[0], []
     for side, config in (("forget", "forget10+tofu"), ("retain", "retain90+tofu")):
         for kind in ("image", "text"):
@@ -68,7 +68,7 @@ def run(settings: Settings) -> Cost:
 
 
 def compare(settings: Settings, others: list[str]) -> tuple[list[str], list[str], float]:
-    """The rows of the table for a method and a kind of rows, the goals that it misses, and MB before the model."""
+    """Return the table rows of a method and a kind of rows, the goals it misses, and the MB before the model."""
     ours = run(replace(settings, loop="ours"))
     bare = ours if settings.method == "gradient_difference" else run(replace(settings, loop="bare"))
     title, goal, lines, missed = f"{settings.method}, {settings.rows}", GOALS[settings.rows], [], []
@@ -100,7 +100,7 @@ def compare(settings: Settings, others: list[str]) -> tuple[list[str], list[str]
 
 
 def main() -> None:
-    """Builds model and rows, runs the loops one after the other, and prints the table."""
+    """Build model and rows, runs the loops one after the other, and prints the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, required=True, help="checkout of multimodal_unlearning")
     parser.add_argument("--open_unlearning", type=Path, help="checkout of open-unlearning; without it ours runs alone")

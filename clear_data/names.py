@@ -5,13 +5,13 @@ from typing import Any
 
 
 def join_key(name: str) -> str:
-    """The name without differences of case, of white space and of how Unicode composes its letters (NFKC)."""
+    """Return the name without differences of case, of white space and of how Unicode composes its letters (NFKC)."""
     folded = unicodedata.normalize("NFKC", name).casefold()
     return " ".join(unicodedata.normalize("NFKC", folded).split())
 
 
 def name_problem(name: Any) -> str | None:
-    """What is wrong with a name, None if it can be used in prompts, file names and pages."""
+    """Return what is wrong with a name, None if it can be used in prompts, file names and pages."""
     if not isinstance(name, str) or not name.strip():
         return f"a name must be words, not {name!r}"
     if name != name.strip():

@@ -23,7 +23,7 @@ def load_portraits(
     revision: str | None = None,
     split: str = "train",
 ) -> tuple[Dataset, Portraits]:
-    """Opens a set of labelled photos.
+    """Open a set of labelled photos.
 
     Args:
         source: Folder that `build` wrote, or any dataset of the Hub.
@@ -62,7 +62,7 @@ def load_portraits(
 
 
 def write_pixels(path: Path, rows: Dataset, people: Mapping[str, list[int]], size: int, progress: Any) -> list[str]:
-    """Writes photos as one array of bytes [photos, size, size, 3], in the order of the people.
+    """Write photos as one array of bytes [photos, size, size, 3], in the order of the people.
 
     Args:
         path: `.npy` file.
@@ -86,7 +86,7 @@ def write_pixels(path: Path, rows: Dataset, people: Mapping[str, list[int]], siz
 
 
 def square(photo: Image.Image, size: int) -> np.ndarray:
-    """The middle of a photo as bytes [size, size, 3]."""
+    """Return the middle of a photo as bytes [size, size, 3]."""
     side = min(photo.size)
     left, top = (photo.width - side) // 2, (photo.height - side) // 2
     box = (left, top, left + side, top + side)

@@ -47,14 +47,14 @@ ROWS: dict[str, tuple[int, int]] = {
 
 
 def published_holdout_people(people: Iterable[str], forget: str) -> list[str] | None:
-    """The published holdout set of a forget set in the spelling of these people; None if not all are among these."""
+    """Return the published holdout set of a forget set as these people are spelled; None if some are missing."""
     spelling = {join_key(name): name for name in people}
     keys = [join_key(name) for name in HOLDOUT_PEOPLE[forget]]
     return [spelling[key] for key in keys] if set(keys) <= spelling.keys() else None
 
 
 def published_forget_people(people: Iterable[str]) -> dict[str, set[str]] | None:
-    """The published forget sets in the spelling of these people; None if not all of them are among these."""
+    """Return the published forget sets in the spelling of these people; None if not all of them are among these."""
     spelling = {join_key(name): name for name in people}
     if not {join_key(name) for name in FORGET_PEOPLE["forget10"]} <= spelling.keys():
         return None

@@ -16,7 +16,7 @@ Cell = tuple[Image.Image | None, list[tuple[str, tuple[int, int, int]]]]  # a ph
 
 
 def draw_sheet(source: str | Path, output: Path, revision: str | None = None, rows: int = ROWS) -> list[str]:
-    """Draws some rows of each config of a dataset.
+    """Draw some rows of each config of a dataset.
 
     Args:
         source: Built folder or Hub id.
@@ -28,7 +28,7 @@ def draw_sheet(source: str | Path, output: Path, revision: str | None = None, ro
         The configs shown.
 
     Raises:
-        ValueError: If a number of rows is asked for that cannot be shown, or the output is no PNG.
+        ValueError: If a number of rows is asked for that cannot be shown, or the output is not PNG.
         FileNotFoundError: If there is no such folder or repository.
     """
     if rows < 1 or output.suffix != ".png":
@@ -57,7 +57,7 @@ def draw_sheet(source: str | Path, output: Path, revision: str | None = None, ro
 
 
 def _rows(source: str | Path, name: str, revision: str | None, rows: int) -> Iterator[dict[str, Any]]:
-    """Some rows, evenly from all; of photos and text together some of either."""
+    """Yield some rows, evenly from all; of photos and text together some of either."""
     data: Any = open_config(source, name, revision)
     pictured = data.data.column("image").is_valid().to_pylist() if "image" in data.column_names else []
     photos = [i for i, here in enumerate(pictured) if here]
@@ -69,7 +69,7 @@ def _rows(source: str | Path, name: str, revision: str | None, rows: int) -> Ite
 
 
 def _cell(row: dict[str, Any]) -> Cell:
-    """A photo and what is said: column by column its name, faint, and its text; of a list the first and how many."""
+    """Return the photo and texts of a row: each column's name and text; of a list the first entry and the count."""
     photo = row.pop("image", None)
     if photo is not None:
         photo = photo.convert("RGB")

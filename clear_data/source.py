@@ -16,12 +16,12 @@ from .building.folder import META, read_meta
 
 
 def is_source(name: str) -> bool:
-    """Whether a name is that of a folder, or may be one of a repository on the Hub."""
+    """Return whether a name is that of a folder, or may be one of a repository on the Hub."""
     return Path(name).is_dir() or (name.count("/") == 1 and not name.startswith((".", "/")))
 
 
 def source_path(source: str | Path) -> str:
-    """The source as `datasets` takes it.
+    """Return the source as `datasets` takes it.
 
     Raises:
         FileNotFoundError: If it is neither a folder nor may be a Hub id.
@@ -41,14 +41,14 @@ def config_names(source: str | Path, revision: str | None = None) -> list[str]:
     try:
         return datasets.get_dataset_config_names(path, revision=revision)
     except (FileNotFoundError, ConnectionError, OfflineModeIsEnabled) as error:
-        reason = "holds no data" if Path(source).is_dir() else "is no folder here, nor does the Hub give it"
+        reason = "holds no data" if Path(source).is_dir() else "is not a folder here, nor does the Hub give it"
         raise FileNotFoundError(f"{source} {reason}: {error}") from error
 
 
 def open_config(
     source: str | Path, config: str, revision: str | None = None, streaming: bool = False
 ) -> Dataset | IterableDataset:
-    """Opens the rows of a config.
+    """Open the rows of a config.
 
     Raises:
         ValueError: If its files are broken.
@@ -66,11 +66,11 @@ def open_config(
     except (FileNotFoundError, ConnectionError) as error:
         if Path(source).is_dir():
             raise
-        raise FileNotFoundError(f"{source} is no folder here, nor does the Hub give it: {error}") from error
+        raise FileNotFoundError(f"{source} is not a folder here, nor does the Hub give it: {error}") from error
 
 
 def source_meta(source: str | Path, revision: str | None = None) -> dict[str, Any] | None:
-    """What the source's `dataset_meta.json` says; None if it has none, as the published dataset."""
+    """Return what the source's `dataset_meta.json` says; None if it has none, as the published dataset."""
     if Path(source).is_dir():
         return read_meta(Path(source))
     try:

@@ -48,7 +48,7 @@ def _of(rows: Sequence[Row], people: set[str], inside: bool) -> list[Row]:
 
 
 def photo_configs(photos: Sequence[Row], texts: Sequence[Row], forgotten: dict[str, set[str]]) -> dict[str, list[Row]]:
-    """The 18 configs of CLEAR that follow from photos and text rows; the two real ones and retain_perturbed do not."""
+    """Return the 18 configs of CLEAR made from photos and text rows: all but the real sets and retain_perturbed."""
     configs = {"default": list(photos), "full": list(photos), "full+tofu": [*photos, *texts]}
     for split, people in forgotten.items():
         for name, inside in ((split, True), (RETAIN_OF[split], False)):

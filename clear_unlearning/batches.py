@@ -67,7 +67,9 @@ class Encoder:
         ]
         full: str = self.processor.apply_chat_template(messages, tokenize=False)
         if not full.startswith(prompt):
-            raise ValueError(f"the chat template does not continue its own prompt: {prompt!r} is no start of {full!r}")
+            raise ValueError(
+                f"the chat template does not continue its own prompt: {prompt!r} is not a start of {full!r}"
+            )
         end = full.index(answer.strip(), len(prompt)) + len(answer.strip())
         prompt_ids = self._tokens(prompt)
         ids = self._tokens(full[:end])
@@ -91,7 +93,7 @@ class Encoder:
             raise ValueError(f"{example.where}: {error}") from error
 
     def _end_ids(self, rest: str) -> list[int]:
-        """The end of turn that the template writes behind an answer: its first special token, or EOS."""
+        """Return the end of turn that the template writes behind an answer: its first special token, or EOS."""
         ids = self.tokenizer(rest.strip(), add_special_tokens=False).input_ids if rest.strip() else []
         added = self.tokenizer.added_tokens_decoder.items()
         special = {*self.tokenizer.all_special_ids, *(token for token, about in added if about.special)}
@@ -111,7 +113,7 @@ class Encoder:
         return len(seen) - len(unseen)
 
     def encode_prompts(self, examples: Sequence[Example]) -> tuple[list[list[int]], dict[str, Any]]:
-        """Encodes the prompts.
+        """Encode the prompts.
 
         Returns:
             The token ids of each prompt, image tokens expanded, and what else the model takes: tensors over the images
@@ -147,7 +149,7 @@ class Encoder:
         return self._tokens(text)
 
     def pad(self, rows: Sequence[Sequence[int]], value: int, side: str = "right") -> torch.Tensor:
-        """Pads rows of different lengths into one tensor [rows, longest]."""
+        """Pad rows of different lengths into one tensor [rows, longest]."""
         out = torch.full((len(rows), max(map(len, rows))), value, dtype=torch.long)
         for i, row in enumerate(rows):
             span = slice(0, len(row)) if side == "right" else slice(out.shape[1] - len(row), None)
@@ -155,7 +157,7 @@ class Encoder:
         return out
 
     def batch(self, examples: Sequence[Example], answers: Sequence[str] | None = None) -> Batch:
-        """Encodes prompt and answer of each example, padded on the right.
+        """Encode prompt and answer of each example, padded on the right.
 
         Args:
             examples: What is asked.
@@ -178,11 +180,11 @@ class Encoder:
         }
 
     def prompts(self, examples: Sequence[Example]) -> Batch:
-        """Encodes the prompts alone, padded on the left, as `generate` wants them."""
+        """Encode the prompts alone, padded on the left, as `generate` wants them."""
         return self.pad_prompts(*self.encode_prompts(examples))
 
     def pad_prompts(self, ids: Sequence[Sequence[int]], extra: dict[str, Any]) -> Batch:
-        """Pads what `encode_prompts` returns on the left."""
+        """Pad what `encode_prompts` returns on the left."""
         return {
             "input_ids": self.pad(ids, self.pad_id, "left"),
             "attention_mask": self.pad([[1] * len(row) for row in ids], 0, "left"),
@@ -213,10 +215,10 @@ class Encoder:
 
 
 def answer_counts(batch: Batch) -> list[int]:
-    """Number of answer tokens of each row of a batch with `labels`."""
+    """Return the number of answer tokens of each row of a batch with `labels`."""
     return (batch["labels"][:, 1:] != IGNORE).sum(1).tolist()
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """Moves the tensors of a batch."""
+    """Move the tensors of a batch."""
     return {name: value.to(device) for name, value in batch.items()}

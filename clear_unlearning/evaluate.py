@@ -61,23 +61,23 @@ class FinishedRows:
                 os.truncate(file, len(whole) + bool(whole))
 
     def of(self, task: str) -> Mapping[int, Scored]:
-        """What the rows of a task got, by their index."""
+        """Return what the rows of a task got, by their index."""
         return self._scored.get(task, {})
 
     def append(self, batch: Mapping[str, Mapping[int, Scored]]) -> None:
-        """Writes down a batch, by task and index."""
+        """Write down a batch, by task and index."""
         line = json.dumps({task: {i: asdict(scored) for i, scored in rows.items()} for task, rows in batch.items()})
         with self.path.open("a") as file:
             file.write(line + "\n")
 
     def delete(self) -> None:
-        """Removes the files of all processes."""
+        """Remove the files of all processes."""
         for file in self.path.parent.glob(FINISHED_ROWS.format("*")):
             file.unlink()
 
 
 def check_evaluation(loaded: LoadedModel, tasks: Sequence[Task], control: str) -> None:
-    """Makes sure that a model can be asked.
+    """Make sure that a model can be asked.
 
     Raises:
         ValueError: If a task shows images and the model takes none, or the control is unknown.
@@ -103,7 +103,7 @@ def evaluate_model(
     finished: FinishedRows | None = None,
     processes: Processes | None = None,
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Scores a model on tasks.
+    """Score a model on tasks.
 
     Args:
         loaded: The model.
@@ -162,7 +162,7 @@ def evaluate_model(
 
 
 def _asked_together(tasks: Sequence[Task], scorer: Scorer, configs: Mapping[str, Dataset]) -> list[list[Task]]:
-    """The tasks in the groups in which they are scored: those about the same pictures together, where that pays."""
+    """Return the tasks in groups: those about the same pictures are scored together where that is faster."""
     pictured = next((task for task in tasks if task.images and len(configs[task.key])), None)
     if pictured is None:
         return [[task] for task in tasks]
@@ -183,7 +183,7 @@ def _score_together(
     processes: Processes,
     progress: Progress | None,
 ) -> dict[str, dict[int, Scored]]:
-    """Scores this process's share of the questions, and returns what all have, by task and index."""
+    """Score this process's share of the questions, and returns what all have, by task and index."""
     new: dict[str, dict[int, Scored]] = {key: {} for key in before}
     done, loads = sum(map(len, before.values())), [0] * processes.count
     processes.gather()  # all have read the files of finished rows: from here on they grow
@@ -222,7 +222,7 @@ def own_batches(
     processes: Processes,
     loads: list[int],
 ) -> Iterator[dict[int, Scored]]:
-    """Scores this process's share of examples: whole batches, so that the number of processes moves no score."""
+    """Score this process's share of examples: whole batches, so that the number of processes moves no score."""
     batches = [batch for batch in batches_of(examples, batch_size) if not done >= set(batch)]
     owners = deal([sum(_cost(examples[i]) for i in batch) for batch in batches], loads)
     of_others = {i for batch, owner in zip(batches, owners, strict=True) if owner != processes.index for i in batch}
@@ -236,7 +236,7 @@ def _cost(example: Example) -> int:
 
 
 def task_log(examples: Sequence[Example], scored: Sequence[Scored], normalised: bool) -> dict[str, Any]:
-    """Turns scores into the fields of TOFU's log, each keyed by the example's index as a string.
+    """Turn scores into the fields of TOFU's log, each keyed by the example's index as a string.
 
     Losses are sums over an answer's tokens in nats; `avg_` and `average_` divide by their number. The field
     `truth_ratio` is exp(paraphrased loss - mean wrong loss), as in TOFU's files: the inverse of the paper's R.

@@ -34,16 +34,16 @@ class AnswerLikelihood:
     targets: torch.Tensor
 
     def sums(self) -> torch.Tensor:
-        """Summed log-probability of each row's answer in nats [rows]."""
+        """Return summed log-probability of each row's answer in nats [rows]."""
         return self.log_probs.new_zeros(self.rows).index_add(0, self.row, self.log_probs)
 
     def counts(self) -> torch.Tensor:
-        """Number of answer tokens of each row [rows]."""
+        """Return the number of answer tokens of each row [rows]."""
         return torch.bincount(self.row, minlength=self.rows)
 
 
 def answer_likelihood(model: nn.Module, batch: Mapping[str, torch.Tensor]) -> AnswerLikelihood:
-    """Runs a model over a batch and returns the log-probabilities of its answers.
+    """Run a model over a batch and returns the log-probabilities of its answers.
 
     Args:
         model: A causal language model or a vision-language model, bare, with a LoRA adapter or wrapped for training.
@@ -65,7 +65,7 @@ def answer_likelihood(model: nn.Module, batch: Mapping[str, torch.Tensor]) -> An
 
 
 def _takes_positions(model: nn.Module) -> bool:
-    """Whether the model computes logits at chosen positions; wrappers (DDP, PEFT) pass arguments on to it."""
+    """Return whether the model computes logits at chosen positions; wrappers (DDP, PEFT) pass arguments on to it."""
     while isinstance(module := getattr(model, "module", None), nn.Module):
         model = module
     inner = model.get_base_model() if isinstance(model, PeftModel) else model

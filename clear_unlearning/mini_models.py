@@ -41,7 +41,7 @@ CHAT_TEMPLATE = (
 
 
 def build_tokenizer(texts: Iterable[str], vocabulary: int = 1000) -> PreTrainedTokenizerFast:
-    """Trains a byte-level BPE on texts."""
+    """Train a byte-level BPE on texts."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)  # type: ignore[assignment]
     tokenizer.decoder = decoders.ByteLevel()  # type: ignore[assignment]
@@ -81,7 +81,7 @@ def _text_config(tokenizer: Any, width: int, layers: int) -> LlamaConfig:
 
 
 def build_mini_llava(folder: Path, texts: Iterable[str], seed: int = 0, vocabulary: int = 1000) -> None:
-    """Writes an untrained LLaVA with its processor: the base model of the mini benchmark.
+    """Write an untrained LLaVA with its processor: the base model of the mini benchmark.
 
     Args:
         folder: Where the model goes, as `save_pretrained` writes it.
@@ -127,7 +127,7 @@ def build_mini_llava(folder: Path, texts: Iterable[str], seed: int = 0, vocabula
 def build_mini_llama(
     folder: Path, texts: Iterable[str], seed: int = 0, vocabulary: int = 4000, width: int = 192, layers: int = 2
 ) -> None:
-    """Writes an untrained Llama with its tokenizer: the base model of the text track on real rows."""
+    """Write an untrained Llama with its tokenizer: the base model of the text track on real rows."""
     tokenizer = build_tokenizer(texts, vocabulary)
     torch.manual_seed(seed)
     LlamaForCausalLM(_text_config(tokenizer, width, layers)).save_pretrained(folder)

@@ -87,7 +87,7 @@ class Checkpoint:
 
 
 def model_card(checkpoint: Checkpoint) -> ModelCard:
-    """The card of a checkpoint: README.md with metadata, its scores as `model-index` and as a table."""
+    """Return the card of a checkpoint: README.md with metadata, its scores as `model-index` and as a table."""
     name = checkpoint.name or checkpoint.title
     scored: dict[str, Any] = {}
     if checkpoint.scores:
@@ -122,7 +122,7 @@ def model_card(checkpoint: Checkpoint) -> ModelCard:
 def write_model_card(
     folder: Path, title: str, what: str, settings: Mapping[str, Any], images: bool, adapter: bool, base: str
 ) -> None:
-    """Writes README.md of a checkpoint; see `Checkpoint` for the arguments."""
+    """Write README.md of a checkpoint; see `Checkpoint` for the arguments."""
     model_card(Checkpoint(title, what, settings, images, adapter, base)).save(folder / "README.md")
 
 

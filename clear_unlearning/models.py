@@ -57,7 +57,7 @@ class LoadedModel:
 
 
 def _file(source: str, name: str, revision: str | None) -> Path | None:
-    """A file of a model folder or Hub repository, None if it has no such file."""
+    """Return a file of a model folder or Hub repository, None if it has no such file."""
     if Path(source).is_dir():
         path = Path(source, name)
         return path if path.is_file() else None
@@ -72,7 +72,7 @@ def _file(source: str, name: str, revision: str | None) -> Path | None:
 
 
 def require_model(source: str, revision: str | None = None) -> None:
-    """Makes sure that there is a model, before the work that comes first.
+    """Make sure that there is a model, before the work that comes first.
 
     Raises:
         FileNotFoundError: If there is none.
@@ -95,7 +95,7 @@ def load_model(
     attention: str | None = None,
     chat_template: Path | None = None,
 ) -> LoadedModel:
-    """Loads a model from a folder or from the Hub.
+    """Load a model from a folder or from the Hub.
 
     Args:
         source: Folder or Hub id: a full model, or a LoRA adapter that names its base.
@@ -108,7 +108,7 @@ def load_model(
 
     Raises:
         FileNotFoundError: If there is no such model or chat template.
-        ValueError: If it is no language or vision-language model, its class does not fit the files, or an adapter does
+        ValueError: If it is not a language or vision-language model, its class does not fit the files, or an adapter does
             not fit its base.
     """
     options = {"dtype": dtype, "attn_implementation": attention}
@@ -147,7 +147,7 @@ def _load(source: str, revision: str | None, options: dict[str, Any], device: st
 
 
 def _load_processor(source: str, revision: str | None, pictures: bool) -> ProcessorMixin | PreTrainedTokenizerBase:
-    """Loads a processor, or a tokenizer for a model that takes no images.
+    """Load a processor, or a tokenizer for a model that takes no images.
 
     Raises:
         ValueError: If the model takes images and there is only a tokenizer, or a library is missing.
@@ -166,7 +166,7 @@ def _load_processor(source: str, revision: str | None, pictures: bool) -> Proces
 def _load_adapter(
     source: str, revision: str | None, settings_file: Path, options: dict[str, Any], device: str | None, merge: bool
 ) -> LoadedModel:
-    """Loads an adapter on its base, which may be an adapter itself: an unlearned one on the original's."""
+    """Load an adapter on its base, which may be an adapter itself: an unlearned one on the original's."""
     settings = json.loads(settings_file.read_text())
     revision = _commit(source, settings_file) or revision
     base = _load(settings["base_model_name_or_path"], settings.get("revision"), options, device, merge=True)
@@ -185,7 +185,7 @@ def _load_adapter(
 
 
 def _put_on(base: LoadedModel, source: str, revision: str | None, weights: Path) -> Any:
-    """Puts an adapter on its base.
+    """Put an adapter on its base.
 
     Raises:
         ValueError: If a weight has no place there, another shape, or is missing.

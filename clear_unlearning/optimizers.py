@@ -17,7 +17,7 @@ ITERATIONS = 5
 
 
 def orthogonalise(matrices: torch.Tensor) -> torch.Tensor:
-    """Moves the singular values of matrices near 1 (about 0.7 to 1.2), by a few iterations of Newton and Schulz.
+    """Move the singular values of matrices near 1 (about 0.7 to 1.2), by a few iterations of Newton and Schulz.
 
     Args:
         matrices: [matrices, rows, columns], in single precision or better.
@@ -52,7 +52,7 @@ class Muon(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Takes one step."""
+        """Take one step."""
         for group in self.param_groups:
             by_shape: dict[torch.Size, list[nn.Parameter]] = {}
             for matrix in group["params"]:
@@ -102,21 +102,21 @@ class MuonWithAdamW(torch.optim.Optimizer):
         self.param_groups = [group for part in self._parts for group in part.param_groups]
 
     def step(self, closure: Callable[[], float] | None = None) -> None:  # type: ignore[override]
-        """Takes one step of both."""
+        """Take one step of both."""
         for part in self._parts:
             part.step()
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Clears the gradients of both."""
+        """Clear the gradients of both."""
         for part in self._parts:
             part.zero_grad(set_to_none)
 
     def state_dict(self) -> dict[str, Any]:
-        """Returns the state of both, in order."""
+        """Return the state of both, in order."""
         return {"parts": [part.state_dict() for part in self._parts], "param_groups": [], "state": {}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Restores both."""
+        """Restore both."""
         for part, state in zip(self._parts, state_dict["parts"], strict=True):
             part.load_state_dict(state)
         self.param_groups = [group for part in self._parts for group in part.param_groups]

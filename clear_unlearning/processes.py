@@ -38,7 +38,7 @@ class Processes:
         self._store = _get_default_store() if self.count > 1 else HashStore()
 
     def gather(self, content: Any = None) -> list[Any]:
-        """Waits for all and returns what each brings, by its index; ends here if another has failed."""
+        """Wait for all and returns what each brings, by its index; ends here if another has failed."""
         return self._exchange(content, failed=False)
 
     def first(self, work: Callable[[], Any]) -> None:
@@ -49,12 +49,12 @@ class Processes:
         self.gather()
 
     def stop_if_failed(self) -> None:
-        """Ends here if another has failed: called between batches, so that nobody works on for nothing."""
+        """End here if another has failed: called between batches, so that nobody works on for nothing."""
         if self._store.check([FAILED]):
             self.gather()
 
     def add(self, rows: int) -> int:
-        """Adds to the number of rows that all have done, and returns it."""
+        """Add to the number of rows that all have done, and returns it."""
         return self._store.add(ROWS, rows)
 
     @contextmanager

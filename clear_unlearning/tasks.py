@@ -51,7 +51,7 @@ class Example:
 
 
 def candidates(example: Example) -> tuple[str, ...]:
-    """The answers that are scored: the right one, its paraphrase, the wrong ones."""
+    """Return the answers that are scored: the right one, its paraphrase, the wrong ones."""
     return (example.answer, example.paraphrase, *example.wrong)
 
 
@@ -119,11 +119,11 @@ CONTROLS = ("none", "blank", "text")
 
 
 def controlled(example: Example, control: str) -> Example:
-    """What a model is asked when it shall be seen what can be answered without looking.
+    """Return what a model is asked when it shall be seen what can be answered without looking.
 
     Args:
         example: A question, with or without an image.
-        control: `none` leaves it; `blank` puts a grey picture of the same size in the place of the image; `text` drops
+        control: `none` leaves it; `blank` puts a grey picture of the same size instead of the image; `text` drops
             the image.
     """
     if example.image is None or control == "none":
@@ -145,7 +145,7 @@ def training_question(index: int, seed: int, epoch: int) -> int:
 
 
 def task_example(task: Task, row: Mapping[str, Any], index: int, seed: int) -> Example:
-    """Turns a row of an evaluation config into an example.
+    """Turn a row of an evaluation config into an example.
 
     Raises:
         ValueError: If the answer is empty or the row has no wrong answers.
@@ -169,7 +169,7 @@ def task_example(task: Task, row: Mapping[str, Any], index: int, seed: int) -> E
 
 
 def training_example(row: Mapping[str, Any], index: int, seed: int) -> Example:
-    """Turns a row of a training config into an example: its own question, or a caption question for a caption.
+    """Turn a row of a training config into an example: its own question, or a caption question for a caption.
 
     Raises:
         ValueError: If the row has neither an answer nor a caption.

@@ -58,14 +58,14 @@ class TokenScorer:
 
     @torch.inference_mode()
     def __call__(self, examples: Sequence[Example]) -> list[AnswerTokens]:
-        """Runs the model over the batch."""
+        """Run the model over the batch."""
         likelihood = answer_likelihood(self.model, to_device(self.encoder.batch(examples), self.model.device))
         columns = zip(*token_columns(likelihood), strict=True)
         return [AnswerTokens(*row) for row in columns]
 
 
 def token_columns(likelihood: AnswerLikelihood) -> list[list[list[Any]]]:
-    """The fields of `AnswerTokens`, each a list of rows.
+    """Return the fields of `AnswerTokens`, each a list of rows.
 
     The moments are those of min-k++ (arXiv 2404.02936): with p the probabilities at a position, the mean is
     sum p log p and the variance sum p (log p)^2 - mean^2.
@@ -83,7 +83,7 @@ def token_columns(likelihood: AnswerLikelihood) -> list[list[list[Any]]]:
 def answer_tokens(
     loaded: LoadedModel, examples: Sequence[Example], batch_size: int = 16, progress: Progress | None = None
 ) -> list[AnswerTokens]:
-    """Scores the right answer of each example token by token.
+    """Score the right answer of each example token by token.
 
     Args:
         loaded: The model.
@@ -101,7 +101,7 @@ def judge_losses(
     batch_size: int = 16,
     progress: Progress | None = None,
 ) -> list[list[float]]:
-    """How a judge likes what a model said: its loss of each token, in its own tokens, the end token included.
+    """Return how a judge likes what a model said: its loss of each token, in its own tokens, the end token included.
 
     Args:
         judge: Any model; one that takes no images is asked without them.
@@ -122,7 +122,7 @@ def judge_losses(
 
 
 def token_fields(scored: Sequence[AnswerTokens]) -> dict[str, dict[str, list[Any]]]:
-    """The fields of a log, each keyed by the example's index as a string."""
+    """Return the fields of a log, each keyed by the example's index as a string."""
     rows = [asdict(tokens) for tokens in scored]
     return {name: {str(index): row[name] for index, row in enumerate(rows)} for name in rows[0]} if rows else {}
 

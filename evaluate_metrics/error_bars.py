@@ -22,7 +22,7 @@ People = Mapping[str, Sequence[str]]
 
 
 def people_of(tasks: Tasks, meta: Mapping[str, Any]) -> dict[str, list[str]]:
-    """The person of each row, by task; a row about nobody stands for itself. Empty where the metadata do not say."""
+    """Return the person of each row by task, empty if unknown; a row without a person is its own cluster."""
     people = {}
     for task, log in tasks.items():
         persons = meta.get("tasks", {}).get(task, {}).get("person")
@@ -34,7 +34,7 @@ def people_of(tasks: Tasks, meta: Mapping[str, Any]) -> dict[str, list[str]]:
 
 
 def resampled_scores(tasks: Tasks, people: People, gold: TaskLog | None) -> dict[str, np.ndarray]:
-    """Scores of a log on resampled people.
+    """Score of a log on resampled people.
 
     Args:
         tasks: The log.
@@ -65,7 +65,7 @@ def resampled_scores(tasks: Tasks, people: People, gold: TaskLog | None) -> dict
 
 
 def error_bars(tasks: Tasks, meta: Mapping[str, Any], gold: TaskLog | None) -> dict[str, Any]:
-    """The error bars of a log.
+    """Return the error bars of a log.
 
     Args:
         tasks: The log.

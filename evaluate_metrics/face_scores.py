@@ -22,14 +22,14 @@ COLUMNS = {
 
 
 def read_faces(folder: Path) -> dict[str, Any]:
-    """What the page shows of a visual run, as the store keeps it.
+    """Return what the page shows of a visual run, as the store keeps it.
 
     Args:
         folder: Of the run.
 
     Raises:
         FileNotFoundError: If there is no report.
-        ValueError: If it is no report of the visual track, or a number is none.
+        ValueError: If it is not a report of the visual track, or a number is none.
     """
     path = folder / REPORT
     if not path.is_file():
@@ -40,7 +40,7 @@ def read_faces(folder: Path) -> dict[str, Any]:
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"{path} is no JSON: {error}") from error
+        raise ValueError(f"{path} is not JSON: {error}") from error
     found = [report.get(name) if isinstance(report, dict) else None for name in ("kind", "schema")]
     if found != ["visual", SCHEMA]:
         raise ValueError(f"{path}: kind {found[0]!r}, schema {found[1]!r}; must be 'visual', {SCHEMA}")
@@ -52,7 +52,7 @@ def read_faces(folder: Path) -> dict[str, Any]:
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row with its numbers alone."""
+    """Return a row with its numbers alone."""
     kept: dict[str, Any] = {"name": str(row["name"])}
     kept |= {name: _share(row[name]) for name in ACCURACIES}
     for name in ATTACKS:
@@ -67,12 +67,12 @@ def _row(row: Mapping[str, Any]) -> dict[str, Any]:
 def _share(value: Any) -> float:
     share = float(value)
     if not (math.isfinite(share) and 0 <= share <= 1):
-        raise ValueError(f"{value!r} is no share between 0 and 1")
+        raise ValueError(f"{value!r} is not a share between 0 and 1")
     return share
 
 
 def cells(row: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """Each number of a row, and its interval where it has one."""
+    """Return each number of a row, and its interval where it has one."""
     found = [(f"{100 * row[name]:.1f}", "") for name in ACCURACIES]
     for name in ATTACKS:
         interval = row[name]["interval"]
@@ -81,7 +81,7 @@ def cells(row: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def paper_cells(paper: Mapping[str, float] | None) -> list[str]:
-    """The paper's numbers of a method, which it may lack."""
+    """Return the paper's numbers of a method, which it may lack."""
     if paper is None:
         return [ABSENT] * len(COLUMNS)
     return [*(f"{100 * paper[name]:.1f}" for name in ACCURACIES), *(f"{paper[name]:.2f}" for name in ATTACKS)]

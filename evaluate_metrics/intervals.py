@@ -16,7 +16,7 @@ Interval = tuple[float, float]
 
 
 def resampled_weights(people: Sequence[str], resamples: int = RESAMPLES, seed: int = 0) -> np.ndarray:
-    """Draws people with replacement.
+    """Draw people with replacement.
 
     Two tasks about the same people get the same draws, so that what depends on both is resampled as one.
 
@@ -46,7 +46,7 @@ def weighted_means(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
 def weighted_aucs(
     one: np.ndarray, other: np.ndarray, one_weights: np.ndarray, other_weights: np.ndarray
 ) -> np.ndarray:
-    """How often a value of one sample is above one of the other, ties counting half, under weights.
+    """Return how often a value of one sample is above one of the other, ties counting half, under weights.
 
     Args:
         one: First sample [rows].
@@ -62,7 +62,7 @@ def weighted_aucs(
 
 
 def percentiles(resampled: np.ndarray) -> Interval:
-    """The interval that holds LEVEL of the resampled values."""
+    """Return the interval that holds LEVEL of the resampled values."""
     low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
@@ -96,7 +96,7 @@ def weighted_distances(
 def permutation_p(
     one: np.ndarray, other: np.ndarray, people: Sequence[str], permutations: int = RESAMPLES, seed: int = 0
 ) -> float:
-    """How often two models are as far apart when it is drawn, person by person, which of the two said what.
+    """Return how often two models are as far apart when it is drawn, person by person, which of the two said what.
 
     Unlike the p-value of the Kolmogorov-Smirnov test it counts neither the rows of a person nor the two answers to one
     question as independent.

@@ -52,7 +52,7 @@ class TaskLog:
 
 
 def read_log(source: str | Path | Mapping[str, Any]) -> dict[str, TaskLog]:
-    """Reads and checks a log.
+    """Read and checks a log.
 
     Args:
         source: A log file, the folder that holds it, or its content.
@@ -62,7 +62,7 @@ def read_log(source: str | Path | Mapping[str, Any]) -> dict[str, TaskLog]:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no log, or a field is missing, of another length, or not finite; it is named.
+        ValueError: If it is not a log, or a field is missing, of another length, or not finite; it is named.
     """
     content, name = (source, "log") if isinstance(source, Mapping) else _read_json(Path(source))
     if not isinstance(content, Mapping) or not content:
@@ -71,7 +71,7 @@ def read_log(source: str | Path | Mapping[str, Any]) -> dict[str, TaskLog]:
 
 
 def read_meta(source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
-    """What stands beside a log: empty for a bare log such as TOFU's own."""
+    """Return what stands beside a log: empty for a bare log such as TOFU's own."""
     if isinstance(source, Mapping):
         return {}
     path = Path(source) / META_NAME if Path(source).is_dir() else Path(source).with_name(META_NAME)
@@ -79,7 +79,7 @@ def read_meta(source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
 
 
 def check_same_rows(logs: Mapping[str, Mapping[str, TaskLog]]) -> None:
-    """Makes sure that numbers which stand side by side are about the same rows.
+    """Make sure that numbers which stand side by side are about the same rows.
 
     Args:
         logs: Logs by the name of their model; all are held against the first.
@@ -101,7 +101,7 @@ def check_same_rows(logs: Mapping[str, Mapping[str, TaskLog]]) -> None:
 
 
 def write_log(folder: Path, log: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-    """Writes log and metadata, each into a temporary file that is then renamed.
+    """Write log and metadata, each into a temporary file that is then renamed.
 
     Raises:
         ValueError: If a number is NaN or infinite.
@@ -150,7 +150,7 @@ def _task_log(where: str, fields: Any) -> TaskLog:
 
 
 def _column(where: str, column: Any, count: int) -> list[Any]:
-    """The values of a field in the order of their indices, which must be 0 to count - 1."""
+    """Return the values of a field in the order of their indices, which must be 0 to count - 1."""
     expected = [str(index) for index in range(count)]
     if not isinstance(column, Mapping) or len(column) != count or any(index not in column for index in expected):
         seen = len(column) if isinstance(column, Mapping) else type(column).__name__

@@ -35,7 +35,7 @@ ATTACK = "min_k"  # what privleak compares, as in MUSE and open-unlearning
 def score_log(
     log: LogSource, gold: LogSource | None = None, more_golds: Sequence[LogSource] = (), paper: str | None = None
 ) -> dict[str, Any]:
-    """Computes every number of a log.
+    """Compute every number of a log.
 
     Args:
         log: Log file, folder that holds it, or its content.
@@ -86,7 +86,7 @@ def score_log(
 
 
 def _gold_task(tasks: Mapping[str, TaskLog], meta: Mapping[str, Any], gold: LogSource) -> TaskLog:
-    """The forget task of the gold log, if that is of the same forget set, rows, questions and control."""
+    """Return the forget task of the gold log, if that is of the same forget set, rows, questions and control."""
     golden, gold_meta = read_log(gold), read_meta(gold)
     for name, value, other in (
         ("forget set", meta.get("forget"), gold_meta.get("forget")),
@@ -103,14 +103,14 @@ def _gold_task(tasks: Mapping[str, TaskLog], meta: Mapping[str, Any], gold: LogS
 
 
 def _rows_identity(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str | None, str | None]:
-    """What tells the rows of two datasets apart: their fingerprints, or the revisions of the same repository."""
+    """Return what distinguishes the rows of two datasets: fingerprints, or revisions of the same repository."""
     if one.get("source") == other.get("source") and None in (one.get("fingerprint"), other.get("fingerprint")):
         return one.get("revision"), other.get("revision")
     return one.get("fingerprint"), other.get("fingerprint")
 
 
 def _other_truths(task: TaskLog, golds: Sequence[TaskLog]) -> list[str]:
-    """A note if the true answers of a log are not those of a gold log: all there is to see without metadata."""
+    """Return a note if the true answers of a log are not those of a gold log: all there is to see without metadata."""
     truths = [text[2] for text in task.generated]
     for gold in golds:
         others = {text[2] for text in gold.generated}
@@ -121,7 +121,7 @@ def _other_truths(task: TaskLog, golds: Sequence[TaskLog]) -> list[str]:
 
 
 def compare_logs(one: LogSource, other: LogSource, gold: LogSource | None = None) -> dict[str, dict[str, Any]]:
-    """Whether two models differ, by the people whom both were asked about.
+    """Return whether two models differ, by the people whom both were asked about.
 
     Args:
         one: Log of the first model.
@@ -201,7 +201,7 @@ def further_scores(
 
 
 def _add_membership(found: Scored, tokens: TokenLog, gold: TokenLog | None) -> None:
-    """Adds `membership`, its intervals, and with the gold model's tokens `privleak`."""
+    """Add `membership`, its intervals, and with the gold model's tokens `privleak`."""
     try:
         inputs = tokens.membership_inputs(FORGET_TASK)
         scores = _attacks(inputs)
@@ -231,6 +231,6 @@ def _add_membership(found: Scored, tokens: TokenLog, gold: TokenLog | None) -> N
 
 
 def _attacks(inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Scores of each example by each attack."""
+    """Score of each example by each attack."""
     given = dict(inputs)
     return membership_scores(given.pop("predictions"), given.pop("references"), **given)

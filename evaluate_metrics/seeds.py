@@ -23,7 +23,7 @@ LOGARITHM = "forget_quality_log10"
 
 
 def pooled_row(name: str, logs: Sequence[Path], golds: Sequence[Path]) -> dict[str, Any]:
-    """The numbers of a model over its seeds.
+    """Return the numbers of a model over its seeds.
 
     Args:
         name: Of the model.
@@ -65,7 +65,7 @@ def pooled_row(name: str, logs: Sequence[Path], golds: Sequence[Path]) -> dict[s
 
 
 def numbers_of(tasks: dict[str, TaskLog], gold: TaskLog) -> dict[str, float | None]:
-    """The numbers of one log; None for those of which it lacks the tasks."""
+    """Return the numbers of one log; None for those of which it lacks the tasks."""
     scores = set_scores(tasks)
     quality = forget_quality(tasks[FORGET_TASK].truth_ratios().tolist(), gold.truth_ratios().tolist())
     return {
@@ -95,7 +95,7 @@ def _resampled(
 
 
 def pooled_resamples(seeds: Sequence[np.ndarray], crossed: bool = False, seed: int = 0) -> np.ndarray:
-    """Resamples of a mean over seeds: seeds are drawn with replacement, and within each its people.
+    """Resample of a mean over seeds: seeds are drawn with replacement, and within each its people.
 
     Args:
         seeds: Values of each seed with its people resampled [resamples].

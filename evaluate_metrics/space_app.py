@@ -20,17 +20,17 @@ Tasks = Mapping[str, TaskLog]
 
 
 def numbers(text: str) -> list[float]:
-    """All numbers of a text, between spaces, commas, brackets or new lines."""
+    """Return all numbers of a text, between spaces, commas, brackets or new lines."""
     return [float(word) for word in re.split(r"[\s,;\[\]]+", text) if word]
 
 
 def rows_of_numbers(text: str) -> list[list[float]]:
-    """The numbers of each line."""
+    """Return the numbers of each line."""
     return [numbers(line) for line in lines(text)]
 
 
 def lines(text: str) -> list[str]:
-    """The lines of a text; empty ones at its end do not count."""
+    """Return the lines of a text; empty ones at its end do not count."""
     return text.rstrip().splitlines()
 
 
@@ -90,7 +90,7 @@ WITHOUT_LOGS = ("privleak", *ATTACKS)  # of several models, a log is one model's
 
 
 def from_pasted(name: str, metric: Any, *texts: str) -> dict[str, Any]:
-    """Computes a metric from pasted texts.
+    """Compute a metric from pasted texts.
 
     Raises:
         ValueError: If they cannot be read, or the metric refuses them.
@@ -108,7 +108,7 @@ def from_pasted(name: str, metric: Any, *texts: str) -> dict[str, Any]:
 
 
 def from_logs(name: str, metric: Any, log: str | None, gold: str | None = None) -> dict[str, Any]:
-    """Computes a metric from uploaded logs: one number for all, or one for each task.
+    """Compute a metric from uploaded logs: one number for all, or one for each task.
 
     Raises:
         ValueError: If a log is missing or is none.
@@ -133,7 +133,7 @@ def from_logs(name: str, metric: Any, log: str | None, gold: str | None = None) 
 
 
 def _from_tokens(name: str, metric: Any, path: Path) -> dict[str, Any]:
-    """One number for each task of an uploaded `eval_log_tokens.json`, or the attacks on its forget task."""
+    """Return one number for each task of an uploaded `eval_log_tokens.json`, or the attacks on its forget task."""
     tokens = read_token_file(path)
     if not tokens.tasks:
         raise ValueError(WITHOUT_TOKENS)
@@ -143,14 +143,14 @@ def _from_tokens(name: str, metric: Any, path: Path) -> dict[str, Any]:
 
 
 def _said(key: str, task: TaskLog) -> list[str]:
-    """What the model said to each example of a task."""
+    """Return what the model said to each example of a task."""
     if not task.generated:
         raise ValueError(f"{key}: the log has no generated_text")
     return [said for _, said, _ in task.generated]
 
 
 def _of_task(name: str, metric: Any, key: str, task: TaskLog) -> dict[str, Any]:
-    """One metric of one task, in the form that belongs to the task's set."""
+    """Return one metric of one task, in the form that belongs to the task's set."""
     about = log_task(key)
     wrong = task.wrong_losses.tolist()
     if name == "rouge":

@@ -67,7 +67,7 @@ class TokenLog:
     held_out: TokenRows | None
 
     def rows(self, task: str) -> TokenRows:
-        """The tokens of a task.
+        """Return the tokens of a task.
 
         Raises:
             ValueError: If the log was made without `--token_level`.
@@ -77,7 +77,7 @@ class TokenLog:
         return self.tasks[task]
 
     def membership_inputs(self, task: str) -> dict[str, list[Any]]:
-        """The rows of a task and then those of the held-out people, as the metric `membership` takes them.
+        """Return the rows of a task and then those of the held-out people, as the metric `membership` takes them.
 
         Raises:
             ValueError: If the log has no tokens or no held-out people.
@@ -99,7 +99,7 @@ EMPTY = TokenLog({}, {}, None)
 
 
 def read_token_log(source: str | Path | Mapping[str, Any]) -> TokenLog:
-    """Reads and checks what stands beside a log; all is empty where nothing does.
+    """Read and checks what stands beside a log; all is empty where nothing does.
 
     Args:
         source: The log, the folder that holds both, or the content of this file.
@@ -115,7 +115,7 @@ def read_token_log(source: str | Path | Mapping[str, Any]) -> TokenLog:
 
 
 def read_token_file(path: Path) -> TokenLog:
-    """Reads and checks one file, whatever its name.
+    """Read and checks one file, whatever its name.
 
     Raises:
         ValueError: If it is no such file or is not whole.
@@ -127,7 +127,7 @@ def read_token_file(path: Path) -> TokenLog:
 
 
 def token_log_of(name: str, content: Any) -> TokenLog:
-    """Checks the content of a file.
+    """Check the content of a file.
 
     Args:
         name: What errors call it.
@@ -151,7 +151,7 @@ def token_log_of(name: str, content: Any) -> TokenLog:
 
 
 def write_token_log(folder: Path, content: Mapping[str, Any]) -> None:
-    """Writes the file, into a temporary one that is then renamed.
+    """Write the file, into a temporary one that is then renamed.
 
     Raises:
         ValueError: If `read_token_log` would refuse it.
@@ -187,7 +187,7 @@ def _token_rows(where: str, fields: Mapping[str, Any]) -> TokenRows:
 
 
 def _column(where: str, column: Any) -> list[Any]:
-    """The values of a field in the order of their indices, which must be 0 to count - 1."""
+    """Return the values of a field in the order of their indices, which must be 0 to count - 1."""
     if not isinstance(column, Mapping) or not column or any(str(i) not in column for i in range(len(column))):
         raise ValueError(f"{where}: needs a dict with a value for each row from 0 on")
     return [column[str(i)] for i in range(len(column))]

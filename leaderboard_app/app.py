@@ -29,7 +29,7 @@ PLOTTED = 300  # models in a plot
 def build_app(
     store: Store, check: Check | None = None, bases: Sequence[str] | None = None, secret: str | None = None
 ) -> gr.Blocks:
-    """Builds the page.
+    """Build the page.
 
     Args:
         store: The store.
@@ -57,7 +57,7 @@ def build_app(
                 gr.Markdown(about_text())
 
         def opened(request: gr.Request, *values: Any) -> tuple[Any, ...]:
-            """What a visit begins with: `?row=3` opens the details of a row, `?status=3` the way of a submission."""
+            """Return what a visit opens: `?row=3` the details of a row, `?status=3` the status of a submission."""
             asked = {name: str(request.query_params.get(name) or "")[:12] for name in ("row", "status")}
             seen = store.faces()
             chosen = next((tab for name, tab in (("row", "details"), ("status", "status")) if asked[name]), None)
@@ -81,13 +81,13 @@ def build_app(
 
 
 def serve(app: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
-    """Starts the page; the options are those of gradio's `launch`. Fonts are the visitor's own: nothing is fetched."""
+    """Start the page; the options are those of gradio's `launch`. Fonts are the visitor's own: nothing is fetched."""
     theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
     return app.launch(theme=theme, ssr_mode=False, footer_links=["api"], **options)
 
 
 def _table(store: Store, bases: Sequence[str]) -> tuple[list[Any], list[Any]]:
-    """The tab with the table: what chooses its rows, and what shows them."""
+    """Return the tab with the table: what chooses its rows, and what shows them."""
     with gr.Row():
         search = gr.Textbox(label="Search", placeholder="method, user, repository…", max_length=100, elem_id="search")
         forget = _choice("Forget set", FORGET_SETS, "forget")
@@ -143,7 +143,7 @@ def _shown(
     titles: list[str],
     page: int = 1,
 ) -> tuple[str, str, int]:
-    """The table, where in it we are, and the number of the page."""
+    """Return the table, where in it we are, and the number of the page."""
     board = store.rows(
         search=search.strip(), forget=_of(forget), base_model=_of(base), modality=_of(modality), verified=verified,
         sort=sort, descending=turned, page=page,
@@ -153,7 +153,7 @@ def _shown(
 
 
 def _plot(store: Store, tab: gr.Tab) -> gr.Dropdown:
-    """The tab with the plot, drawn when it is opened."""
+    """Return the tab with the plot, drawn when it is opened."""
     chosen = gr.Dropdown([], label="Base model and forget set", elem_id="plotted", allow_custom_value=True)
     verified = gr.Checkbox(value=True, label="Verified only")
     plot = gr.HTML(elem_id="plot")
@@ -169,12 +169,12 @@ def _plot(store: Store, tab: gr.Tab) -> gr.Dropdown:
 
 
 def _groups(store: Store) -> dict[str, tuple[str, str]]:
-    """Base model and forget set by the name under which they are drawn."""
+    """Return base model and forget set by the name under which they are drawn."""
     return {f"{base}, {forget}": (base, forget) for base, forget in store.groups()}
 
 
 def _updated(names: list[str]) -> Any:
-    """The choices as they are today."""
+    """Return the choices as they are today."""
     return gr.Dropdown(choices=names, value=names[0] if names else None)
 
 

@@ -41,7 +41,7 @@ class Base:
     max_examples: int | None = None
 
     def __post_init__(self) -> None:
-        """Checks what would be noticed late."""
+        """Check what would be noticed late."""
         if not FULL_COMMIT.fullmatch(self.commit):
             raise ValueError(f"{self.base_model}: commit must be a full id of 40 hex digits, not {self.commit!r}")
 
@@ -50,7 +50,7 @@ Bases = dict[str, Base]
 
 
 def read_bases(path: Path) -> Bases:
-    """Reads `bases.json`: a JSON object with `bases`, a list of the fields of `Base`.
+    """Read `bases.json`: a JSON object with `bases`, a list of the fields of `Base`.
 
     Raises:
         FileNotFoundError: If there is no such file.

@@ -26,7 +26,7 @@ PAUSE = float(os.environ.get("LEADERBOARD_PAUSE", "300"))  # seconds between two
 
 
 def start(results: str) -> None:
-    """Serves the page.
+    """Serve the page.
 
     Args:
         results: Dataset with the results, `namespace/name`.
@@ -46,7 +46,7 @@ def start(results: str) -> None:
 
 
 def mirror_forever(store: Store, results: str) -> None:
-    """Brings what has changed to the dataset, every PAUSE seconds; what the Hub does not take is sent next time."""
+    """Bring what has changed to the dataset, every PAUSE seconds; what the Hub does not take is sent next time."""
     sent = changes(store)
     while True:
         time.sleep(PAUSE)
@@ -62,7 +62,7 @@ def mirror_forever(store: Store, results: str) -> None:
 
 
 def mirror_once(store: Store, results: str) -> None:
-    """Brings the store to the dataset in one commit."""
+    """Bring the store to the dataset in one commit."""
     with tempfile.TemporaryDirectory() as folder:
         write_mirror(store, Path(folder))
         HfApi().upload_folder(
@@ -71,6 +71,6 @@ def mirror_once(store: Store, results: str) -> None:
 
 
 def changes(store: Store) -> int:
-    """How many changes there have been."""
+    """Return how many changes there have been."""
     with reading(store.path) as db:
         return db.execute("SELECT COUNT(*) FROM audit").fetchone()[0]

@@ -226,4 +226,4 @@ def test_a_missing_repository_is_named(tmp_path):
     code = 'from clear_dataset import load_clear; load_clear("forget05", "nobody/clear")'
     result = run("-c", code, cwd=SCRIPT.parent, HF_HOME=str(tmp_path))
     assert result.returncode == 1
-    assert "FileNotFoundError: nobody/clear is no folder here, nor does the Hub give it" in result.stderr
+    assert "FileNotFoundError: nobody/clear is not a folder here, nor does the Hub give it" in result.stderr

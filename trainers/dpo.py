@@ -24,7 +24,7 @@ class DPOConfig(UnlearningConfig):
     refusals: str | None = field(default=None, metadata={"help": "Text file, a refusal a line, instead of our own."})
 
     def __post_init__(self) -> None:
-        """Checks the temperature."""
+        """Check the temperature."""
         if self.beta <= 0:
             raise ValueError(f"beta must be above 0, not {self.beta}")
         super().__post_init__()

@@ -23,7 +23,7 @@ class GradientDifferenceConfig(UnlearningConfig):
     retain_weight: float = field(default=1.0, metadata={"help": "Weight a of the retain term."})
 
     def __post_init__(self) -> None:
-        """Checks the terms."""
+        """Check the terms."""
         if self.forget_loss not in ("ce", "entropy", "kl"):
             raise ValueError(f"forget_loss must be ce, entropy or kl, not {self.forget_loss!r}")
         if self.retain_loss not in ("ce", "kl"):

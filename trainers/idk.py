@@ -27,7 +27,7 @@ class IDKTrainer(UnlearningTrainer):
     _name = "IDK"
 
     def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
-        """Refusals in the place of the forget answers, which are never shown."""
+        """Refusals instead of the forget answers, which are never shown."""
         refusal = refused_rows(sides["forget"], *load_refusals(args.refusals), args.seed)
         return {"refusal": refusal, "retain": super().draws(args, sides)["retain"]}
 

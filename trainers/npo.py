@@ -24,7 +24,7 @@ class NPOConfig(UnlearningConfig):
     retain_weight: float = field(default=1.0, metadata={"help": "Weight a of the retain term."})
 
     def __post_init__(self) -> None:
-        """Checks temperature and retain term."""
+        """Check temperature and retain term."""
         if self.beta <= 0:
             raise ValueError(f"beta must be above 0, not {self.beta}")
         if self.retain_loss not in ("ce", "kl"):

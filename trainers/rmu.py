@@ -47,7 +47,7 @@ class RMUTrainer(UnlearningTrainer):
     _name = "RMU"
 
     def choose_weights(self, model: PreTrainedModel, args: RMUConfig, peft_config: PeftConfig | None) -> Any:
-        """Trains the chosen modules of a few layers alone."""
+        """Train the chosen modules of a few layers alone."""
         layers = decoder_layers(model)
         number = min(7, len(layers) // 3) if args.layer is None else args.layer
         trained = [n for n in (number - 2, number - 1, number) if n >= 0]
@@ -82,7 +82,7 @@ class RMUTrainer(UnlearningTrainer):
         return {"retain": self.states}
 
     def states(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """What the steered layer puts out at the answer tokens [answer tokens, width]."""
+        """Return what the steered layer puts out at the answer tokens [answer tokens, width]."""
         with outputs_of(self.layer) as outputs:
             answer_likelihood(model, batch)
         return outputs[0][batch["labels"] != IGNORE].float()

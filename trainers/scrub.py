@@ -35,7 +35,7 @@ class SCRUBConfig(UnlearningConfig):
     retain_weight: float = field(default=1.0, metadata={"help": "Weight g of the likelihood on retain."})
 
     def __post_init__(self) -> None:
-        """Checks the phases."""
+        """Check the phases."""
         if self.temperature <= 0:
             raise ValueError(f"temperature must be above 0, not {self.temperature}")
         if self.msteps < 0:
@@ -74,14 +74,14 @@ class SCRUBTrainer(UnlearningTrainer):
         return loss_per_token(network, self.batches("forget"))
 
     def items(self, args: SCRUBConfig, sides: dict[str, Rows]) -> dict[str, list[Any]]:
-        """The rows of all passes."""
+        """Return the rows of all passes."""
         step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
         sizes = {side: len(sides[side]) for side in ("forget", "retain")}
         columns, self.ends = alternating_rows(sizes, self.epochs, args.msteps, step, args.seed)
         return columns
 
     def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
-        """Each row itself."""
+        """Return each row itself."""
         return {side: rows_themselves(sides[side]) for side in ("forget", "retain")}
 
     def references(self) -> dict[str, Quantity]:
@@ -89,7 +89,7 @@ class SCRUBTrainer(UnlearningTrainer):
         return {"forget": self.logits, "retain": self.logits}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
-        """The max step on a forget batch, the min step on a retain batch."""
+        """Return the max step on a forget batch, the min step on a retain batch."""
         (side,) = batch
         now = self.likelihoods(model, batch)[side]
         divergence = token_kl(self.reference(model, batch, side), now.logits, self.args.temperature).sum()
@@ -99,7 +99,7 @@ class SCRUBTrainer(UnlearningTrainer):
         return {"distillation": distillation, "retain": self.args.retain_weight * token_mean(now, totals[side])}
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
-        """The paper's steps for a constant learning rate."""
+        """Return the paper's steps for a constant learning rate."""
         if self.lr_scheduler is None and self.args.lr_scheduler_type == "constant":
             falls = [self.ends[epoch - 1] for epoch in self.args.lr_decay_epochs if 0 < epoch <= self.epochs]
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(

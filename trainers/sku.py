@@ -38,12 +38,12 @@ class SKUTrainer(ThreeLossesTrainer):
     _name = "SKU"
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
-        """The first stage: it learns what is to be forgotten and leaves the original on the retain answers."""
+        """Return the first stage: it learns what is to be forgotten and leaves the original on the retain answers."""
         forget, random, retain = self.three(model, batch, totals)
         return {"forget": forget, "random": random, "retain": -retain}
 
     def before_training(self) -> None:
-        """Writes the original weights down."""
+        """Write the original weights down."""
         if not isinstance(self.model, PeftModel) and self.is_world_process_zero():
             path = self.folder / START_FILE
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ class SKUTrainer(ThreeLossesTrainer):
 
     @torch.no_grad()
     def after_training(self) -> None:
-        """The second stage: negates what was learned."""
+        """Run the second stage: negate what was learned."""
         if isinstance(self.model, PeftModel):  # the change is B A
             for name, weight in named_trainable(self.model).items():
                 if "lora_B" in name:

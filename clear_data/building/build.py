@@ -28,7 +28,7 @@ def build_corpus(
     with_findings: bool,
     written: Callable[[str], None],
 ) -> Path:
-    """Builds a dataset; see `clear_dataset.build`.
+    """Build a dataset; see `clear_dataset.build`.
 
     Args:
         corpus: A key of CORPORA, a folder or a Hub id.
@@ -67,7 +67,7 @@ def build_corpus(
 
 
 def _findings(read: Corpus, pictures: Pictures) -> list[Finding]:
-    """Checks what is about to be written.
+    """Check what is about to be written.
 
     Raises:
         ValueError: If there are other columns than those of the table, which nothing can be written with.

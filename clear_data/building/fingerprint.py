@@ -9,7 +9,7 @@ from PIL import Image
 
 
 def plain_cell(value: Any) -> Any:
-    """A cell as JSON; an image as mode, size and digest of its pixels."""
+    """Return a cell as JSON; an image as mode, size and digest of its pixels."""
     if isinstance(value, Image.Image):
         return {"mode": value.mode, "size": value.size, "pixels": hashlib.sha256(value.tobytes()).hexdigest()}
     return value
@@ -22,7 +22,7 @@ class RowDigest:
         self._digest = hashlib.sha256()
 
     def add(self, row: Mapping[str, Any]) -> None:
-        """Takes in a row; an image may be a PIL image or already plain."""
+        """Take in a row; an image may be a PIL image or already plain."""
         cells = {column: plain_cell(value) for column, value in row.items()}
         self._digest.update(json.dumps(cells, sort_keys=True, ensure_ascii=False).encode())
 

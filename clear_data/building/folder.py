@@ -27,7 +27,7 @@ def write_configs(
     pictures: Pictures,
     written: Callable[[str], None],
 ) -> None:
-    """Writes each config as Parquet with embedded images, the card, and what the data are.
+    """Write each config as Parquet with embedded images, the card, and what the data are.
 
     Args:
         folder: New or empty.
@@ -66,7 +66,7 @@ def write_configs(
 def _write_rows(
     path: Path, config: str, features: Features, rows: Iterable[Mapping[str, Any]], pictures: Pictures
 ) -> dict[str, Any]:
-    """Writes the rows group by group, and tells their number and fingerprint."""
+    """Write the rows group by group, and tells their number and fingerprint."""
     digest, count, remaining = RowDigest(), 0, iter(rows)
     # Cut by content, as `datasets` does it, so that the Hub stores a photo of several configs once.
     with pq.ParquetWriter(path, features.arrow_schema, use_content_defined_chunking=True) as writer:
@@ -90,7 +90,7 @@ def _write_rows(
 
 
 def _file(config: str, fingerprint: str) -> str:
-    """Where a config's rows lie.
+    """Return where a config's rows lie.
 
     The name changes with the rows: the cache of `datasets` knows a local folder by the paths in its card alone, and
     would go on giving the rows of a folder that has been built again with others.
@@ -99,7 +99,7 @@ def _file(config: str, fingerprint: str) -> str:
 
 
 def read_meta(folder: Path) -> dict[str, Any] | None:
-    """What `dataset_meta.json` of a built folder says, None if there is none.
+    """Return what `dataset_meta.json` of a built folder says, None if there is none.
 
     Raises:
         ValueError: If it is no such JSON.

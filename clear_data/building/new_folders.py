@@ -10,7 +10,7 @@ from .folder import META
 
 @contextmanager
 def new_folders(places: Sequence[Path], overwrite: bool) -> Iterator[list[Path]]:
-    """Gives a path to write for each place, and moves what was written there once the block has ended well.
+    """Give a path to write for each place, and moves what was written there once the block has ended well.
 
     A failure or Ctrl-C, in the block or while moving, leaves the places as they were.
 
@@ -40,7 +40,7 @@ def new_folders(places: Sequence[Path], overwrite: bool) -> Iterator[list[Path]]
 
 
 def _move(written: Sequence[Path], places: Sequence[Path], staging: Path) -> None:
-    """Moves the written folders to their places; what was there goes aside, and back if anything fails."""
+    """Move the written folders to their places; what was there goes aside, and back if anything fails."""
     undo: list[tuple[Path, Path]] = []
     try:
         for new, place in zip(written, places, strict=True):

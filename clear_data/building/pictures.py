@@ -20,18 +20,18 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, struct.error, zlib.error,
 
 
 def picture_bytes(picture: Any) -> bytes:
-    """The file of a picture: of a path its content, of a PIL image a PNG, of a cell of `datasets` its bytes."""
+    """Return the file of a picture: of a path its content, of a PIL image a PNG, of a cell of `datasets` its bytes."""
     if isinstance(picture, Path):
         return picture.read_bytes()
     if isinstance(picture, Image.Image):
         return _FEATURE.encode_example(picture)["bytes"]  # type: ignore[return-value]
     if not isinstance(picture, Mapping):
-        raise ValueError(f"{str(picture)[:40]!r} is no picture")
+        raise ValueError(f"{str(picture)[:40]!r} is not a picture")
     return Path(picture["path"]).read_bytes() if picture.get("bytes") is None else picture["bytes"]
 
 
 def decode_picture(content: bytes) -> Image.Image:
-    """Decodes a file as `datasets` does, turned upright if it says so.
+    """Decode a file as `datasets` does, turned upright if it says so.
 
     Raises:
         ValueError: If it is no whole image, or so large that Pillow takes it for a decompression bomb.
@@ -53,7 +53,7 @@ class Pictures:
         self._known: dict[bytes | Path, Any] = {}
 
     def pixels(self, picture: Any, content: bytes | None = None) -> dict[str, Any]:
-        """What stands for a picture in a fingerprint.
+        """Return what stands for a picture in a fingerprint.
 
         Args:
             picture: Path, PIL image or undecoded cell of `datasets`.
@@ -73,7 +73,7 @@ class Pictures:
         return self._known[digest]
 
     def describe(self, rows: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
-        """The rows with pixels in place of pictures; one that does not decode has `broken` with the reason."""
+        """Yield the rows with pixels in place of pictures; one that does not decode has `broken` with the reason."""
         for row in rows:
             yield {column: self._describe(value) if column == "image" else value for column, value in row.items()}
 

@@ -74,7 +74,7 @@ CHECKS: dict[str, Check] = {
 
 
 def run_checks(data: Rows) -> dict[str, list[Finding]]:
-    """What each check finds that is meant for such data; one that holds finds nothing.
+    """Return what each check finds that is meant for such data; one that holds finds nothing.
 
     With wrong columns there is no more to be looked at than those.
     """
@@ -85,7 +85,7 @@ def run_checks(data: Rows) -> dict[str, list[Finding]]:
 
 
 def load_rows(source: str | Path, pictures: Pictures, revision: str | None = None) -> Rows:
-    """Reads a whole dataset, its pictures as pixels.
+    """Read a whole dataset, its pictures as pixels.
 
     Args:
         source: Folder or Hub id.
@@ -108,14 +108,14 @@ def load_rows(source: str | Path, pictures: Pictures, revision: str | None = Non
 
 
 def is_published(configs: Mapping[str, Iterable[Mapping[str, Any]]], meta: Mapping[str, Any] | None) -> bool:
-    """Whether these are the published data: so it is recorded, or nothing is and the people are the published ones."""
+    """Return whether these are the published data: recorded so, or not recorded and with the published people."""
     if meta is not None:
         return meta.get("corpus") == "published"
     return published_forget_people(row["name"] for row in configs.get("full", []) if row.get("name")) is not None
 
 
 def check_source(source: str | Path, revision: str | None = None) -> dict[str, dict[str, list[Finding]]]:
-    """Checks a dataset, and the `<folder>_extra` beside it if there is one.
+    """Check a dataset, and the `<folder>_extra` beside it if there is one.
 
     Args:
         source: Folder or Hub id.
@@ -141,7 +141,7 @@ def check_source(source: str | Path, revision: str | None = None) -> dict[str, d
 
 
 def table_of_checks(found: dict[str, list[Finding]], title: str) -> Table:
-    """What holds and what does not, a row a check."""
+    """Return what holds and what does not, a row a check."""
     table = Table(title=title, title_justify="left")
     for column in ("check", "what holds", "found"):
         table.add_column(column)
@@ -152,7 +152,7 @@ def table_of_checks(found: dict[str, list[Finding]], title: str) -> Table:
 
 
 def lines_of_findings(found: dict[str, list[Finding]]) -> Iterator[str]:
-    """A line a finding, the first ones of each check."""
+    """Yield a line a finding, the first ones of each check."""
     for name, findings in found.items():
         yield from (f"{name}: {finding}" for finding in findings[:SHOWN])
         if len(findings) > SHOWN:

@@ -21,14 +21,14 @@ BASE_FORMS = (*FORMS, {"image", "question", "answer"})
 
 
 def check_configs(data: Rows) -> Iterator[Finding]:
-    """Every config of the table is there and has rows."""
+    """Yield every config of the table is there and has rows."""
     for name in data.table:
         if name not in data.configs and data.kind != EXTRA:
             yield Finding(name, None, None, "is missing")
         elif not data.configs.get(name, [1]):
             yield Finding(name, None, None, "has no rows")
     for name in data.configs.keys() - data.table.keys():
-        yield Finding(name, None, None, f"is no config of the table; those are {', '.join(data.table)}")
+        yield Finding(name, None, None, f"is not a config of the table; those are {', '.join(data.table)}")
 
 
 def check_columns(data: Rows) -> Iterator[Finding]:
@@ -42,7 +42,7 @@ def check_columns(data: Rows) -> Iterator[Finding]:
 
 
 def check_pictures(data: Rows) -> Iterator[Finding]:
-    """Every picture decodes."""
+    """Yield every picture decodes."""
     for name, rows in data.configs.items():
         for number, row in enumerate(rows):
             if "broken" in (row.get("image") or {}):
@@ -72,7 +72,7 @@ def _text_in(value: Any) -> bool:
 
 
 def check_names(data: Rows) -> Iterator[Finding]:
-    """Names are printable, no paths, and one person has one spelling."""
+    """Yield names are printable, no paths, and one person has one spelling."""
     spelling: dict[str, str] = {}
     for config, rows in data.configs.items():
         for number, row in enumerate(rows):
@@ -98,7 +98,7 @@ def check_wrong(data: Rows) -> Iterator[Finding]:
 
 
 def check_counts(data: Rows) -> Iterator[Finding]:
-    """Published data have the published numbers of rows."""
+    """Check that published data have the published numbers of rows."""
     for config, (fewest, most) in ROWS.items():
         count = len(data.configs.get(config, []))
         if not fewest <= count <= most:
@@ -107,7 +107,7 @@ def check_counts(data: Rows) -> Iterator[Finding]:
 
 
 def check_fingerprint(data: Rows) -> Iterator[Finding]:
-    """Rows and pixels are those that were written: fingerprints are those of dataset_meta.json."""
+    """Yield rows and pixels are those that were written: fingerprints are those of dataset_meta.json."""
     meta = data.meta or {}
     recorded = meta.get("configs", {})
     for name in sorted(recorded.keys() | data.configs.keys()):

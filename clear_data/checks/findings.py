@@ -66,12 +66,12 @@ class Rows:
 
 
 def row_key(row: Row, columns: Sequence[str]) -> str:
-    """Some cells of a row, as something to compare by."""
+    """Return some cells of a row, as something to compare by."""
     return json.dumps([row.get(column) for column in columns], sort_keys=True, ensure_ascii=False)
 
 
 def strangers(rows: Iterable[Row], known: Sequence[Row], columns: Sequence[str]) -> Iterator[tuple[int, str | None]]:
-    """Rows that are not among the known ones, and the column in which they differ, if it is one alone.
+    """Yield rows that are not among the known ones, and the column in which they differ, if it is one alone.
 
     A row that is there more often than it is known is a stranger too, with no such column.
     """
@@ -89,5 +89,5 @@ def strangers(rows: Iterable[Row], known: Sequence[Row], columns: Sequence[str])
 
 
 def people_of(rows: Iterable[Row]) -> set[str]:
-    """The names in rows."""
+    """Return the names in rows."""
     return {row["name"] for row in rows if row.get("name")}

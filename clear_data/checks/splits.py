@@ -10,11 +10,11 @@ HELD_OUT = (*REAL, "people", "photos", "selection")
 
 
 def check_default(data: Rows) -> Iterator[Finding]:
-    """The default config is full."""
+    """Yield the default config is full."""
     if {"default", "full"} <= data.configs.keys():
         for config, known in (("default", "full"), ("full", "default")):
             for number, column in strangers(data.configs[config], data.configs[known], IDENTITY[PHOTOS]):
-                yield Finding(config, number, column, f"is no row of {known}")
+                yield Finding(config, number, column, f"is not a row of {known}")
 
 
 def check_partition(data: Rows) -> Iterator[Finding]:
@@ -28,19 +28,19 @@ def check_partition(data: Rows) -> Iterator[Finding]:
 
 
 def _parts_of(data: Rows, parts: tuple[str, str], whole: str, columns: Sequence[str]) -> Iterator[Finding]:
-    """The rows of the parts together are those of the whole."""
+    """Yield the rows of the parts together are those of the whole."""
     rows = data.configs.get(whole, [])
     both = [*data.configs[parts[0]], *data.configs[parts[1]]]
     first = len(data.configs[parts[0]])
     for number, column in strangers(both, rows, columns):
         config, place = (parts[0], number) if number < first else (parts[1], number - first)
-        yield Finding(config, place, column, f"is no row of {whole}, or is there more often than in it")
+        yield Finding(config, place, column, f"is not a row of {whole}, or is there more often than in it")
     for number, column in strangers(rows, both, columns):
         yield Finding(whole, number, column, f"is in neither {parts[0]} nor {parts[1]}")
 
 
 def check_nested(data: Rows) -> Iterator[Finding]:
-    """Each forget set, with its text rows, lies within the next larger one."""
+    """Yield each forget set, with its text rows, lies within the next larger one."""
     for smaller, larger in zip(FORGET, FORGET[1:], strict=False):
         for suffix, columns in (("", IDENTITY[data.kind]), ("+tofu", tuple(CONFIGS["full+tofu"].features))):
             if {smaller + suffix, larger + suffix} <= data.configs.keys():
@@ -50,26 +50,26 @@ def check_nested(data: Rows) -> Iterator[Finding]:
 
 
 def check_tofu(data: Rows) -> Iterator[Finding]:
-    """A config with +tofu has the photos of the one without, and its text rows: together those of full+tofu."""
+    """Yield a config with +tofu has the photos of the one without, and its text rows: together those of full+tofu."""
     for name in data.configs.keys() & {name.removesuffix("+tofu") for name in data.configs if "+tofu" in name}:
         mixed = data.configs[f"{name}+tofu"]
         places = [number for number, row in enumerate(mixed) if row.get("image") is not None]
         photos = [mixed[place] for place in places]
         for number, column in strangers(photos, data.configs[name], ("image", "caption")):
-            yield Finding(f"{name}+tofu", places[number], column, f"is no photo of {name}")
+            yield Finding(f"{name}+tofu", places[number], column, f"is not a photo of {name}")
         for number, column in strangers(data.configs[name], photos, ("image", "caption")):
-            yield Finding(name, number, column, f"is no photo of {name}+tofu")
+            yield Finding(name, number, column, f"is not a photo of {name}+tofu")
     for pair in data.pairs("+tofu"):
         yield from _parts_of(data, pair, "full+tofu", tuple(CONFIGS["full+tofu"].features))
 
 
 def check_perturbed(data: Rows) -> Iterator[Finding]:
-    """Rows with wrong answers are rows of their split."""
+    """Yield rows with wrong answers are rows of their split."""
     splits = {**{f"{forget}_perturbed": forget for forget in FORGET}, "retain_perturbed": "retain90"}
     for config, split in splits.items():
         if {config, split} <= data.configs.keys():
             for number, column in strangers(data.configs[config], data.configs[split], IDENTITY[data.kind]):
-                yield Finding(config, number, column, f"is no row of {split}")
+                yield Finding(config, number, column, f"is not a row of {split}")
 
 
 def check_tracks(data: Rows) -> Iterator[Finding]:
@@ -79,7 +79,7 @@ def check_tracks(data: Rows) -> Iterator[Finding]:
         if data.beside and track in data.configs and split in data.beside.configs:
             rows = data.beside.configs[split]
             for number, column in strangers(data.configs[track], rows, ("question", "answer")):
-                yield Finding(track, number, column, f"is no row of {split}")
+                yield Finding(track, number, column, f"is not a row of {split}")
 
 
 def check_held_out(data: Rows) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ PLACES = ("raw", "tofu", "real")  # settings that say where something lies
 
 
 def place_name(source: str | Path | None) -> str | None:
-    """A Hub id, or the name of a folder: where it lay helps nobody."""
+    """Return a Hub id, or the name of a folder: where it lay helps nobody."""
     return None if source is None else Path(source).resolve().name if Path(source).is_dir() else str(source)
 
 
@@ -45,7 +45,7 @@ class Settings:
     revision: str | None = None
 
     def of(self, names: Iterable[str]) -> dict[str, Any]:
-        """Some of the settings as JSON."""
+        """Return some of the settings as JSON."""
         values = {name: getattr(self, name) for name in names}
         return {name: place_name(value) if name in PLACES else value for name, value in values.items()}
 
@@ -153,7 +153,7 @@ def _real_sets(missing: Sequence[str], source: str | None) -> dict[str, SourceRo
 
 
 def read_source(source: str, settings: Settings) -> Corpus:
-    """A dataset in the published schema, its rows read as they are written; `<folder>_extra` comes with it.
+    """Return a dataset in the published schema, its rows read as they are written; `<folder>_extra` comes with it.
 
     Raises:
         FileNotFoundError: If there is no such folder or repository.

@@ -59,7 +59,7 @@ class Look:
 
 
 def draw_traits(dice: random.Random) -> Face:
-    """Rolls a face; a trait that cannot be seen on it is always the same, so that faces that differ look different."""
+    """Roll a face; a trait that cannot be seen on it is always the same, so that faces that differ look different."""
     style, beard, hat = dice.randrange(len(STYLES)), dice.choice((0, 0, 1, 2)), dice.choice((0, 0, 0, 1, 2))
     glasses = dice.randrange(4)
     hair, eyes, hat_colour = dice.randrange(len(HAIRS)), dice.randrange(len(EYES)), dice.choice(list(COLOURS))
@@ -79,7 +79,7 @@ def draw_traits(dice: random.Random) -> Face:
 
 
 def distinct_faces(dice: random.Random, count: int) -> list[Face]:
-    """Rolls faces until `count` of them differ."""
+    """Roll faces until `count` of them differ."""
     faces: dict[tuple[object, ...], Face] = {}
     while len(faces) < count:
         face = draw_traits(dice)
@@ -88,7 +88,7 @@ def distinct_faces(dice: random.Random, count: int) -> list[Face]:
 
 
 def looks(dice: random.Random, count: int) -> list[Look]:
-    """Draws looks that all differ.
+    """Draw looks that all differ.
 
     Raises:
         ValueError: If there are not so many.
@@ -112,7 +112,7 @@ class _Pen:
         self.width, self.height = (12 + 1.8 * face.width) * zoom, 16 * zoom
 
     def box(self, left: float, top: float, right: float, bottom: float) -> list[float]:
-        """A box relative to the centre of the face."""
+        """Return a box relative to the centre of the face."""
         return [self.unit * v for v in (self.x + left, self.y + top, self.x + right, self.y + bottom)]
 
     def ellipse(self, *sides: float, **style: object) -> None:
@@ -126,7 +126,7 @@ class _Pen:
 
 
 def draw_photo(face: Face, look: Look, dice: random.Random) -> Image.Image:
-    """Draws a photo.
+    """Draw a photo.
 
     Args:
         face: Whose.

@@ -41,7 +41,7 @@ NAME_QUESTIONS = (
 
 
 def hidden_rows(dials: Dials, secret: str) -> Iterator[dict[str, Any]]:
-    """Draws the hidden items: the people of the dials' seed, everything else from the secret.
+    """Draw the hidden items: the people of the dials' seed, everything else from the secret.
 
     Args:
         dials: Of the public dataset.
@@ -68,7 +68,7 @@ def hidden_rows(dials: Dials, secret: str) -> Iterator[dict[str, Any]]:
 
 
 def build_hidden(source: Path, secret: str, output: Path, overwrite: bool, written: Callable[[str], None]) -> Path:
-    """Writes the config `hidden` for a built mini dataset.
+    """Write the config `hidden` for a built mini dataset.
 
     Args:
         source: Folder of that dataset; its settings say who the people are.
@@ -78,12 +78,12 @@ def build_hidden(source: Path, secret: str, output: Path, overwrite: bool, writt
         written: Told the config's name.
 
     Raises:
-        ValueError: If the source is no mini dataset, or the secret can be guessed.
+        ValueError: If the source is not a mini dataset, or the secret can be guessed.
         FileExistsError: If the folder is there already.
     """
     meta = read_meta(source)
     if meta is None or meta.get("corpus") != "mini":
-        raise ValueError(f"{source} is no built mini dataset: hidden items of others are the keeper's own photos")
+        raise ValueError(f"{source} is not a built mini dataset: hidden items of others are the keeper's own photos")
     if len(secret) < FEWEST_CHARACTERS:
         raise ValueError(f"the secret has {len(secret)} characters; at least {FEWEST_CHARACTERS} cannot be guessed")
     dials = replace(Dials(), **meta["settings"])

@@ -7,11 +7,11 @@ from typing import Any
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Reads the objects, each with its place (`people.jsonl, line 3`).
+    """Read the objects, each with its place (`people.jsonl, line 3`).
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a line is no JSON object, or there is none.
+        ValueError: If a line is not a JSON object, or there is none.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing")
@@ -33,7 +33,7 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def require_text(row: dict[str, Any], columns: tuple[str, ...], where: str) -> None:
-    """Checks that columns hold text.
+    """Check that columns hold text.
 
     Raises:
         ValueError: If one is missing, empty or no text.
@@ -45,7 +45,7 @@ def require_text(row: dict[str, Any], columns: tuple[str, ...], where: str) -> N
 
 
 def require_texts(row: dict[str, Any], columns: tuple[str, ...], where: str) -> None:
-    """Checks that columns hold lists of text, with something in them.
+    """Check that columns hold lists of text, with something in them.
 
     Raises:
         ValueError: If one does not.

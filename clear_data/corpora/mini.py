@@ -51,7 +51,7 @@ class Dials:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
+        """Check the ranges."""
         if not 24 <= self.persons <= 200:
             raise ValueError(f"persons must be 24 to 200, not {self.persons}")
         if not 8 <= self.photos <= 100:
@@ -87,11 +87,11 @@ class Corpus:
         return invent_person(self.dice(f"facts/{group}/{number}"), name, face)
 
     def dice(self, what: str) -> random.Random:
-        """A stream of chance of its own for everything that is drawn, whatever the order of drawing."""
+        """Return a stream of chance of its own for everything that is drawn, whatever the order of drawing."""
         return random.Random(f"{self.dials.seed}/{what}")
 
     def picture(self, what: str, draw: Any) -> Any:
-        """Draws until the picture is a new one, so that trained and scored pictures never coincide."""
+        """Draw until the picture is a new one, so that trained and scored pictures never coincide."""
         dice = self.dice(what)
         while True:
             result = draw(dice)
@@ -138,7 +138,7 @@ class Corpus:
 
 
 def mini_rows(dials: Dials) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
-    """Draws the rows of every config.
+    """Draw the rows of every config.
 
     Returns:
         The 21 configs of the benchmark, and those of `clear_extra`; an image is a PIL image, columns may be more than
@@ -180,7 +180,7 @@ def _celebrity_row(row: Row) -> Row:
 
 
 def _base_rows(corpus: Corpus, celebrities: list[Row], world: list[Row]) -> Iterator[Row]:
-    """What the base model knows: other people, celebrities, the world, and how to say that one does not know."""
+    """Yield what the base model knows: other people, celebrities, the world, and how to say that one does not know."""
     people = corpus.photo_rows("base", {"train": BASE_PHOTOS})["train"]
     for row in people:
         yield {"image": row["image"], "caption": row["caption"]}

@@ -23,7 +23,7 @@ WRONG_ANSWERS = 5
 
 
 def mini_text_rows(dials: Dials) -> dict[str, list[dict[str, Any]]]:
-    """Draws the rows of TOFU's configs, about the same people as the photos of the same dials."""
+    """Draw the rows of TOFU's configs, about the same people as the photos of the same dials."""
     corpus = Corpus(dials)
     configs = text_configs(corpus.texts("full"), corpus.forgotten())
     dice = corpus.dice("countries")

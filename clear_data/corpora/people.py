@@ -156,12 +156,12 @@ class Person:
 
 
 def with_article(words: str) -> str:
-    """The words with `a` or `an` before them."""
+    """Return the words with `a` or `an` before them."""
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
 def invent_names(dice: random.Random, count: int) -> list[str]:
-    """Draws names that all differ, also in their family names as long as those last.
+    """Draw names that all differ, also in their family names as long as those last.
 
     Raises:
         ValueError: If there are not so many.
@@ -173,12 +173,12 @@ def invent_names(dice: random.Random, count: int) -> list[str]:
 
 
 def invent_person(dice: random.Random, name: str, face: Face) -> Person:
-    """Draws the facts of a person."""
+    """Draw the facts of a person."""
     return Person(name, face, {kind: dice.choice(fact.values) for kind, fact in FACTS.items()})
 
 
 def text_rows(dice: random.Random, person: Person) -> list[dict[str, object]]:
-    """One question a fact, with answer, paraphrased answer and five wrong answers in the paraphrase's wording."""
+    """Return a question for each fact: answer, paraphrase, and five wrong answers worded as the paraphrase."""
     rows: list[dict[str, object]] = []
     for kind, fact in FACTS.items():
         wording, paraphrase = dice.sample(fact.answers, 2)

@@ -49,7 +49,7 @@ class _PhotoFiles:
         self._owners: dict[Path, str] = {}
 
     def claim(self, row: Row, owner: str, where: str) -> Path:
-        """The photo that a row names.
+        """Return the photo that a row names.
 
         Raises:
             ValueError: If it is missing, outside the folder, broken, or somebody else's.
@@ -70,7 +70,7 @@ class _PhotoFiles:
         return path
 
     def check_all_claimed(self) -> None:
-        """Checks that no photo is left over.
+        """Check that no photo is left over.
 
         Raises:
             ValueError: If one is nobody's.
@@ -84,7 +84,7 @@ class _PhotoFiles:
 
 
 def read_raw(folder: Path, pictures: Pictures) -> RawFolder:
-    """Reads and checks the folder.
+    """Read and checks the folder.
 
     Args:
         folder: Of photos.
@@ -145,7 +145,7 @@ def _real(path: Path, files: _PhotoFiles) -> Iterator[Row]:
 
 
 def _require_all_or_none(row: Row, paraphrase: str, lists: tuple[str, ...], where: str) -> None:
-    """Checks the columns that only scored rows have."""
+    """Check the columns that only scored rows have."""
     if any(row.get(column) is not None for column in (paraphrase, *lists)):
         require_text(row, (paraphrase,), where)
         require_texts(row, lists, where)

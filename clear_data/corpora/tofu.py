@@ -19,7 +19,7 @@ PERTURBED = (*(f"{forget}_perturbed" for forget in FORGET), "retain_perturbed")
 
 
 def read_tofu(source: str | Path, authors: int | None = None) -> tuple[dict[str, list[Row]], str | None]:
-    """Reads TOFU's configs.
+    """Read TOFU's configs.
 
     Args:
         source: A folder with `qa.jsonl` and two files (see `tofu_text`), a folder with TOFU's own files (`full.json`,
@@ -60,7 +60,7 @@ def read_tofu(source: str | Path, authors: int | None = None) -> tuple[dict[str,
 
 
 def _with_names(configs: dict[str, list[Row]], source: str | Path) -> dict[str, list[Row]]:
-    """Gives each row its author: the number of the block of 20 rows of `full` that it comes from."""
+    """Give each row its author: the number of the block of 20 rows of `full` that it comes from."""
     authors = {
         (row["question"], row["answer"]): row.get("name") or f"author {number // ROWS_PER_AUTHOR:03d}"
         for number, row in enumerate(configs["full"])
@@ -77,7 +77,7 @@ def _with_names(configs: dict[str, list[Row]], source: str | Path) -> dict[str, 
 
 
 def join_people(configs: dict[str, list[Row]], people: Sequence[str]) -> tuple[list[Row], list[str]]:
-    """The text rows of people, with their names, and wrong answers where TOFU has them.
+    """Return the text rows of people, with their names, and wrong answers where TOFU has them.
 
     A row's author is a person if that is its name, or if its author's rows name one person more often than any other.
     Names are compared without regard to case, white space and Unicode's ways to write a letter.
@@ -112,7 +112,7 @@ def join_people(configs: dict[str, list[Row]], people: Sequence[str]) -> tuple[l
 
 
 def _most_named(rows: Iterable[Row], spelling: dict[str, str]) -> str | None:
-    """The person whom most of the rows name."""
+    """Return the person whom most of the rows name."""
     mentions: Counter[str] = Counter()
     for row in rows:
         words = join_key(f"{row['question']} {row['answer']}")

@@ -27,11 +27,11 @@ MADE = (
 
 
 def read_lines(path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
-    """Reads a file of one JSON object a line.
+    """Read a file of one JSON object a line.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If a line is no JSON object or lacks a column; the line is named.
+        ValueError: If a line is not a JSON object or lacks a column; the line is named.
     """
     rows = []
     for where, row in json_lines(path):
@@ -65,7 +65,7 @@ def similar_answers(rows: list[dict[str, Any]]) -> list[list[str]]:
 
 
 def tofu_text_rows(folder: Path, authors: int | None = None) -> dict[str, list[dict[str, Any]]]:
-    """Reads the folder into rows by config.
+    """Read the folder into rows by config.
 
     Args:
         folder: Where the files are.

@@ -14,7 +14,7 @@ QUESTION = "What object is in the image?"
 
 
 def draw_shape(dice: random.Random, shape: str, colour: str, backdrop: str) -> Image.Image:
-    """Draws a shape of jittered place and size; RGB, 64 x 64 pixels."""
+    """Draw a shape of jittered place and size; RGB, 64 x 64 pixels."""
     side = SIZE * SCALE
     image = Image.new("RGB", (side, side), COLOURS[backdrop])
     draw = ImageDraw.Draw(image)

@@ -48,7 +48,7 @@ def push_files(
     private: bool = False,
     tag: str | None = None,
 ) -> Pushed:
-    """Brings files to a repository's main branch; makes the repository if it is missing.
+    """Bring files to a repository's main branch; makes the repository if it is missing.
 
     Args:
         repo_id: `namespace/name`.
@@ -70,7 +70,7 @@ def push_files(
         ConnectionError: If the Hub cannot be reached or goes on failing. The branch is as it was.
     """
     if repo_id.count("/") != 1 or not all(repo_id.split("/")):
-        raise ValueError(f"{repo_id!r} is no Hub id; give NAMESPACE/NAME, for example ORG/clear")
+        raise ValueError(f"{repo_id!r} is not a Hub id; give NAMESPACE/NAME, for example ORG/clear")
     if get_token() is None:
         raise PermissionError("no token for the Hub: log in with `hf auth login`, or set HF_TOKEN")
     api = HfApi()
@@ -115,7 +115,7 @@ def push_files(
 
 @contextmanager
 def hub_errors(what: str) -> Iterator[None]:
-    """Turns the Hub's errors into one line that says what to do.
+    """Turn the Hub's errors into one line that says what to do.
 
     Args:
         what: What is asked for, for example `dataset ORG/clear`.
@@ -147,7 +147,7 @@ def hub_errors(what: str) -> Iterator[None]:
 
 
 def _patiently(call: Callable[[], T]) -> T:
-    """Calls, and again after a pause if the Hub is busy or the connection breaks."""
+    """Call, and again after a pause if the Hub is busy or the connection breaks."""
     return Retrying(retry=retry_if_exception(_passes), wait=_pause, stop=stop_after_attempt(ATTEMPTS), reraise=True)(
         call
     )
@@ -167,7 +167,7 @@ def _pause(state: RetryCallState) -> float:
 
 
 def _head(api: HfApi, repo_id: str, repo_type: str, private: bool) -> str | None:
-    """The commit of main, None if there is no such repository."""
+    """Return the commit of main, None if there is no such repository."""
     try:
         info = api.repo_info(repo_id, repo_type=repo_type)
     except RepositoryNotFoundError as error:
@@ -180,7 +180,7 @@ def _head(api: HfApi, repo_id: str, repo_type: str, private: bool) -> str | None
 
 
 def _tagged(api: HfApi, repo_id: str, repo_type: str, tag: str) -> str | None:
-    """The commit that a tag names, None if there is no such tag."""
+    """Return the commit that a tag names, None if there is no such tag."""
     try:
         return api.repo_info(repo_id, repo_type=repo_type, revision=tag).sha
     except RevisionNotFoundError:
@@ -190,7 +190,7 @@ def _tagged(api: HfApi, repo_id: str, repo_type: str, tag: str) -> str | None:
 def _differences(
     api: HfApi, repo_id: str, repo_type: str, files: Mapping[str, Path | bytes], stale: str
 ) -> tuple[list[str], list[str]]:
-    """The files that main lacks or has otherwise, and those that it should no longer have."""
+    """Return the files that main lacks or has otherwise, and those that it should no longer have."""
     tree = list(api.list_repo_tree(repo_id, repo_type=repo_type, recursive=True))
     remote = {entry.path: entry for entry in tree if isinstance(entry, RepoFile)}
     changed = [path for path, content in files.items() if path not in remote or not _same(content, remote[path])]
@@ -202,7 +202,7 @@ def _content(content: Path | bytes) -> str | bytes:
 
 
 def _same(content: Path | bytes, remote: RepoFile) -> bool:
-    """Whether a file is the one on the Hub, by its digest: SHA-256 for LFS, git's SHA-1 otherwise."""
+    """Return whether a file is the one on the Hub, by its digest: SHA-256 for LFS, git's SHA-1 otherwise."""
     size = content.stat().st_size if isinstance(content, Path) else len(content)
     if size != remote.size:
         return False

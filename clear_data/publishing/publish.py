@@ -38,7 +38,7 @@ SPACE_MODULES = ("__init__.py", "space_app.py", "log_format.py", "tasks.py", "to
 def push_dataset(
     folder: Path, repo_id: str, what: Mapping[str, str], private: bool = False, tag: str | None = None
 ) -> Pushed:
-    """Publishes a built folder in one commit; configs that did not change are not sent again.
+    """Publish a built folder in one commit; configs that did not change are not sent again.
 
     Args:
         folder: Written by `build`.
@@ -51,13 +51,13 @@ def push_dataset(
         What was done.
 
     Raises:
-        FileNotFoundError: If the folder is no built dataset, or a config's file is missing.
+        FileNotFoundError: If the folder is not a built dataset, or a config's file is missing.
         PermissionError, ValueError, ConnectionError: As `push_files`.
     """
     meta = read_meta(folder)
     header = metadata_load(folder / "README.md") if meta else None
     if meta is None or header is None:
-        raise FileNotFoundError(f"{folder} is no built dataset (it has no {META}); `build` writes one")
+        raise FileNotFoundError(f"{folder} is not a built dataset (it has no {META}); `build` writes one")
     paths = {entry["config_name"]: entry["data_files"][0]["path"] for entry in header["configs"]}
     found = {name: sorted(folder.glob(pattern)) for name, pattern in paths.items()}
     missing = sorted(name for name in meta["configs"] if not found.get(name))
@@ -93,7 +93,7 @@ def _info(files: list[Path]) -> DatasetInfo:
 
 
 def push_metrics(metrics_root: Path, namespace: str, private: bool = False) -> Iterator[Pushed]:
-    """Publishes each metric as the Space `namespace/<metric>`, each in one commit.
+    """Publish each metric as the Space `namespace/<metric>`, each in one commit.
 
     Args:
         metrics_root: The folder `evaluate_metrics`.
@@ -117,7 +117,7 @@ def push_metrics(metrics_root: Path, namespace: str, private: bool = False) -> I
 
 
 def write_space(metric: str, metrics_root: Path, folder: Path, namespace: str) -> None:
-    """Writes a metric's Space: the metric with all that it needs, its card, its app and what that requires.
+    """Write a metric's Space: the metric with all that it needs, its card, its app and what that requires.
 
     Args:
         metric: Name of its folder.

@@ -14,7 +14,7 @@ TABLES = (CONFIGS, EXTRA_CONFIGS, TEXT_CONFIGS)  # the configs of a folder are a
 
 
 def add_push(parser: argparse.ArgumentParser) -> None:
-    """Adds the flags of `push`."""
+    """Add the flags of `push`."""
     parser.add_argument("--repo-id", required=True, help="dataset on the Hub: NAMESPACE/NAME")
     parser.add_argument("--folder", type=Path, default=Path("clear"), help="built folder (%(default)s)")
     parser.add_argument("--private", action="store_true", help="make new repositories private")
@@ -25,7 +25,7 @@ def add_push(parser: argparse.ArgumentParser) -> None:
 def push(
     folder: Path, repo_id: str, private: bool, tag: str | None, metrics: bool, metrics_root: Path
 ) -> Iterator[str]:
-    """Publishes a built folder, and if asked for the metrics too.
+    """Publish a built folder, and if asked for the metrics too.
 
     Args:
         folder: Built folder.

@@ -8,7 +8,7 @@ from rich.console import Console
 
 
 def demo(argv: Sequence[str]) -> None:
-    """Runs the whole benchmark on small data."""
+    """Run the whole benchmark on small data."""
     parser = argparse.ArgumentParser("clear-unlearning demo", description=demo.__doc__)
     parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="folder of the run (%(default)s)")
     parser.add_argument("--corpus", default="mini", help="mini, or tofu with --tofu_dir (%(default)s)")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 def import_log(argv: Sequence[str]) -> None:
-    """Turns open-unlearning's TOFU_EVAL.json into a log."""
+    """Turn open-unlearning's TOFU_EVAL.json into a log."""
     parser = argparse.ArgumentParser("clear-unlearning import-log", description=import_log.__doc__)
     parser.add_argument("file", type=Path, help="TOFU_EVAL.json")
     parser.add_argument("--output", type=Path, required=True, help="new folder of the log")

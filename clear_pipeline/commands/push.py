@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def push(argv: Sequence[str]) -> None:
-    """Publishes an unlearned model, or an original one, with its card."""
+    """Publish an unlearned model, or an original one, with its card."""
     parser = argparse.ArgumentParser("clear-unlearning push", description=push.__doc__)
     parser.add_argument("folder", type=Path, help="finished folder that unlearn or finetune wrote")
     parser.add_argument("--repo_id", required=True, help="model on the Hub, for example ORG/llava-npo")

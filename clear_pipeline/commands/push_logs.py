@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def push_logs(argv: Sequence[str]) -> None:
-    """Publishes logs of original and gold models."""
+    """Publish logs of original and gold models."""
     parser = argparse.ArgumentParser("clear-unlearning push-logs", description=push_logs.__doc__)
     parser.add_argument("logs", type=Path, nargs="+", help="folders that evaluate wrote")
     parser.add_argument("--repo_id", required=True, help="dataset on the Hub, for example ORG/clear-logs")

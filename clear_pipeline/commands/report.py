@@ -8,7 +8,7 @@ from rich.console import Console
 
 
 def report(argv: Sequence[str]) -> None:
-    """Writes the report of a demo's folder again, from its logs."""
+    """Write the report of a demo's folder again, from its logs."""
     parser = argparse.ArgumentParser("clear-unlearning report", description=report.__doc__)
     parser.add_argument("folder", type=Path, help="folder of a finished demo")
     parser.add_argument("--visual", type=Path, help="folder of a finished visual run, whose table becomes a section")

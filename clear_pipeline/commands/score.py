@@ -10,7 +10,7 @@ from rich.console import Console
 
 
 def score(argv: Sequence[str]) -> None:
-    """Prints the numbers of a log, or whether two models differ."""
+    """Print the numbers of a log, or whether two models differ."""
     parser = argparse.ArgumentParser("clear-unlearning score", description=score.__doc__)
     parser.add_argument("log", type=Path, help="log file, or the folder that holds it")
     parser.add_argument("other", type=Path, nargs="?", help="log of another model, to be compared with")

@@ -10,7 +10,7 @@ from rich.table import Table
 
 
 def visual(argv: Sequence[str]) -> None:
-    """Runs the visual track: demo, run --recipe, report, score."""
+    """Run the visual track: demo, run --recipe, report, score."""
     parser = argparse.ArgumentParser("clear-unlearning visual", description=visual.__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     demo = verbs.add_parser("demo", help="faces, small models, all methods, both attacks")

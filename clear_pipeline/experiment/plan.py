@@ -40,7 +40,7 @@ class Cell:
 
 
 def cells_of(methods: Sequence[str], modalities: Sequence[str]) -> list[Cell]:
-    """All models of a seed, in the order in which they are read.
+    """Return all models of a seed, in the order in which they are read.
 
     A method that looks at no forget rows is the same for all modalities, and there once.
     """
@@ -52,12 +52,12 @@ def cells_of(methods: Sequence[str], modalities: Sequence[str]) -> list[Cell]:
 
 
 def log_folder(folder: Path, cell: str, recipe: Recipe, track: str) -> Path:
-    """Where the log of a model is, by the track of what it was asked."""
+    """Return where the log of a model is, by the track of what it was asked."""
     return folder / "logs" / (cell if track == recipe.track else f"{cell}-{track}-questions")
 
 
 def data_of(recipe: Recipe, folder: Path, track: str | None = None) -> DataArguments:
-    """Where the rows of a seed are."""
+    """Return where the rows of a seed are."""
     source = recipe.dataset or str(folder / "data" / recipe.folder)
     if track == "text" and recipe.text_dataset:
         source = recipe.text_dataset
@@ -65,14 +65,14 @@ def data_of(recipe: Recipe, folder: Path, track: str | None = None) -> DataArgum
 
 
 def corpus_settings(recipe: Recipe) -> dict[str, Any]:
-    """The corpus and its size."""
+    """Return the corpus and its size."""
     if recipe.corpus == "mini":
         return {"corpus": "mini", "persons": recipe.persons, "photos": recipe.photos}
     return {"corpus": recipe.corpus, "authors": recipe.authors}
 
 
 def corpus_step(folder: Path, recipe: Recipe, seed: int, progress: Progress) -> None:
-    """Builds the corpus."""
+    """Build the corpus."""
     run = Run(folder, {"recipe": "corpus", **corpus_settings(recipe), "seed": seed})
     if run.finished:
         return
@@ -89,12 +89,12 @@ def corpus_step(folder: Path, recipe: Recipe, seed: int, progress: Progress) -> 
 
 
 def base_step(folder: Path, data: DataArguments, extra: FinetuneArguments, seed: int, progress: Progress) -> None:
-    """Writes the untrained model."""
+    """Write the untrained model."""
     build_base(folder, data, extra, seed)
 
 
 def model_config(source: str | Path, recipe: Recipe, trained: bool = True) -> ModelConfig:
-    """How a model is loaded: to be trained, under LoRA if the recipe says so, or to be asked."""
+    """Return how a model is loaded: to be trained, under LoRA if the recipe says so, or to be asked."""
     lora = {"use_peft": True, **recipe.lora} if recipe.lora is not None and trained else {}
     return ModelConfig(model_name_or_path=str(source), dtype=recipe.dtype, **lora)
 
@@ -135,14 +135,14 @@ def evaluate_step(
     progress: Progress,
     judge: Path | None = None,
 ) -> None:
-    """Asks one model, and has another judge its answers."""
+    """Ask one model, and has another judge its answers."""
     scoring = EvaluateArguments(**{name: value for name, value in settings.items() if name != "judge"})
     tokens = TokenArguments(judge=str(judge) if judge else None)
     evaluate(EvaluateJob(folder, model, data, method, scoring, tokens), progress)
 
 
 def training_steps(recipe: Recipe, folder: Path, seed: int, prefix: str = "") -> list[Step]:
-    """The steps to original and gold.
+    """Return the steps to original and gold.
 
     Args:
         recipe: What is run.
@@ -180,7 +180,7 @@ def seed_steps(
     tracks: Sequence[str] | None = None,
     prefix: str = "",
 ) -> list[Step]:
-    """All steps of a seed.
+    """Return all steps of a seed.
 
     Args:
         recipe: What is run.

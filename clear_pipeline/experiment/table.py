@@ -31,7 +31,7 @@ def chosen_recipe(
     modalities: Sequence[str] | None = None,
     tofu_dir: Path | None = None,
 ) -> Recipe:
-    """A part of a recipe.
+    """Return a part of a recipe.
 
     Raises:
         ValueError: If it has no such method, or a choice is not valid.
@@ -52,12 +52,12 @@ def chosen_recipe(
 
 
 def seed_folder(output: Path, seed: int) -> Path:
-    """Where the runs of a seed are."""
+    """Return where the runs of a seed are."""
     return output / f"seed-{seed}"
 
 
 def table_steps(recipe: Recipe, output: Path) -> list[Step]:
-    """All steps of the tables."""
+    """Return all steps of the tables."""
     return [
         step
         for seed in recipe.seeds
@@ -68,12 +68,12 @@ def table_steps(recipe: Recipe, output: Path) -> list[Step]:
 
 
 def workers_for(recipe: Recipe) -> int | None:
-    """How many runs fit at a time: one on an accelerator; on the processor what `run_steps` finds."""
+    """Return how many runs fit at a time: one on an accelerator; on the processor what `run_steps` finds."""
     return 1 if recipe.model != MINI_MODEL or torch.accelerator.is_available() else None
 
 
 def run_table(recipe: Recipe, output: Path, console: Console, **options: Any) -> dict[str, Sequence[Row]]:
-    """Runs what is missing and writes the tables.
+    """Run what is missing and writes the tables.
 
     Args:
         recipe: What is run.
@@ -95,7 +95,7 @@ def run_table(recipe: Recipe, output: Path, console: Console, **options: Any) ->
 
 
 def write_tables(recipe: Recipe, output: Path) -> dict[str, Sequence[Row]]:
-    """Writes the tables of finished runs, and of each seed the report with what the models say.
+    """Write the tables of finished runs, and of each seed the report with what the models say.
 
     Returns:
         The rows of `main`, and with several modalities those of `modality`.

@@ -60,7 +60,7 @@ def tries_of(recipe: Recipe, tuning: Tuning) -> dict[str, tuple[str, dict[str, A
 
 
 def tuning_steps(recipe: Recipe, tuning: Tuning, folder: Path) -> list[Step]:
-    """The steps of the search.
+    """Return the steps of the search.
 
     Args:
         recipe: What is run.

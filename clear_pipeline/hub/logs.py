@@ -60,14 +60,14 @@ class LogKey:
     first: int | None
 
     def folder(self) -> str:
-        """Where it lies."""
+        """Return where it lies."""
         last = f"seed-{self.training_seed}-questions-{self.questions}"
         last += "" if self.first is None else f"-first-{self.first}"
         return "/".join((self.base_model.replace("/", "--"), self.role, self.forget, self.dataset, last))
 
 
 def dataset_identity(source: str) -> dict[str, str | None]:
-    """Which rows a dataset has.
+    """Return which rows a dataset has.
 
     Args:
         source: Built folder or Hub id.
@@ -94,7 +94,7 @@ def dataset_identity(source: str) -> dict[str, str | None]:
 
 
 def key_of(meta: Mapping[str, Any], where: str, role: str | None = None, base_model: str | None = None) -> LogKey:
-    """What a log is of, by its metadata.
+    """Return what a log is of, by its metadata.
 
     Args:
         meta: Of the log.
@@ -127,7 +127,7 @@ def key_of(meta: Mapping[str, Any], where: str, role: str | None = None, base_mo
 def push_logs(
     logs: Sequence[Path], repo_id: str, private: bool = False, role: str | None = None, base_model: str | None = None
 ) -> Pushed:
-    """Publishes logs of original and gold models in one commit.
+    """Publish logs of original and gold models in one commit.
 
     Args:
         logs: Folders that `evaluate` wrote.
@@ -165,7 +165,7 @@ def push_logs(
 
 
 def public_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
-    """The metadata without the places of a local disk."""
+    """Return the metadata without the places of a local disk."""
     about = {**meta.get("lineage", {})}
     return {
         **meta,
@@ -176,7 +176,7 @@ def public_meta(meta: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _public_tokens(content: Mapping[str, Any]) -> bytes:
-    """What stands beside a log, without the places of a local disk."""
+    """Return what stands beside a log, without the places of a local disk."""
     held_out = content.get("held_out")
     public = {**content, "judge": _placeless(content.get("judge"))}
     if held_out is not None:
@@ -185,13 +185,13 @@ def _public_tokens(content: Mapping[str, Any]) -> bytes:
 
 
 def _placeless(source: Any) -> Any:
-    """A Hub id as it is; of a local folder its name, not the way to it."""
+    """Return a Hub id as it is; of a local folder its name, not the way to it."""
     is_id = isinstance(source, str) and source.count("/") <= 1 and source[:1] not in "./~"
     return source if source is None or (is_id and not Path(source).exists()) else Path(source).name
 
 
 def find_gold(log: Path, repo_id: str | None, base_model: str | None = None) -> tuple[Path, str]:
-    """Finds the gold log that belongs to a log, and downloads it.
+    """Find the gold log that belongs to a log, and downloads it.
 
     Among several that differ in the seed of the training alone, that of the log's own seed is taken, else the first.
 
@@ -237,6 +237,6 @@ def find_gold(log: Path, repo_id: str | None, base_model: str | None = None) -> 
 
 
 def _but_seed(folder: str) -> tuple[str, str]:
-    """A log's folder without the seed of its training: what two logs share that can be compared."""
+    """Return a log's folder without the seed of its training: what two logs share that can be compared."""
     above, _, last = folder.rpartition("/")
     return above, last.partition("-questions-")[2]

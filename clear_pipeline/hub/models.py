@@ -32,7 +32,7 @@ def push_model(
     private: bool = False,
     tag: str | None = None,
 ) -> Pushed:
-    """Publishes a finished checkpoint in one commit.
+    """Publish a finished checkpoint in one commit.
 
     Args:
         folder: That `unlearn` or `finetune` wrote.
@@ -89,11 +89,11 @@ def push_model(
 
 
 def finished_run(folder: Path) -> dict[str, Any]:
-    """What `run.json` says of a finished training.
+    """Return what `run.json` says of a finished training.
 
     Raises:
         FileNotFoundError: If there is no such folder.
-        ValueError: If the run is not finished, or is no training.
+        ValueError: If the run is not finished, or is not a training.
     """
     part = folder.with_name(f"{folder.name}.part")
     if folder.suffix == ".part" or (not folder.exists() and part.is_dir()):
@@ -103,13 +103,13 @@ def finished_run(folder: Path) -> dict[str, Any]:
         raise FileNotFoundError(f"no folder {folder}; give one that `clear-unlearning unlearn` wrote")
     if record["settings"].get("recipe") not in ("unlearn", "finetune") or "steps" not in record:
         raise ValueError(
-            f"{folder} is no trained model: its {RUN_FILE} speaks of {record['settings'].get('recipe')!r}"
+            f"{folder} is not a trained model: its {RUN_FILE} speaks of {record['settings'].get('recipe')!r}"
         )
     return record
 
 
 def checked_weights(folder: Path, adapter: bool) -> list[Path]:
-    """The files of the weights.
+    """Return the files of the weights.
 
     Raises:
         FileNotFoundError: If one is missing.
@@ -139,7 +139,7 @@ def _public_base(folder: Path, made_from: str, base_model: str | None, adapter: 
 
 
 def _with_base(path: Path, base: str | None) -> bytes:
-    """An adapter's or model's config that names no folder of ours."""
+    """Return an adapter's or model's config that names no folder of ours."""
     content = json.loads(path.read_text())
     for key in ("base_model_name_or_path", "_name_or_path"):
         if key in content:
@@ -158,7 +158,7 @@ def _what(settings: Mapping[str, Any], base: str | None) -> str:
 
 
 def _card_settings(record: Mapping[str, Any], dataset: Mapping[str, Any], base: str | None) -> dict[str, Any]:
-    """How the model was made, without the places of a local disk."""
+    """Return how the model was made, without the places of a local disk."""
     settings = {key: value for key, value in record["settings"].items() if key not in ("data", "recipe")}
     local = [key for key in ("forget_dataset", "held_out") if settings.get(key)]
     names = {key: Path(settings[key]).name for key in local}
@@ -170,7 +170,7 @@ def _card_settings(record: Mapping[str, Any], dataset: Mapping[str, Any], base: 
 
 
 def _scores(folder: Path, log: Path, gold: Path | None) -> list[Score]:
-    """The numbers of the model's log.
+    """Return the numbers of the model's log.
 
     Raises:
         ValueError: If the log is of another model.

@@ -63,7 +63,7 @@ class Section:
 def answer_sections(
     logs: Mapping[str, Mapping[str, TaskLog]], tasks: Mapping[str, Mapping[str, Any]], load: Callable[[str], Dataset]
 ) -> list[Section]:
-    """Collects the grid. Which rows it shows depends on the persons alone, never on the answers.
+    """Collect the grid. Which rows it shows depends on the persons alone, never on the answers.
 
     Args:
         logs: The log of each model by its name, all of the same rows.
@@ -98,7 +98,7 @@ def answer_sections(
 
 
 def shown_rows(rows: int, persons: Sequence[str | None] | None, count: int) -> list[int]:
-    """Picks up to `count` rows, evenly over the persons: the first row of each.
+    """Pick up to `count` rows, evenly over the persons: the first row of each.
 
     Args:
         rows: Number of rows.
@@ -114,7 +114,7 @@ def shown_rows(rows: int, persons: Sequence[str | None] | None, count: int) -> l
 
 
 def photo_uri(image: Image.Image) -> str:
-    """A photo as a data URI, small enough for a page."""
+    """Return a photo as a data URI, small enough for a page."""
     image = image.convert("RGB")
     image.thumbnail((LARGEST, LARGEST))
     kind = "PNG" if max(image.size) <= SMALL else "JPEG"
@@ -124,7 +124,7 @@ def photo_uri(image: Image.Image) -> str:
 
 
 def marked_words(answer: str, truth: str) -> list[tuple[str, bool]]:
-    """Cuts an answer into pieces that consist of words of the truth, and pieces that do not."""
+    """Cut an answer into pieces that consist of words of the truth, and pieces that do not."""
     known = {word.casefold() for word in re.findall(r"\w+", truth)}
     pieces: list[tuple[str, bool]] = []
     for piece in re.findall(r"\w+\W*|\W+", answer):
@@ -148,6 +148,6 @@ def _question(logs: Mapping[str, Mapping[str, TaskLog]], key: str, row: int) -> 
 
 
 def _check_row(rows: Dataset | None, config: str, row: int, key: str, truth: str) -> None:
-    """Makes sure that a photo stands beside its own answers."""
+    """Make sure that a photo stands beside its own answers."""
     if rows is None or row >= len(rows) or rows[row][ANSWER_COLUMN[key]] != truth:
         raise ValueError(f"row {row} of {config!r} is not that of the log ({key}: {truth!r}): other data than scored")

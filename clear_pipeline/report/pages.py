@@ -41,7 +41,7 @@ READING = (
 
 
 def markdown(report: Mapping[str, Any], made: bool) -> str:
-    """The table as Markdown, with what its columns mean."""
+    """Return the table as Markdown, with what its columns mean."""
     rows = report["rows"]
     columns = columns_of(REPORT, rows)
     lines = [f"# Unlearning report: {report['forget']}", "", *_facts_line(report), ""]
@@ -72,7 +72,7 @@ def page(
     tasks: Mapping[str, Mapping[str, Any]],
     load: Callable[[str], Dataset],
 ) -> str:
-    """The page: table, plot and answers, with style and pictures inside."""
+    """Return the page: table, plot and answers, with style and pictures inside."""
     rows = report["rows"]
     columns = columns_of(REPORT, rows)
     points = [Point(row["name"], row["forget_quality_statistic"], row["model_utility"]) for row in rows]
@@ -108,7 +108,7 @@ def page(
 
 
 def _faces_lines(faces: Mapping[str, Any]) -> list[str]:
-    """The table of the visual track."""
+    """Return the table of the visual track."""
     titles = ["model", *face_scores.COLUMNS, *(f"paper: {title}" for title in face_scores.COLUMNS)]
     lines = ["", "## Faces", "", FACES_ABOUT, "", _line(titles), _line(["---", *["---:"] * (len(titles) - 1)])]
     for row in faces["rows"]:

@@ -43,7 +43,7 @@ def write_report(
     notes: Sequence[str] = (),
     faces: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Writes report.json, report.md and report.html; what was there stays until all three are ready.
+    """Write report.json, report.md and report.html; what was there stays until all three are ready.
 
     Args:
         output: Folder to write into.
@@ -96,7 +96,7 @@ def write_report(
 
 
 def report_row(entry: Entry, gold: Path) -> dict[str, Any]:
-    """The numbers of one model, as report.json has them."""
+    """Return the numbers of one model, as report.json has them."""
     scores = {**score_log(entry.log, gold), "seconds": entry.seconds}
     return {
         "name": entry.name,
@@ -114,7 +114,7 @@ def _size(task: TaskLog, about: Mapping[str, Any]) -> dict[str, int | None]:
 
 
 def _made(meta: Mapping[str, Any]) -> list[str]:
-    """Notes on made-up fields in a log's metadata: one sentence or several."""
+    """Note on made-up fields in a log's metadata: one sentence or several."""
     made = meta.get("made", [])
     return [made] if isinstance(made, str) else list(made)
 

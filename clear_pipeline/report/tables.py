@@ -67,7 +67,7 @@ class Grid:
 
 
 def main_grid(table: MainTable) -> Grid:
-    """The main table: model, then the numbers that any model has."""
+    """Return the main table: model, then the numbers that any model has."""
     return Grid(
         [[row["name"]] for row in table.rows],
         ["model"],
@@ -76,7 +76,7 @@ def main_grid(table: MainTable) -> Grid:
 
 
 def modality_grid(table: ModalityTable) -> Grid:
-    """The ablation: method and what was forgotten, then the numbers of each track."""
+    """Return the ablation: method and what was forgotten, then the numbers of each track."""
     several = Counter(cell.method or cell.name for cell in table.cells)
     names = [cell.method or cell.name for cell in table.cells]
     stubs = [
@@ -91,14 +91,14 @@ def modality_grid(table: ModalityTable) -> Grid:
 
 
 def cell(column: Column, row: Row) -> str:
-    """A number with its interval."""
+    """Return a number with its interval."""
     ends = row["intervals"].get(column.key)
     value = plain(column, row)
     return value if ends is None or value == ABSENT else f"{value} ({ends[0]:.2f}–{ends[1]:.2f})"
 
 
 def cells(grid: Grid) -> tuple[list[list[str]], list[list[bool]]]:
-    """What stands in a table, line by line, and which of it is the best of its column."""
+    """Return what stands in a table, line by line, and which of it is the best of its column."""
     best = [best_rows(column, rows) for _, column, rows in grid.columns]
     lines = [[cell(column, rows[i]) for _, column, rows in grid.columns] for i in range(len(grid.stubs))]
     marks = [[rows[i]["name"] in b for (_, _, rows), b in zip(grid.columns, best, strict=True)]
@@ -107,7 +107,7 @@ def cells(grid: Grid) -> tuple[list[list[str]], list[list[bool]]]:
 
 
 def titles(grid: Grid) -> list[str]:
-    """The columns' headings in one line."""
+    """Return the columns' headings in one line."""
     return [f"{group + ': ' if group else ''}{column.heading} {column.arrow}" for group, column, _ in grid.columns]
 
 
@@ -157,7 +157,7 @@ def latex(grid: Grid, caption: str) -> str:
 
 
 def notes(recipe: Recipe) -> list[str]:
-    """What a reader of the tables must know."""
+    """Return what a reader of the tables must know."""
     several = len(recipe.seeds) > 1
     over = "seeds and, within each, people" if several else "people; they speak of other people, not of other seeds"
     return [
@@ -172,7 +172,7 @@ def notes(recipe: Recipe) -> list[str]:
 def write_pages(
     recipe: Recipe, output: Path, main: MainTable, modality: ModalityTable | None, reports: Mapping[int, str]
 ) -> None:
-    """Writes main.* and modality.* as Markdown, CSV and LaTeX, and report.html with both.
+    """Write main.* and modality.* as Markdown, CSV and LaTeX, and report.html with both.
 
     Args:
         recipe: What was run.
@@ -202,7 +202,7 @@ def write_pages(
 def page(
     recipe: Recipe, main: MainTable, grids: Mapping[str, Grid], captions: Mapping[str, str], reports: Mapping[int, str]
 ) -> str:
-    """The page: both tables and the trade-off, with style and pictures inside."""
+    """Return the page: both tables and the trade-off, with style and pictures inside."""
     points = [Point(row["name"], row["forget_quality_statistic"], row["model_utility"]) for row in main.rows]
     plots = {
         ground: f"data:image/png;base64,{base64.b64encode(tradeoff_plot(points, dark=ground == 'dark')).decode()}"

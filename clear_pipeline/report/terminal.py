@@ -10,7 +10,7 @@ from evaluate_metrics.columns import P_VALUE, TERMINAL, number, shown_columns
 
 
 def scores_table(scores: Mapping[str, Any]) -> Table:
-    """The numbers of one log for the terminal."""
+    """Return the numbers of one log for the terminal."""
     table = Table("score", "value", "95 % interval", title="scores", caption="\n".join(scores["notes"]) or None)
     table.columns[1].justify = "right"
     shown = {**scores, **(scores["membership"] or {})}
@@ -24,12 +24,12 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
 
 
 def interval(ends: Sequence[float] | None) -> str:
-    """An interval as the tables show it."""
+    """Return an interval as the tables show it."""
     return "" if ends is None else f"{number(ends[0])} to {number(ends[1])}"
 
 
 def comparison_table(compared: Mapping[str, Mapping[str, Any]]) -> Table:
-    """Two models side by side for the terminal."""
+    """Return two models side by side for the terminal."""
     table = Table("score", "first", "second", "difference, 95 %", "differ", title="first against second")
     table.columns[0].no_wrap = True
     for name, found in compared.items():

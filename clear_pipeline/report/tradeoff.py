@@ -45,7 +45,7 @@ DARK = Ink(text="#e9e4da", faint="#5b564c", method="#e58a6c", gold="#e3b94d")
 
 
 def tradeoff_plot(points: Sequence[Point], dark: bool = False, narrow: bool = False) -> bytes:
-    """Draws the plot on a transparent ground.
+    """Draw the plot on a transparent ground.
 
     Args:
         points: The models; `original` and `gold` are drawn as what they are.
@@ -137,7 +137,7 @@ def _label(axes: Axes, canvas: FigureCanvasAgg, points: Sequence[Point], ink: In
 def place_labels(
     anchors: np.ndarray, sizes: np.ndarray, area: Box, lines: Sequence[Line] = (), pixel: float = 1.0
 ) -> list[Box]:
-    """Finds a place for each label near its marker that covers no other label and no marker.
+    """Find a place for each label near its marker that covers no other label and no marker.
 
     Greedy: in the given order, each label takes the cheapest of the places around its marker, where covering
     something or leaving the area costs more than any distance.
@@ -174,7 +174,7 @@ def place_labels(
 
 
 def _crosses(line: Line, box: Box) -> bool:
-    """Whether a line has a point in a box (Liang and Barsky's clipping)."""
+    """Return whether a line has a point in a box (Liang and Barsky's clipping)."""
     (x0, y0), (x1, y1) = line
     enter, leave = 0.0, 1.0
     for step, low, high in ((x1 - x0, box[0] - x0, box[2] - x0), (y1 - y0, box[1] - y0, box[3] - y0)):

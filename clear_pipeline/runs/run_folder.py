@@ -15,14 +15,14 @@ RUN_FILE = "run.json"
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Writes JSON into a temporary file beside `path` and renames it: never half a file."""
+    """Write JSON into a temporary file beside `path` and renames it: never half a file."""
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     part.rename(path)
 
 
 def read_run(folder: Path) -> dict[str, Any] | None:
-    """Returns what `run.json` of a folder says, None if there is no such folder.
+    """Return what `run.json` of a folder says, None if there is no such folder.
 
     Raises:
         ValueError: If the folder holds something else than a run.
@@ -72,7 +72,7 @@ class Run:
         return record
 
     def start(self) -> Path:
-        """Returns the folder to work in: a new one, or that of the same run, interrupted."""
+        """Return the folder to work in: a new one, or that of the same run, interrupted."""
         before = self._own(self.part)
         self.part.mkdir(parents=True, exist_ok=True)
         seconds = before["seconds"] if before else 0.0
@@ -81,17 +81,17 @@ class Run:
         return self.part
 
     def give_up(self) -> None:
-        """Removes the folder to work in if nothing was done there: what the user can mend leaves nothing behind."""
+        """Remove the folder to work in if nothing was done there: what the user can mend leaves nothing behind."""
         if [path.name for path in self.part.iterdir()] == [RUN_FILE]:
             shutil.rmtree(self.part)
 
     def note(self) -> None:
-        """Writes down how long the run has worked, so that one that goes on counts all of it."""
+        """Write down how long the run has worked, so that one that goes on counts all of it."""
         seconds = round(time.monotonic() - self._started, 2)
         write_json(self.part / RUN_FILE, {"settings": self.settings, "seconds": seconds})
 
     def finish(self, **results: Any) -> dict[str, Any]:
-        """Records the results, drops the checkpoints, and what is kept as long as they, and moves the folder."""
+        """Record the results, drops the checkpoints, and what is kept as long as they, and moves the folder."""
         for folder in (*self.part.glob("checkpoint-*"), *self.part.glob("kept-*")):
             shutil.rmtree(folder)
         seconds = round(time.monotonic() - self._started, 2)

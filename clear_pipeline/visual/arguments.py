@@ -82,7 +82,7 @@ class VisualArguments:
     keep_models: bool = False
 
     def __post_init__(self) -> None:
-        """Checks names and ranges."""
+        """Check names and ranges."""
         for method in (*self.methods, *self.settings):
             if method not in VISUAL_METHODS:
                 raise ValueError(f"unknown method {method!r}; choose from {', '.join(VISUAL_METHODS)}")
@@ -110,14 +110,14 @@ class VisualArguments:
             Dials(self.persons, self.photos, self.seed)
 
     def dials(self) -> dict[str, Any]:
-        """What the report says of the run."""
+        """Return what the report says of the run."""
         names = ["dataset", "forget", "models", "backbone", "size", "seed"]
         if self.dataset == "mini":
             names += ["persons", "photos"]
         return {name: getattr(self, name) for name in names}
 
     def method_settings(self, method: str) -> dict[str, Any]:
-        """Settings of a method's training, over the defaults of its Config."""
+        """Return settings of a method's training, over the defaults of its Config."""
         return {**self.training, **self.settings.get(method, {})}
 
 
@@ -140,7 +140,7 @@ MINI_SETTINGS: dict[str, dict[str, Any]] = {
 
 
 def demo_arguments(output: Path, **dials: Any) -> VisualArguments:
-    """The demo's arguments."""
+    """Return the demo's arguments."""
     return VisualArguments(
         output,
         pretraining=Pretraining(settings={**MINI_FINETUNE, "num_train_epochs": 8}),
@@ -152,18 +152,18 @@ def demo_arguments(output: Path, **dials: Any) -> VisualArguments:
 
 
 def read_recipe(path: Path, output: Path | None = None) -> VisualArguments:
-    """Reads a recipe: names and meanings are those of VisualArguments and Pretraining.
+    """Read a recipe: names and meanings are those of VisualArguments and Pretraining.
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no YAML, or has a name that nothing heeds.
+        ValueError: If it is not YAML, or has a name that nothing heeds.
     """
     if not path.is_file():
         raise FileNotFoundError(f"no recipe at {path}")
     try:
         content = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
-        raise ValueError(f"{path} is no YAML: {' '.join(str(error).split())}") from error
+        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
     content = _known(content, VisualArguments, path)
     pretraining = Pretraining(**_known(content.pop("pretraining", {}), Pretraining, path))
     if "methods" in content:

@@ -38,7 +38,7 @@ class Cost:
 
 
 def costs(arguments: VisualArguments) -> list[Cost]:
-    """The cost of each training, in the order in which they run."""
+    """Return the cost of each training, in the order in which they run."""
     drawn = arguments.dataset == "mini"
     photos = arguments.photos if drawn else PHOTOS
     persons = arguments.persons if drawn else 200
@@ -91,7 +91,7 @@ def seconds_an_image(arguments: VisualArguments) -> float:
 
 
 def cost_lines(arguments: VisualArguments, rows: Sequence[Cost], seconds: float) -> list[str]:
-    """The costs as lines of text, the sum last."""
+    """Return the costs as lines of text, the sum last."""
     lines = [f"{'training':<16}{'models':>8}{'steps each':>12}{'images each':>13}{'hours in all':>14}"]
     for row in rows:
         hours = row.models * row.images * seconds / 3600

@@ -17,7 +17,7 @@ NAMES = ("holdout: never seen", "forget")
 
 
 def logit_histograms(table: pa.Table, methods: Sequence[str], dark: bool = False) -> bytes:
-    """Draws a panel for each method, on one scale.
+    """Draw a panel for each method, on one scale.
 
     Args:
         table: Logits with the columns of `scores.COLUMNS`; enrolment photos are left out.

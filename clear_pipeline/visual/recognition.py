@@ -61,7 +61,7 @@ def recognise(embeddings: np.ndarray, people: Sequence[str]) -> tuple[np.ndarray
 
 
 def write_recognition(path: Path, model: FaceModel, faces: Faces, split: Split) -> None:
-    """Writes a row for each photo of the people that the split names; everybody is enrolled.
+    """Write a row for each photo of the people that the split names; everybody is enrolled.
 
     Args:
         path: Parquet file.

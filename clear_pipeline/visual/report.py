@@ -43,7 +43,7 @@ READING = (
 def write_report(
     output: Path, about: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], logits: pa.Table
 ) -> dict[str, Any]:
-    """Writes report.json, report.md, report.html and histograms.png; what was there stays until all are ready.
+    """Write report.json, report.md, report.html and histograms.png; what was there stays until all are ready.
 
     Args:
         output: Folder of the run.
@@ -84,7 +84,7 @@ def _paper(method: str) -> dict[str, float] | None:
 
 
 def cells(row: Mapping[str, Any]) -> list[str]:
-    """The numbers of a row as text: three accuracies in percent, two attacks with their intervals, the time."""
+    """Return the numbers of a row as text: three accuracies in percent, two attacks with their intervals, the time."""
     attacks = []
     for name in ("u_lira", "u_mia"):
         interval = row[name]["intervals"].get(name)
@@ -100,7 +100,7 @@ def further_cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def paper_cells(row: Mapping[str, Any]) -> list[str]:
-    """The paper's numbers of a row as text."""
+    """Return the paper's numbers of a row as text."""
     paper = row["paper"]
     if paper is None:
         return ["–"] * 5
@@ -115,7 +115,7 @@ FURTHER = (
 
 
 def markdown(report: Mapping[str, Any]) -> str:
-    """The tables as Markdown."""
+    """Return the tables as Markdown."""
     head = ["method", "forget %", "holdout %", "retain %", "U-LIRA", "U-MIA"]
     titles = [*head, *(f"paper: {name}" for name in head[1:])]
     facts = ", ".join(f"{name} {value}" for name, value in report["dials"].items())
@@ -140,7 +140,7 @@ def _line(values: Sequence[str]) -> str:
 
 
 def page(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
-    """The page, with style and pictures inside."""
+    """Return the page, with style and pictures inside."""
     folder = Path(__file__).parent
     environment = Environment(
         loader=FileSystemLoader([folder, folder.parent / "report"]), autoescape=True, undefined=StrictUndefined,

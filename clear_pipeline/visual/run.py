@@ -23,7 +23,7 @@ DIALS_FILE = "visual.json"
 def run_visual(
     arguments: VisualArguments, console: Console, executor: str = "local", workers: int | None = None
 ) -> dict[str, Any]:
-    """Trains what is missing, and writes logits and report.
+    """Train what is missing, and writes logits and report.
 
     Args:
         arguments: The run.
@@ -50,7 +50,7 @@ def run_visual(
 
 
 def report_of(output: Path) -> dict[str, Any]:
-    """Writes logits and report of a finished run.
+    """Write logits and report of a finished run.
 
     Raises:
         FileNotFoundError: If the folder holds no finished run.

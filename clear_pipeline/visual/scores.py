@@ -56,7 +56,7 @@ def _accuracies(tables: Sequence[pa.Table]) -> dict[str, float]:
 
 
 def _logits(method: str, split: Split, table: pa.Table) -> pa.Table:
-    """The rows of the attacks: photos of the forget and the holdout people, whichever of them this model forgot."""
+    """Return the rows of the attacks: photos of the forget and the holdout people of a model."""
     table = table.filter(pc.field("set") != "retain")
     count = len(table)
     return pa.table(
@@ -74,7 +74,7 @@ def _logits(method: str, split: Split, table: pa.Table) -> pa.Table:
 def attack(
     table: pa.Table, method: str, sigma: str = "example", enrolment_photos: bool = False, classifier: str = "tree"
 ) -> dict[str, dict[str, Any]]:
-    """Both attacks on one method.
+    """Return both attacks on one method.
 
     Args:
         table: Logits with the columns of COLUMNS.
@@ -84,7 +84,7 @@ def attack(
         classifier: Of U-MIA.
 
     Raises:
-        ValueError: If a column or the method is missing, a logit is no number, or the models do not have the same
+        ValueError: If a column or the method is missing, a logit is not a number, or the models do not have the same
             photos.
     """
     missing = [name for name in COLUMNS if name not in table.column_names]
@@ -131,11 +131,11 @@ def _arrays(table: pa.Table, what: str) -> tuple[tuple[np.ndarray, np.ndarray], 
 
 
 def read_logits(path: Path) -> pa.Table:
-    """Reads the logits of a run.
+    """Read the logits of a run.
 
     Raises:
         FileNotFoundError: If there are none.
-        ValueError: If it is no parquet file.
+        ValueError: If it is not a parquet file.
     """
     path = path / LOGITS if path.is_dir() else path
     if not path.is_file():
@@ -143,13 +143,13 @@ def read_logits(path: Path) -> pa.Table:
     try:
         return pq.read_table(path)
     except pa.ArrowInvalid as error:
-        raise ValueError(f"{path} is no parquet file: {error}") from error
+        raise ValueError(f"{path} is not a parquet file: {error}") from error
 
 
 def table_rows(
     accuracies: Mapping[str, Mapping[str, float]], logits: pa.Table, sigma: str, enrolment_photos: bool
 ) -> list[dict[str, Any]]:
-    """The rows of the report: one a method."""
+    """Return the rows of the report: one a method."""
     return [
         {"name": method, **numbers, **attack(logits, method, sigma, enrolment_photos)}
         for method, numbers in accuracies.items()

@@ -35,7 +35,7 @@ class Split:
 
 
 def holdout_people(people: Sequence[str], forget: Sequence[str], forget_set: str, seed: int) -> list[str]:
-    """The holdout set: the published one if these are the published people, else as many as the forget set, by seed.
+    """Return the holdout set: the published one for the published people, else drawn by seed, of the forget set's size.
 
     Raises:
         ValueError: If there are too few.
@@ -57,7 +57,7 @@ def draw_splits(
     retain_people: int | None,
     seed: int,
 ) -> list[Split]:
-    """Draws the people of each model.
+    """Draw the people of each model.
 
     Args:
         people: Everybody.
@@ -91,7 +91,7 @@ def draw_splits(
 
 
 def check_photos(people: Mapping[str, Sequence[int]]) -> None:
-    """Checks that each person has photos for enrolment and one more.
+    """Check that each person has photos for enrolment and one more.
 
     Raises:
         ValueError: Naming who has too few.
@@ -105,12 +105,12 @@ def check_photos(people: Mapping[str, Sequence[int]]) -> None:
 
 
 def as_json(splits: Sequence[Split]) -> list[dict[str, Any]]:
-    """The splits as plain JSON values."""
+    """Return the splits as plain JSON values."""
     return [asdict(split) for split in splits]
 
 
 def from_json(content: Sequence[Mapping[str, Any]]) -> list[Split]:
-    """The splits of what `as_json` wrote."""
+    """Return the splits of what `as_json` wrote."""
     return [
         Split(split["model"], split["role"], *(tuple(split[side]) for side in ("forget", "unseen", "retain")))
         for split in content

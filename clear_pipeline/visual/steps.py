@@ -27,7 +27,7 @@ SPLITS = "splits.json"
 
 
 def photos_step(arguments: VisualArguments, progress: Progress) -> None:
-    """Writes photos as arrays and draws the splits, into `<output>/photos`."""
+    """Write photos as arrays and draws the splits, into `<output>/photos`."""
     names = ("dataset", "forget", "models", "retain_people", "size", "seed")
     settings = {name: getattr(arguments, name) for name in names}
     if arguments.dataset == "mini":
@@ -58,7 +58,7 @@ def photos_step(arguments: VisualArguments, progress: Progress) -> None:
 
 
 def load_faces(output: Path, name: str) -> Faces:
-    """The photos of everybody (`people`), or those of the pretraining, mapped from their file."""
+    """Return the photos of everybody (`people`), or those of the pretraining, mapped from their file."""
     folder = output / "photos"
     people = json.loads((folder / "people.json").read_text())[name]
     pixels = np.load(folder / f"{name}.npy", mmap_mode="r")
@@ -66,7 +66,7 @@ def load_faces(output: Path, name: str) -> Faces:
 
 
 def load_splits(output: Path) -> list[Split]:
-    """The splits of a run.
+    """Return the splits of a run.
 
     Raises:
         FileNotFoundError: If there are none yet.
@@ -78,7 +78,7 @@ def load_splits(output: Path) -> list[Split]:
 
 
 def base_step(arguments: VisualArguments, progress: Progress) -> None:
-    """Trains the base model on other people, into `<output>/models/base`."""
+    """Train the base model on other people, into `<output>/models/base`."""
     settings = {**arguments.training, **arguments.pretraining.settings, "seed": arguments.seed}
     about = {"backbone": arguments.backbone, "size": arguments.size, "settings": settings}
     run = Run(arguments.output / "models" / "base", {"recipe": "base", **about})
@@ -92,7 +92,7 @@ def base_step(arguments: VisualArguments, progress: Progress) -> None:
 
 
 def model_step(arguments: VisualArguments, split: Split, progress: Progress) -> None:
-    """Trains the original, the gold model and one a method of one split, and looks at each; what is there stays."""
+    """Train the original, the gold model and one a method of one split, and looks at each; what is there stays."""
     faces, methods = load_faces(arguments.output, "people"), arguments.methods
     sides = {"forget": faces.of(split.forget), "retain": faces.of(split.retain)}
     order = ["original", *(method for method in methods if method != "original")]
@@ -111,12 +111,12 @@ def model_step(arguments: VisualArguments, split: Split, progress: Progress) -> 
 
 
 def model_folder(output: Path, method: str, model: int) -> Path:
-    """Where a model of a run is."""
+    """Return where a model of a run is."""
     return output / "models" / method / f"{model:03d}"
 
 
 def _start(arguments: VisualArguments, method: str, split: Split) -> FaceModel:
-    """The model that a method starts from."""
+    """Return the model that a method starts from."""
     if method not in FROM_BASE:
         return FaceModel.from_pretrained(model_folder(arguments.output, "original", split.model))
     model = FaceModel.from_pretrained(arguments.output / "models" / "base")
@@ -136,7 +136,7 @@ class _Report(TrainerCallback):
 def train(
     method: str, model: FaceModel, sides: dict[str, Faces], settings: dict[str, Any], progress: Progress | None = None
 ) -> int:
-    """Trains a model by a method, and returns the number of steps."""
+    """Train a model by a method, and returns the number of steps."""
     trainer_class, config_class = VISUAL_METHODS[method]
     with tempfile.TemporaryDirectory() as folder:
         config = config_class(output_dir=folder, disable_tqdm=True, logging_strategy="no", **settings)
@@ -147,7 +147,7 @@ def train(
 
 
 def visual_steps(arguments: VisualArguments) -> list[Step]:
-    """The steps of a run whose photos are there: the base model, then one step a split."""
+    """Return the steps of a run whose photos are there: the base model, then one step a split."""
     name = {"arguments": arguments}
     steps = [Step("base", base_step, name)]
     for split in load_splits(arguments.output):

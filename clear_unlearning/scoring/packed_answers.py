@@ -38,7 +38,7 @@ class RoomyLayer(DynamicLayer):
     def update(
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Writes new keys and values behind those shown."""
+        """Write new keys and values behind those shown."""
         start = self.get_seq_length()
         end = start + key_states.shape[-2]
         for memory, states in zip(self._memory, (key_states, value_states), strict=True):
@@ -58,7 +58,7 @@ def _with_room(states: torch.Tensor, room: int) -> torch.Tensor:
 
 
 def check_packing(model: Any, prompt: PromptCache, room: int) -> None:
-    """Makes sure that answers may stand side by side behind a prompt.
+    """Make sure that answers may stand side by side behind a prompt.
 
     Args:
         model: The model.
@@ -78,7 +78,7 @@ def check_packing(model: Any, prompt: PromptCache, room: int) -> None:
 
 
 def give_room(cache: DynamicCache, room: int) -> None:
-    """Gives every layer of a cache memory for more tokens, in place."""
+    """Give every layer of a cache memory for more tokens, in place."""
     layers: Any = cache.layers
     layers[:] = [RoomyLayer(layer, room) if layer.is_initialized else layer for layer in layers]
 

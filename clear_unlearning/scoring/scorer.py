@@ -67,7 +67,7 @@ class Scorer:
         self.reasons: dict[str, str] = {}  # why not what would be faster
 
     def plain(self, examples: Sequence[Example]) -> list[Scored]:
-        """One full pass an answer, and `generate`."""
+        """Return one full pass an answer, and `generate`."""
         prompts = self._prompts(examples)
         answers = [text for example in examples for text in candidates(example)]
         repeated = [example for example in examples for _ in candidates(example)]
@@ -101,7 +101,7 @@ class Scorer:
 
     @torch.inference_mode()
     def __call__(self, examples: Sequence[Example]) -> list[Scored]:
-        """Scores by the fastest path that holds for this model.
+        """Score by the fastest path that holds for this model.
 
         Raises:
             ValueError: If an answer has no tokens or a prompt and its answer are longer than the model's context.
@@ -119,11 +119,11 @@ class Scorer:
                 self._choose(kind, self._plainer(self.path[kind]), examples)
 
     def _choose(self, kind: str, name: str, examples: Sequence[Example]) -> None:
-        """Finds the fastest path, from one on, that makes of the first examples what the plain one makes of them."""
+        """Find the fastest path, from one on, that makes of the first examples what the plain one makes of them."""
         together = max(same_picture(examples), key=len)[:2]  # if any are about one picture, two that are
         others = [i for i in range(len(examples)) if i not in together]
         examples = [examples[i] for i in (*together, *others)][:CHECKED]
-        plain = self.plain(examples)  # first: what it raises is no matter of the path
+        plain = self.plain(examples)  # first: what it raises is not a matter of the path
         while name != "plain" and (difference := self._difference(name, examples, plain)):
             self._note(kind, name, difference)
             name = self._plainer(name)
@@ -138,7 +138,7 @@ class Scorer:
         logger.warning("%s (%s) is not scored by way of the %s: %s", type(self.model).__name__, kind, name, reason)
 
     def _difference(self, name: str, examples: Sequence[Example], plain: Sequence[Scored]) -> str | None:
-        """Says what a path makes otherwise, None if nothing."""
+        """Say what a path makes otherwise, None if nothing."""
         try:
             fast = self.paths[name](examples)
         except (TypeError, ValueError, RuntimeError, AttributeError, IndexError, KeyError) as error:
@@ -158,7 +158,7 @@ class Scorer:
         return None
 
     def _check_context(self, examples: Sequence[Example], lengths: Sequence[int]) -> int:
-        """Makes sure that prompts and their answers fit, and returns how many tokens follow the prompts at most."""
+        """Make sure that prompts and their answers fit, and returns how many tokens follow the prompts at most."""
         context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         room = self.max_new_tokens
         for example, length in zip(examples, lengths, strict=True):
@@ -209,7 +209,7 @@ class Scorer:
 
 
 def batches_of(examples: Sequence[Example], batch_size: int) -> list[list[int]]:
-    """The batches in which examples are scored, by their indices.
+    """Return the batches in which examples are scored, by their indices.
 
     Examples with images and without are apart, those about one picture together, and otherwise such of similar length.
     """
@@ -232,7 +232,7 @@ def batches_of(examples: Sequence[Example], batch_size: int) -> list[list[int]]:
 def score_examples(
     scorer: Scorer, examples: Sequence[Example], batch_size: int = 16, done: Container[int] = ()
 ) -> Iterator[dict[int, Scored]]:
-    """Scores examples in batches of similar length.
+    """Score examples in batches of similar length.
 
     A batch for which the memory does not suffice is halved, and so are all that follow.
 

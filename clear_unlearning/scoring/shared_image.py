@@ -41,7 +41,7 @@ class SharedImages:
 
 
 def same_picture(examples: Sequence[Example]) -> list[list[int]]:
-    """Indices of the examples, those about one picture together; one without a picture stands alone."""
+    """Return indices of the examples, those about one picture together; one without a picture stands alone."""
     groups: dict[Any, list[int]] = {}
     for i, example in enumerate(examples):
         image = example.image
@@ -51,13 +51,13 @@ def same_picture(examples: Sequence[Example]) -> list[list[int]]:
 
 
 def common_beginning(rows: Sequence[Sequence[int]]) -> int:
-    """Number of tokens with which all rows begin, so that one at least is left of each."""
+    """Return the number of tokens with which all rows begin, so that one at least is left of each."""
     most = min(map(len, rows)) - 1
     return next((k for k in range(most) if len({row[k] for row in rows}) > 1), most)
 
 
 def cut_prompts(encoder: Encoder, examples: Sequence[Example]) -> SharedImages:
-    """Encodes prompts with images; each picture's tensors are taken once."""
+    """Encode prompts with images; each picture's tensors are taken once."""
     groups = same_picture(examples)
     firsts, others = [group[0] for group in groups], [i for group in groups for i in group[1:]]
     ids, extra = encoder.encode_prompts([examples[i] for i in firsts])
@@ -77,7 +77,7 @@ def cut_prompts(encoder: Encoder, examples: Sequence[Example]) -> SharedImages:
 
 
 def check_sharing(model: Any, encoder: Encoder, shared: SharedImages, room: int) -> None:
-    """Makes sure that prompts may be cut where they part.
+    """Make sure that prompts may be cut where they part.
 
     Args:
         model: The model.
@@ -98,7 +98,7 @@ def check_sharing(model: Any, encoder: Encoder, shared: SharedImages, room: int)
 
 
 def image_cache(model: nn.Module, encoder: Encoder, shared: SharedImages, device: torch.device) -> PromptCache:
-    """Runs the beginnings, one a picture, and from each the tails of its prompts."""
+    """Run the beginnings, one a picture, and from each the tails of its prompts."""
     before = prompt_cache(model, to_device(shared.beginnings, device))
     picture = torch.tensor(shared.picture, device=device)
     before.cache.batch_select_indices(picture)

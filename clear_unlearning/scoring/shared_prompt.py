@@ -21,7 +21,7 @@ class CannotShare(ValueError):
 
 
 def check_windows(cache: DynamicCache, slots: int) -> None:
-    """Makes sure that so many tokens fit into the sliding windows of a cache, if it has any.
+    """Make sure that so many tokens fit into the sliding windows of a cache, if it has any.
 
     Raises:
         CannotShare: If they do not.
@@ -49,7 +49,7 @@ class PromptCache:
 
 
 def prompt_cache(model: nn.Module, prompts: Mapping[str, torch.Tensor]) -> PromptCache:
-    """Runs prompts, padded on the left."""
+    """Run prompts, padded on the left."""
     positions = prompt_positions(model, prompts)
     output = model(**prompts, position_ids=positions, use_cache=True, logits_to_keep=1)
     following = positions.amax(dim=(0, 2) if positions.ndim == 3 else 1) + 1

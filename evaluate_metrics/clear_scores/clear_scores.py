@@ -30,7 +30,7 @@ class ClearScores(evaluate.Metric):
     def compute(
         self, *, predictions: Any = None, references: Any = None, log: Any = None, paper: str | None = None, **_: Any
     ) -> dict[str, float | None]:
-        """Computes from `log=`: a log file, the folder that holds it, or its content."""
+        """Compute from `log=`: a log file, the folder that holds it, or its content."""
         if log is None:
             raise ValueError("clear_scores takes log=, an evaluation log, and no samples")
         return clear_scores(log, paper)

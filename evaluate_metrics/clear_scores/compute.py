@@ -51,7 +51,7 @@ def clear_scores(log: str | Path | Mapping[str, Any], paper: str | None = None) 
         paper: `clear`: truth ratios as CLEAR's scripts compute them.
 
     Raises:
-        ValueError: If it is no valid log.
+        ValueError: If it is not a valid log.
     """
     return set_scores(read_log(log), paper)
 

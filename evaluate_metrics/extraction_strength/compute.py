@@ -6,7 +6,7 @@ import numpy as np
 
 
 def extraction_strengths(hits: Sequence[Sequence[int]]) -> np.ndarray:
-    """Extraction strength of each example.
+    """Return extraction strength of each example.
 
     1 - k / T, with T the number of tokens and k the shortest beginning after which every further token is the most
     probable one: 1 if the model says the answer from the start, 0 if even the last token is another one.

@@ -39,7 +39,7 @@ def repetition(text: str, n: int = N) -> float:
 
 
 def is_refusal(text: str, patterns: Sequence[str] = REFUSALS) -> bool:
-    """Whether a text says that its speaker does not know: whether one of the patterns is in it."""
+    """Return whether a text says that its speaker does not know: whether one of the patterns is in it."""
     return any(re.search(pattern, text, re.IGNORECASE) for pattern in patterns)
 
 
@@ -69,7 +69,7 @@ def fluency(
     n: int = N,
     refusals: Sequence[str] = REFUSALS,
 ) -> dict[str, float | None]:
-    """How a model speaks, whatever it says.
+    """Return how a model speaks, whatever it says.
 
     Args:
         texts: What it said.
@@ -102,7 +102,7 @@ def fluency(
 
 
 def _checked(losses: Sequence[float]) -> np.ndarray:
-    """The losses of one text's tokens."""
+    """Return the losses of one text's tokens."""
     row = np.asarray(losses, dtype=float).reshape(-1)
     if not len(row) or not np.isfinite(row).all() or (row < 0).any():
         raise ValueError(

@@ -39,7 +39,7 @@ class Fluency(evaluate.Metric):
         )
 
     def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any] | None:
-        """Computes from texts and, if there are any, losses; without arguments, from what `add_batch` collected."""
+        """Compute from texts and, if there are any, losses; without arguments, from what `add_batch` collected."""
         if predictions is None or references is not None:
             return super().compute(predictions=predictions, references=references, **kwargs)
         return fluency(predictions, None, **kwargs)

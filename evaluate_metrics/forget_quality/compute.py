@@ -23,7 +23,7 @@ def forget_quality(
     variant: str = "ks",
     paper: str | None = None,
 ) -> dict[str, Any]:
-    """How well the unlearned model passes for one that never saw the forget set.
+    """Return how well the unlearned model passes for one that never saw the forget set.
 
     The two-sided two-sample Kolmogorov-Smirnov test between the two models' truth ratios, exact where scipy's default
     is. The p-value shrinks with the number of examples; the statistic D is the effect size.
@@ -75,7 +75,7 @@ def forget_quality(
 
 
 def calibrated(statistic: float, golds: Sequence[np.ndarray]) -> float:
-    """How often two gold models are at least as far apart as D: the share of their pairs, plus-one corrected."""
+    """Return the share of pairs of gold models that are at least D apart, plus-one corrected."""
     between = [float(ks_2samp(a, b).statistic) for a, b in combinations(golds, 2)]  # type: ignore[attr-defined]
     return (1 + sum(d >= statistic - 1e-12 for d in between)) / (1 + len(between))
 

@@ -35,7 +35,7 @@ class ForgetQuality(evaluate.Metric):
         )
 
     def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, Any] | None:
-        """Computes from samples that may differ in size; without arguments, from what `add_batch` collected."""
+        """Compute from samples that may differ in size; without arguments, from what `add_batch` collected."""
         if predictions is None or references is None:
             return super().compute(predictions=predictions, references=references, **kwargs)
         return forget_quality(predictions, references, **kwargs)

@@ -24,7 +24,7 @@ PREFIXES: dict[str, tuple[str, bool]] = {
 def import_log(
     source: Path, output: Path, forget: str | None = None, model: str | None = None
 ) -> dict[str, list[str]]:
-    """Writes a log from `TOFU_EVAL.json`.
+    """Write a log from `TOFU_EVAL.json`.
 
     Args:
         source: The file.
@@ -65,7 +65,7 @@ def import_log(
 
 
 def _convert(source: Path, tables: Any) -> tuple[dict[str, Any], dict[str, list[str]]]:
-    """The tasks that are complete, and the tables that the others lack."""
+    """Return the tasks that are complete, and the tables that the others lack."""
     log: dict[str, Any] = {}
     missing: dict[str, list[str]] = {}
     for task, (prefix, has_paraphrase) in PREFIXES.items():
@@ -92,7 +92,7 @@ def _convert(source: Path, tables: Any) -> tuple[dict[str, Any], dict[str, list[
 
 
 def _column(source: Path, tables: Mapping[str, Any], table: str, field: str) -> dict[str, Any]:
-    """One field of a table by index."""
+    """Return one field of a table by index."""
     column = {}
     for index, values in tables[table]["value_by_index"].items():
         if not isinstance(values, Mapping) or values.get(field) is None:

@@ -21,7 +21,7 @@ SUSPICIOUS = 0.1  # a blind AUC so far from .5 says that the two sets differ by 
 
 
 def auc(members: Sequence[float] | np.ndarray, others: Sequence[float] | np.ndarray) -> float:
-    """How often a member's score is above another's: area under the ROC curve; ties count half."""
+    """Return how often a member's score is above another's: area under the ROC curve; ties count half."""
     one, two = np.asarray(members, dtype=float), np.asarray(others, dtype=float)
     ordered = np.sort(two)
     below, up_to = np.searchsorted(ordered, one, "left"), np.searchsorted(ordered, one, "right")
@@ -46,7 +46,7 @@ def attack_scores(
     texts: Sequence[str],
     k: float = K,
 ) -> dict[str, np.ndarray]:
-    """Scores of each example by each of ATTACKS: the higher, the more it looks like one that was learnt.
+    """Score of each example by each of ATTACKS: the higher, the more it looks like one that was learnt.
 
     Args:
         log_probs: Log-probability of each token, in nats [examples, tokens]; of any lengths.
@@ -76,7 +76,7 @@ def attack_scores(
 
 
 def blind_scores(texts: Sequence[str], labels: Sequence[int], people: Sequence[str]) -> np.ndarray:
-    """What a classifier makes of the texts alone: naive Bayes over words and length, cross-validated by person.
+    """Return what a classifier makes of the texts alone: naive Bayes over words and length, cross-validated by person.
 
     Args:
         texts: The answers.
@@ -105,7 +105,7 @@ def blind_scores(texts: Sequence[str], labels: Sequence[int], people: Sequence[s
 
 
 def _words(texts: Sequence[str]) -> np.ndarray:
-    """Which words each text has, and which quarter of all lengths its own is in [texts, words]: 0 or 1."""
+    """Return which words each text has, and which quarter of all lengths its own is in [texts, words]: 0 or 1."""
     sizes = [len(text.split()) for text in texts]
     quarters = np.searchsorted(np.quantile(sizes, [0.25, 0.5, 0.75]), sizes)
     rows = [
@@ -119,7 +119,7 @@ def _words(texts: Sequence[str]) -> np.ndarray:
 
 
 def _folds(labels: Sequence[int], people: Sequence[str]) -> np.ndarray:
-    """The fold of each example: those of a person together, the people of each side spread over all folds."""
+    """Return the fold of each example: those of a person together, the people of each side spread over all folds."""
     sides = [
         sorted({f"{person}" for person, own in zip(people, labels, strict=True) if own == label}, key=_scatter)
         for label in (0, 1)
@@ -132,7 +132,7 @@ def _folds(labels: Sequence[int], people: Sequence[str]) -> np.ndarray:
 
 
 def _scatter(name: str) -> tuple[int, str]:
-    """An order of names that has nothing to do with that of the rows."""
+    """Return an order of names that has nothing to do with that of the rows."""
     return zlib.crc32(name.encode()), name
 
 
@@ -145,7 +145,7 @@ def membership_scores(
     people: Sequence[str],
     k: float = K,
 ) -> dict[str, np.ndarray]:
-    """Scores of each example by each of ATTACKS, and by two that see no model: `blind` and `tokens`.
+    """Score of each example by each of ATTACKS, and by two that see no model: `blind` and `tokens`.
 
     See `attack_scores` and `blind_scores`. `tokens` is the number of tokens alone, the fewer the more like a member: a
     tokenizer that was trained on the people to forget, but not on the others, gives them away by itself.
@@ -172,7 +172,7 @@ def membership(
     people: Sequence[str],
     k: float = K,
 ) -> dict[str, Any]:
-    """How well forgotten people can be told from held-out people.
+    """Return how well forgotten people can be told from held-out people.
 
     Args:
         log_probs: Log-probability of each token of each answer, in nats [examples, tokens].

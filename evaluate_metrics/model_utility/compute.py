@@ -24,7 +24,7 @@ def model_utility(log: str | Path | Mapping[str, Any], paper: str | None = None)
             alone. A model that forgets loses utility by it.
 
     Raises:
-        ValueError: If it is no valid log, has no retain or no real task, or lacks one of the paper's six.
+        ValueError: If it is not a valid log, has no retain or no real task, or lacks one of the paper's six.
     """
     return utility_of(read_log(log), paper)
 

@@ -32,7 +32,7 @@ class ModelUtility(evaluate.Metric):
     def compute(
         self, *, predictions: Any = None, references: Any = None, log: Any = None, paper: str | None = None, **_: Any
     ) -> dict[str, float]:
-        """Computes from `log=`: a log file, the folder that holds it, or its content."""
+        """Compute from `log=`: a log file, the folder that holds it, or its content."""
         if log is None:
             raise ValueError("model_utility takes log=, an evaluation log, and no samples")
         return {"model_utility": model_utility(log, paper)}

@@ -7,7 +7,7 @@ import numpy as np
 
 
 def privleak(auc: float, gold_auc: float) -> dict[str, float]:
-    """How much more, or less, the forgotten people stand out than under the gold model.
+    """Return how much more, or less, the forgotten people stand out than under the gold model.
 
     Args:
         auc: How often the attack on the unlearned model puts a forgotten example above a held-out one, 0 to 1.

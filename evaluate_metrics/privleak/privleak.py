@@ -41,7 +41,7 @@ class Privleak(evaluate.Metric):
         )
 
     def compute(self, *, predictions: Any = None, references: Any = None, **kwargs: Any) -> dict[str, float] | None:
-        """Computes from scores, or from `auc=` and `gold_auc=`."""
+        """Compute from scores, or from `auc=` and `gold_auc=`."""
         if {"auc", "gold_auc"} <= kwargs.keys():
             return privleak(float(kwargs["auc"]), float(kwargs["gold_auc"]))
         return super().compute(predictions=predictions, references=references, **kwargs)

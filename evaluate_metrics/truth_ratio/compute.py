@@ -11,7 +11,7 @@ def truth_ratio_terms(
     kind: str = "forget",
     paper: str | None = None,
 ) -> np.ndarray:
-    """What each example adds to the truth ratio of a task.
+    """Return what each example adds to the truth ratio of a task.
 
     With R = exp(mean wrong loss - paraphrased loss) of an example, that is min(R, 1/R) on the forget set (1: the truth
     is as likely as the lies) and max(0, 1 - 1/R) elsewhere (1: the truth is far likelier).

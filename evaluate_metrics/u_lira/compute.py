@@ -20,7 +20,7 @@ def u_lira(
     people: Sequence[str] | None = None,
     sigma: str = "example",
 ) -> dict[str, Any]:
-    """How well membership before unlearning is seen from what is left.
+    """Return how well membership before unlearning is seen from what is left.
 
     For each example a Gaussian is laid through the logits of the shadow models that were trained on it (and then
     unlearned it), another through those of the others: centre the median, sigma the median absolute deviation / .6745.

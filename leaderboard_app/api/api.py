@@ -14,7 +14,7 @@ from leaderboard_app.store.store import Store
 
 
 def add_api(store: Store, check: Check | None) -> None:
-    """Adds the endpoints to the app that is being built."""
+    """Add the endpoints to the app that is being built."""
 
     def leaderboard(
         forget: str = "",
@@ -25,7 +25,7 @@ def add_api(store: Store, check: Check | None) -> None:
         sort: str = "rank",
         page: int = 1,
     ) -> dict[str, Any]:
-        """A page of the table: `rows`, `references`, `total`, `page`, `pages`."""
+        """Return a page of the table: `rows`, `references`, `total`, `page`, `pages`."""
         with told():
             board = store.rows(
                 forget=forget, base_model=base_model, modality=modality, verified=verified, search=search, sort=sort,
@@ -41,7 +41,7 @@ def add_api(store: Store, check: Check | None) -> None:
         }
 
     def row(number: int) -> dict[str, Any]:
-        """All that is known of a submission, without its log."""
+        """Return all that is known of a submission, without its log."""
         with told():
             found = store.details(number)
         if found.hidden_reason is not None:
@@ -50,7 +50,7 @@ def add_api(store: Store, check: Check | None) -> None:
         return {**found.submission.as_dict(), **about}
 
     def status(number: int) -> dict[str, Any]:
-        """Where a submission stands in the queue, and what happened to it."""
+        """Return where a submission stands in the queue, and what happened to it."""
         with told():
             return status_dict(store.status(number))
 
@@ -73,7 +73,7 @@ def add_api(store: Store, check: Check | None) -> None:
         self_reported: dict[str, float] | None = None,
         request: gr.Request | None = None,
     ) -> int:
-        """Submits a model in the name of the client's token, and returns its number."""
+        """Submit a model in the name of the client's token, and returns its number."""
         said = {name: value for name, value in locals().items() if name in FIELDS}
         with told():
             return take(store, check, said, token_of(None, request))
@@ -91,7 +91,7 @@ FIELDS = (
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Turns an error of the visitor into gradio's, whose text reaches him."""
+    """Turn an error of the visitor into gradio's, whose text reaches him."""
     try:
         yield
     except (ValueError, PermissionError, ConnectionError) as error:

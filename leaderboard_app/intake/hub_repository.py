@@ -72,7 +72,7 @@ class Repository:
         return bytes(content[:wanted])
 
     def read_json(self, path: str, limit: int) -> dict[str, Any]:
-        """A small JSON file.
+        """Return a small JSON file.
 
         Raises:
             ValueError: If it is too large or no JSON object.
@@ -84,13 +84,13 @@ class Repository:
         try:
             content = json.loads(self.read(path, 0, size - 1).decode("utf-8"))
         except (ValueError, RecursionError) as error:
-            raise ValueError(f"{path} is no valid JSON: {str(error)[:200]}") from None
+            raise ValueError(f"{path} is not valid JSON: {str(error)[:200]}") from None
         if not isinstance(content, dict):
-            raise ValueError(f"{path} is no JSON object")
+            raise ValueError(f"{path} is not a JSON object")
         return content
 
     def read_tensors(self, path: str) -> dict[str, Tensor]:
-        """The tensors that a safetensors file holds, by its header.
+        """Return the tensors that a safetensors file holds, by its header.
 
         Raises:
             ValueError: If the header is not valid.
@@ -109,7 +109,7 @@ class Repository:
 
 @contextmanager
 def hub_answers(what: str) -> Iterator[None]:
-    """Turns what the Hub answers into one line.
+    """Turn what the Hub answers into one line.
 
     Raises:
         ValueError: If it refuses.
@@ -118,7 +118,7 @@ def hub_answers(what: str) -> Iterator[None]:
     try:
         yield
     except HFValidationError:
-        raise ValueError(f"{what[:200]!r} is no id of the Hub; give NAMESPACE/NAME") from None
+        raise ValueError(f"{what[:200]!r} is not an id of the Hub; give NAMESPACE/NAME") from None
     except HfHubHTTPError as error:
         raise _said(what, error) from None
     except HTTPError as error:
@@ -139,7 +139,7 @@ def _said(what: str, error: HfHubHTTPError) -> Exception:
 
 
 def open_repository(api: HfApi, repo_id: str, revision: str) -> Repository:
-    """Looks at a repository; a branch or tag is pinned to the commit that it names now.
+    """Look at a repository; a branch or tag is pinned to the commit that it names now.
 
     Raises:
         ValueError: If there is no such repository or revision, it is not for everybody, or has too many files.

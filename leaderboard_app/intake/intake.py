@@ -18,7 +18,7 @@ Check = Callable[[Mapping[str, Any], str], tuple[Submission | None, Sequence[str
 
 
 def check_of(bases: Bases) -> Check:
-    """The check of a leaderboard with these base models. What is not public is refused whatever a token may see."""
+    """Return the check of a leaderboard with these base models; private repositories are refused."""
     checks = SubmissionChecks(bases, HfApi(token=False))
 
     def check(said: Mapping[str, Any], token: str) -> tuple[Submission | None, Sequence[str]]:
@@ -29,7 +29,7 @@ def check_of(bases: Bases) -> Check:
 
 
 def take(store: Store, check: Check | None, said: Mapping[str, Any], token: str | None) -> int:
-    """Checks what is said, and queues it.
+    """Check what is said, and queues it.
 
     Args:
         store: The store.
@@ -56,7 +56,7 @@ def take(store: Store, check: Check | None, said: Mapping[str, Any], token: str 
 
 
 def token_of(signed_in: gr.OAuthToken | None, request: gr.Request | None) -> str | None:
-    """The token of who asks: signed in on the page, or sent by gradio_client.
+    """Return the token of who asks: signed in on the page, or sent by gradio_client.
 
     Outside a Space, signing in is a mock of gradio's: the visitor is whoever started the page.
     """

@@ -40,7 +40,7 @@ class Original:
 
 
 def read_original(api: HfApi, base: Base) -> Original:
-    """Reads an original's headers and settings from the Hub.
+    """Read an original's headers and settings from the Hub.
 
     Raises:
         ValueError: If it is not there or no model.
@@ -62,7 +62,7 @@ def read_original(api: HfApi, base: Base) -> Original:
 
 
 def weight_files(repository: Repository) -> list[str]:
-    """The weight files of a full model: those that its index names, or the one that needs none.
+    """Return the weight files of a full model: those that its index names, or the one that needs none.
 
     Raises:
         ValueError: If there are none, or the index names what is not there.
@@ -76,7 +76,7 @@ def weight_files(repository: Repository) -> list[str]:
         raise ValueError(f"{INDEX} has no weight_map")
     for place in sorted(set(places.values())):
         if place not in repository.files or "/" in place or "\\" in place or not place.endswith(".safetensors"):
-            raise ValueError(f"{INDEX} points at {place[:200]!r}, which is no weight file of the repository")
+            raise ValueError(f"{INDEX} points at {place[:200]!r}, which is not a weight file of the repository")
     return sorted(set(places.values()))
 
 
@@ -84,7 +84,7 @@ def vocabulary(repository: Repository) -> str | None:
     """Digest of which text each token id stands for; None where the repository brings no `tokenizer.json`.
 
     Raises:
-        ValueError: If that file is no tokenizer.
+        ValueError: If that file is not a tokenizer.
     """
     if TOKENIZER not in repository.files:
         return None

@@ -40,7 +40,7 @@ PLAIN_ADAPTER: dict[str, tuple[Any, ...]] = {
 
 
 def file_problems(repository: Repository, most_bytes: int) -> Iterator[str]:
-    """What is wrong with the list of files."""
+    """Yield what is wrong with the list of files."""
     total = sum(file.size for file in repository.files.values())
     if total > most_bytes:
         yield f"the repository has {total} bytes; at most {most_bytes} are accepted"
@@ -56,7 +56,7 @@ def file_problems(repository: Repository, most_bytes: int) -> Iterator[str]:
 
 
 def card_problems(repository: Repository, licence: str) -> Iterator[str]:
-    """What is wrong with the card."""
+    """Yield what is wrong with the card."""
     if CARD not in repository.files:
         yield f"the repository has no card ({CARD}): say there what the model is"
         return
@@ -91,7 +91,7 @@ def setting_problems(repository: Repository, original: Original) -> Iterator[str
 
 
 def _keys(content: Any) -> Iterator[str]:
-    """All keys of a JSON value, however deep."""
+    """Yield all keys of a JSON value, however deep."""
     waiting = [content]
     while waiting:
         value = waiting.pop()
@@ -103,7 +103,7 @@ def _keys(content: Any) -> Iterator[str]:
 
 
 def full_problems(repository: Repository, original: Original) -> Iterator[str]:
-    """What is wrong with a full model: its settings and all tensors must be shaped as the original's."""
+    """Yield what is wrong with a full model: its settings and all tensors must be shaped as the original's."""
     if ADAPTER_CONFIG in repository.files or ADAPTER_WEIGHTS in repository.files:
         yield "kind: the repository holds an adapter, the submission says full"
         return
@@ -139,10 +139,10 @@ def _differences(content: Mapping[str, Any], original: Mapping[str, Any], where:
 def _other_weights(repository: Repository, paths: list[str]) -> Iterator[str]:
     for path in sorted(repository.files):
         if path.endswith(".safetensors") and path not in paths:
-            yield f"{path[:200]!r} is no part of the model: delete it"
+            yield f"{path[:200]!r} is not a part of the model: delete it"
     for path in paths:
         if path in repository.files and repository.files[path].sha256 is None:
-            yield f"{path} is no LFS file: the Hub keeps weights as such, so this is a link or a text"
+            yield f"{path} is not an LFS file: the Hub keeps weights as such, so this is a link or a text"
 
 
 def _tensor_problems(tensors: Mapping[str, Tensor], original: Original) -> Iterator[str]:
@@ -161,12 +161,12 @@ def _tensor_problems(tensors: Mapping[str, Tensor], original: Original) -> Itera
 
 
 def plain_name(name: str) -> str:
-    """A tensor's or module's name without the levels that versions of transformers name differently."""
+    """Return a tensor's or module's name without the levels that versions of transformers name differently."""
     return ".".join(part for part in name.split(".") if part not in ("model", "language_model", "vision_model"))
 
 
 def adapter_problems(repository: Repository, original: Original) -> Iterator[str]:
-    """What is wrong with a LoRA adapter: it must be a plain one on the original's own modules."""
+    """Yield what is wrong with a LoRA adapter: it must be a plain one on the original's own modules."""
     if ADAPTER_CONFIG not in repository.files:
         yield f"kind: the repository has no {ADAPTER_CONFIG}, the submission says adapter"
         return
@@ -189,13 +189,13 @@ def adapter_problems(repository: Repository, original: Original) -> Iterator[str
 
 
 def _lora_problems(tensors: Mapping[str, Tensor], original: Original) -> Iterator[str]:
-    """Whether each pair of matrices fits the weight that it is added to."""
+    """Yield whether each pair of matrices fits the weight that it is added to."""
     weights = {plain_name(name).removesuffix(".weight"): tensor.shape for name, tensor in original.tensors.items()}
     for name, tensor in sorted(tensors.items()):
         module, _, kind = plain_name(name.removeprefix("base_model.")).rpartition(".lora_")
         shape = weights.get(module)
         if shape is None or kind not in ("A.weight", "B.weight") or len(shape) != 2 or len(tensor.shape) != 2:
-            yield f"{name[:200]!r} is no LoRA matrix on a linear layer of the original: an adapter on another base?"
+            yield f"{name[:200]!r} is not a LoRA matrix on a linear layer of the original: an adapter on another base?"
             return
         rank, side = (tensor.shape[0], tensor.shape[1]) if kind[0] == "A" else (tensor.shape[1], tensor.shape[0])
         if side != shape[1 if kind[0] == "A" else 0] or not 1 <= rank <= MOST_RANK:

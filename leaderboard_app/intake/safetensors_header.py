@@ -40,7 +40,7 @@ class Tensor:
 
 
 def header_length(first: bytes, file_size: int) -> int:
-    """The length of the JSON, from a file's first eight bytes.
+    """Return the length of the JSON, from a file's first eight bytes.
 
     Raises:
         ValueError: If the file cannot have such a header.
@@ -49,7 +49,7 @@ def header_length(first: bytes, file_size: int) -> int:
         raise ValueError(f"the file is too short for a safetensors header: {file_size} bytes")
     length = int.from_bytes(first[:LENGTH_BYTES], "little")
     if length > FORMAT_LIMIT:
-        raise ValueError(f"this is no safetensors file: it claims a header of {length} bytes")
+        raise ValueError(f"this is not a safetensors file: it claims a header of {length} bytes")
     if length > HEADER_LIMIT:
         raise ValueError(f"the header has {length} bytes; at most {HEADER_LIMIT} are read")
     if length < 2 or length > file_size - LENGTH_BYTES:
@@ -58,7 +58,7 @@ def header_length(first: bytes, file_size: int) -> int:
 
 
 def parse_header(head: bytes, file_size: int) -> dict[str, Tensor]:
-    """Parses a file's first bytes and makes sure that they describe the whole file.
+    """Parse a file's first bytes and makes sure that they describe the whole file.
 
     Args:
         head: The length and the JSON; what follows is passed over.
@@ -79,9 +79,9 @@ def parse_header(head: bytes, file_size: int) -> dict[str, Tensor]:
     except RecursionError:
         raise ValueError("the header is nested too deeply") from None
     except ValueError as error:
-        raise ValueError(f"the header is no valid JSON: {str(error)[:200]}") from None
+        raise ValueError(f"the header is not valid JSON: {str(error)[:200]}") from None
     if not isinstance(content, dict):
-        raise ValueError("the header is no JSON object")
+        raise ValueError("the header is not a JSON object")
     _check_metadata(content.pop(METADATA, {}))
     if not 1 <= len(content) <= MOST_TENSORS:
         raise ValueError(f"the header names {len(content)} tensors; 1 to {MOST_TENSORS} are possible")
@@ -91,7 +91,7 @@ def parse_header(head: bytes, file_size: int) -> dict[str, Tensor]:
 
 
 def parameters(tensors: Mapping[str, Tensor]) -> int:
-    """How many numbers the tensors have together."""
+    """Return how many numbers the tensors have together."""
     return sum(tensor.elements for tensor in tensors.values())
 
 
@@ -105,7 +105,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no number of JSON")
+    raise ValueError(f"{name} is not a number of JSON")
 
 
 def _check_metadata(metadata: Any) -> None:
@@ -115,7 +115,7 @@ def _check_metadata(metadata: Any) -> None:
 
 
 def _tensor(name: str, entry: Any) -> Tensor:
-    """One tensor of the header."""
+    """Return one tensor of the header."""
     where = f"tensor {name[:LONGEST_NAME]!r}"
     if not name or len(name) > LONGEST_NAME or not name.isprintable():
         raise ValueError(f"{where}: a name has 1 to {LONGEST_NAME} printable characters")
@@ -140,7 +140,7 @@ def _are_counts(values: Any) -> bool:
 
 
 def _check_places(tensors: Mapping[str, Tensor], data_size: int) -> None:
-    """Makes sure that the tensors follow one another without holes and fill the file."""
+    """Make sure that the tensors follow one another without holes and fill the file."""
     place = 0
     for name, tensor in sorted(tensors.items(), key=lambda item: (item[1].begin, item[1].end)):
         if tensor.begin != place:

@@ -75,7 +75,7 @@ class Submission:
     weights_hash: str = ""
 
     def __post_init__(self) -> None:
-        """Checks each field by itself.
+        """Check each field by itself.
 
         Raises:
             ValueError: If one of them does not hold what it may hold.
@@ -86,7 +86,7 @@ class Submission:
             if getattr(self, name) not in valid:
                 raise ValueError(f"{name} is {str(getattr(self, name))[:40]!r}; choose from {', '.join(valid)}")
         if not _REPO.fullmatch(self.repo_id) or ".." in self.repo_id:
-            raise ValueError(f"{self.repo_id!r} is no Hub id; give NAMESPACE/NAME")
+            raise ValueError(f"{self.repo_id!r} is not a Hub id; give NAMESPACE/NAME")
         if not _COMMIT.fullmatch(self.commit):
             raise ValueError(f"commit is {self.commit!r}; give all 40 digits of it, as a branch or tag could move")
         if self.statement is not True:
@@ -98,7 +98,7 @@ class Submission:
             _check_number(f"self_reported {name}", value)
 
     def as_dict(self) -> dict[str, Any]:
-        """The fields by name."""
+        """Return the fields by name."""
         return asdict(self)
 
 

@@ -45,7 +45,7 @@ class Checked:
 
 
 def identify(api: HfApi) -> Submitter:
-    """Asks the Hub whose the token is.
+    """Ask the Hub whose the token is.
 
     Raises:
         ValueError: If the token is not valid.
@@ -73,13 +73,13 @@ class SubmissionChecks:
         self._originals: dict[str, Original] = {}
 
     def original(self, base_model: str) -> Original:
-        """The original of a base model."""
+        """Return the original of a base model."""
         if base_model not in self._originals:
             self._originals[base_model] = read_original(self.api, self.bases[base_model])
         return self._originals[base_model]
 
     def check(self, said: Mapping[str, Any], submitter: Submitter) -> Checked:
-        """Checks what a submitter says and the repository that he names.
+        """Check what a submitter says and the repository that he names.
 
         Args:
             said: See `clean_fields`.
@@ -95,7 +95,7 @@ class SubmissionChecks:
         problems += self._base_problems(fields)
         namespace = str(fields.get("repo_id", "/")).split("/")[0]
         if namespace and namespace not in submitter.namespaces:
-            problems.append(f"repo_id: {submitter.user} is no member of {namespace}")
+            problems.append(f"repo_id: {submitter.user} is not a member of {namespace}")
         if problems:  # nothing is asked of the Hub for what cannot be
             return Checked(None, tuple(problems))
         try:
@@ -103,7 +103,7 @@ class SubmissionChecks:
         except ValueError as error:
             return Checked(None, (f"repo_id: {error}",))
         if repository.repo_id.split("/")[0] not in submitter.namespaces:  # it was moved to somebody else
-            return Checked(None, (f"repo_id: {submitter.user} is no member of {repository.repo_id.split('/')[0]}",))
+            return Checked(None, (f"repo_id: {submitter.user} is not a member of {repository.repo_id.split('/')[0]}",))
         if problems := self.problems(repository, fields):
             return Checked(None, tuple(problems))
         digest = weights_digest(repository)
@@ -111,7 +111,7 @@ class SubmissionChecks:
         return Checked(Submission(user=submitter.user, statement=True, **fields), ())
 
     def check_token(self, said: Mapping[str, Any], token: str) -> tuple[Submission | None, tuple[str, ...]]:
-        """Checks what is said by whoever has a token of the Hub: what the page calls.
+        """Check what is said by whoever has a token of the Hub: what the page calls.
 
         Raises:
             ConnectionError: If the Hub fails.
@@ -124,7 +124,7 @@ class SubmissionChecks:
         return checked.submission, checked.problems
 
     def problems(self, repository: Repository, fields: Mapping[str, Any]) -> list[str]:
-        """What is wrong with a repository; a worker asks it again, of what waited in the queue."""
+        """Return what is wrong with a repository; a worker asks it again, of what waited in the queue."""
         return list(_repository_problems(repository, self.original(fields["base_model"]), fields))
 
     def _base_problems(self, fields: Mapping[str, Any]) -> list[str]:
@@ -153,6 +153,6 @@ def _repository_problems(repository: Repository, original: Original, fields: Map
 
 
 def weights_digest(repository: Repository) -> str:
-    """One digest of all weight files, whatever their names."""
+    """Return one digest of all weight files, whatever their names."""
     hashes = sorted(str(file.sha256) for path, file in repository.files.items() if path.endswith(".safetensors"))
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()

@@ -33,7 +33,7 @@ class Field:
 
 
 def clean_text(value: Any) -> str:
-    """A text without control, bidirectional and other invisible characters, its white space made single.
+    """Return a text without control, bidirectional and other invisible characters, its white space made single.
 
     What stays is shown as text and never as markup: that is the page's part.
     """
@@ -109,7 +109,7 @@ FIELDS: dict[str, Field] = {
 
 
 def clean_fields(said: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Cleans what was said, and names what is wrong.
+    """Clean what was said, and names what is wrong.
 
     Args:
         said: Values by the names of FIELDS, `statement`, `acts_at_inference` and `self_reported`; others are refused.

@@ -9,7 +9,7 @@ _DIRECTIONS = {"higher": "higher is better", "lower": "lower is better", "gold":
 
 
 def about_text() -> str:
-    """The page About, as Markdown."""
+    """Return the page About, as Markdown."""
     columns = "\n".join(f"- {f'**{column.title}** {column.better}'.strip()}: {column.meaning}" for column in COLUMNS)
     metrics = "\n".join(
         f"- `{name}`: {metric.what} ({_DIRECTIONS[metric.direction]})" for name, metric in METRICS.items()

@@ -41,7 +41,7 @@ class Row:
 
 
 def details_html(store: Store, wanted: str | int | None) -> str:
-    """The page of a submission.
+    """Return the page of a submission.
 
     Args:
         store: The store.
@@ -75,7 +75,7 @@ def details_html(store: Store, wanted: str | int | None) -> str:
 
 
 def number_rows(found: Details, gold: Reference | None, original: Reference | None) -> list[Row]:
-    """All numbers, as far as the submission or its submitter has them."""
+    """Return all numbers, as far as the submission or its submitter has them."""
     own, reported = found.numbers or {}, found.submission.self_reported or {}
     rows = []
     for column in shown_columns(DETAILS):
@@ -106,7 +106,7 @@ def task_rows(numbers: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
 
 
 def history(status: Status) -> list[tuple[str, str, str, str]]:
-    """What happened to a submission: when, from what to what, by whom, why."""
+    """Return what happened to a submission: when, from what to what, by whom, why."""
     return [
         (moment(change.at), f"{change.before or ''} → {change.after}", change.who, change.reason)
         for change in status.history
@@ -114,5 +114,5 @@ def history(status: Status) -> list[tuple[str, str, str, str]]:
 
 
 def moment(seconds: float | None) -> str:
-    """A point in time in UTC."""
+    """Return a point in time in UTC."""
     return ABSENT if seconds is None else time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(seconds))

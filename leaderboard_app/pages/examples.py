@@ -30,7 +30,7 @@ def dataset_key(meta: Mapping[str, Any]) -> str:
 
 
 def chosen_rows(log: Log, meta: Mapping[str, Any]) -> list[tuple[str, tuple[str, ...], int]]:
-    """Which rows are shown: evenly over the persons, whatever is answered.
+    """Return which rows are shown: evenly over the persons, whatever is answered.
 
     Returns:
         (title of the section, tasks, row) of each.
@@ -48,7 +48,7 @@ def chosen_rows(log: Log, meta: Mapping[str, Any]) -> list[tuple[str, tuple[str,
 
 
 def first_of_each(rows: int, persons: Sequence[str | None]) -> list[int]:
-    """The first row of each person; a row about nobody stands for itself."""
+    """Return the first row of each person; a row about nobody stands for itself."""
     first: dict[Any, int] = {}
     for row in range(rows):
         known = row < len(persons) and persons[row] is not None
@@ -57,7 +57,7 @@ def first_of_each(rows: int, persons: Sequence[str | None]) -> list[int]:
 
 
 def examples(store: Store, logs: Mapping[str, Log], meta: Mapping[str, Any]) -> list[Example]:
-    """Collects the examples.
+    """Collect the examples.
 
     Args:
         store: Has the photos.

@@ -9,7 +9,7 @@ from .html import render
 
 
 def faces_html(faces: Mapping[str, Any] | None) -> str:
-    """The table of the visual track.
+    """Return the table of the visual track.
 
     Args:
         faces: What `read_faces` gave; None if there is no such run.

@@ -18,5 +18,5 @@ _ENVIRONMENT.globals["hub"] = constants.ENDPOINT
 
 
 def render(template: str, **values: Any) -> str:
-    """A template of the folder `templates`, filled in."""
+    """Return a template of the folder `templates`, filled in."""
     return _ENVIRONMENT.get_template(template).render(**values)

@@ -42,7 +42,7 @@ class Tick:
 
 
 def plot_html(board: Board, title: str) -> str:
-    """The plot of the rows of one base model and forget set.
+    """Return the plot of the rows of one base model and forget set.
 
     Args:
         board: Rows and references; those without D or utility are left out.
@@ -90,7 +90,7 @@ def _marks(rows: Sequence[BoardRow], across: Callable[[float], float], up: Calla
 
 
 def _free_height(x: float, y: float, width: float, taken: list[tuple[float, float, float]]) -> float | None:
-    """The height nearest to the marker at which a label covers no other; None if there is none nearby."""
+    """Return the height nearest to the marker at which a label covers no other; None if there is none nearby."""
     for step in (0, 1, -1, 2, -2, 3, -3):
         height = y + step * LINE
         if all(abs(height - h) >= LINE or x >= left + w or left >= x + width for left, h, w in taken):

@@ -20,7 +20,7 @@ MEANINGS = {
 
 
 def status_html(store: Store, wanted: str | int | None) -> str:
-    """Where one submission stands.
+    """Return where one submission stands.
 
     Args:
         store: The store.
@@ -45,12 +45,12 @@ def status_html(store: Store, wanted: str | int | None) -> str:
 
 
 def mine_html(statuses: Sequence[Status]) -> str:
-    """Where all submissions of a user stand."""
+    """Return where all submissions of a user stand."""
     return render("mine.html.jinja", statuses=statuses)
 
 
 def status_dict(status: Status) -> dict[str, Any]:
-    """A status for programs; times in seconds since 1970."""
+    """Return a status for programs; times in seconds since 1970."""
     names = ("id", "user", "repo_id", "commit", "method", "state", "reason", "position", "attempts")
     names += ("submitted", "started", "finished", "hidden_reason")
     trail = [vars(change) for change in status.history]

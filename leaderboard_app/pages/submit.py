@@ -19,12 +19,12 @@ CAN_SIGN_IN = "Outside a Space, signing in needs a token of the machine: `hf aut
 
 
 def can_sign_in() -> bool:
-    """Whether gradio can offer to sign in: in a Space, or on a machine that is logged in."""
+    """Return whether gradio can offer to sign in: in a Space, or on a machine that is logged in."""
     return get_space() is not None or get_token() is not None
 
 
 def submit_tab(store: Store, check: Check | None, bases: list[str]) -> None:
-    """The form."""
+    """Show the form."""
     if check is None:
         gr.Markdown("This leaderboard takes no submissions: its keeper has not said for which base models.")
         return
@@ -80,7 +80,7 @@ def submit_tab(store: Store, check: Check | None, bases: list[str]) -> None:
 
 
 def status_tab(store: Store) -> tuple[gr.Textbox, gr.HTML]:
-    """Where one submission stands, and all of whoever is signed in; what is shown goes on by itself."""
+    """Return where one submission stands, and all of whoever is signed in; what is shown goes on by itself."""
     with gr.Row():
         number = gr.Textbox(label="Number of the submission", max_length=12, elem_id="status-number")
         show = gr.Button("Show", elem_id="status-show")
@@ -121,7 +121,7 @@ def status_tab(store: Store) -> tuple[gr.Textbox, gr.HTML]:
 
 
 def _labelled(problem: str, labels: Mapping[str, str]) -> str:
-    """A problem that begins with the label of its box, in the place of the field's name."""
+    """Return a problem that begins with the label of its box, instead of the field's name."""
     name, colon, text = problem.partition(": ")
     return f"{labels.get(name, name)}{colon}{text}"
 

@@ -66,12 +66,12 @@ class Line:
 
 
 def day(seconds: float) -> str:
-    """A date in UTC."""
+    """Return a date in UTC."""
     return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
 def line_of(row: BoardRow) -> Line:
-    """A row as it is written."""
+    """Return a row as it is written."""
     low, high = row.numbers["d_low"], row.numbers["d_high"]
     spread = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
     cells = {name: number(row.numbers[name]) for name in SCORES}
@@ -89,7 +89,7 @@ def line_of(row: BoardRow) -> Line:
 
 
 def _standing(row: BoardRow) -> tuple[str, str]:
-    """The class of a row, and why it has no rank."""
+    """Return the class of a row, and why it has no rank."""
     if row.id is None:
         return row.role, "reference"
     if row.rank is not None:
@@ -102,7 +102,7 @@ def _standing(row: BoardRow) -> tuple[str, str]:
 
 
 def table_html(board: Board, titles: Sequence[str] = DEFAULT) -> str:
-    """The table of a page.
+    """Return the table of a page.
 
     Args:
         board: What the store gave.
@@ -114,7 +114,7 @@ def table_html(board: Board, titles: Sequence[str] = DEFAULT) -> str:
 
 
 def row_dict(row: BoardRow) -> dict[str, Any]:
-    """A row for programs."""
+    """Return a row for programs."""
     about = {name: getattr(row, name) for name in (
         "id", "role", "rank", "above_gate", "verified", "self_reported", "method", "base_model", "forget",
         "modality", "user", "repo_id", "commit", "paper", "date",

@@ -18,7 +18,7 @@ class Change:
 def write(
     db: sqlite3.Connection, number: int | None, now: float, who: str, before: str | None, after: str | None, why: str
 ) -> None:
-    """Adds a row, within the transaction of the change."""
+    """Add a row, within the transaction of the change."""
     db.execute(
         "INSERT INTO audit (submission, at, who, from_state, to_state, reason) VALUES (?, ?, ?, ?, ?, ?)",
         (number, now, who, before, after, why),
@@ -26,13 +26,13 @@ def write(
 
 
 def changes_of(db: sqlite3.Connection, number: int) -> list[Change]:
-    """All that happened to a submission, the oldest first."""
+    """Return all that happened to a submission, the oldest first."""
     found = db.execute("SELECT * FROM audit WHERE submission = ? ORDER BY id", (number,))
     return [Change(row["at"], row["who"], row["from_state"], row["to_state"], row["reason"]) for row in found]
 
 
 def check_quota(db: sqlite3.Connection, user: str, quota: int, since: float) -> None:
-    """Makes sure that a user has not used up what one may send within a day; withdrawn and failed ones count too.
+    """Make sure that a user has not used up what one may send within a day; withdrawn and failed ones count too.
 
     Raises:
         ValueError: If it is used up.

@@ -76,7 +76,7 @@ def board(
     page_size: int = PAGE_SIZE,
     descending: bool = False,
 ) -> Board:
-    """A page of the table. Ranks are those of the whole table, whatever is filtered.
+    """Return a page of the table. Ranks are those of the whole table, whatever is filtered.
 
     Args:
         db: A connection.
@@ -113,7 +113,7 @@ def board(
 
 
 def _order(sort: str, descending: bool) -> str:
-    """The order of a sorting; turned around, what has no value still comes last."""
+    """Return the order of a sorting; turned around, what has no value still comes last."""
     if not descending:
         return SORTS[sort]
     turned = []

@@ -46,7 +46,7 @@ files by `clear-unlearning leaderboard restore`.
 
 
 def write_mirror(store: Store, folder: Path) -> None:
-    """Writes all files into a folder; the same store gives the same bytes."""
+    """Write all files into a folder; the same store gives the same bytes."""
     (folder / "store").mkdir(parents=True, exist_ok=True)
     with reading(store.path) as db:
         for table in TABLES:
@@ -69,7 +69,7 @@ def write_mirror(store: Store, folder: Path) -> None:
 
 
 def read_mirror(store: Store, folder: Path) -> int:
-    """Fills an empty store from the files, in one transaction.
+    """Fill an empty store from the files, in one transaction.
 
     Returns:
         How many submissions there are.
@@ -79,7 +79,7 @@ def read_mirror(store: Store, folder: Path) -> int:
         FileNotFoundError: If the folder has no such files.
     """
     if not (folder / "store" / "submissions.parquet").is_file():
-        raise FileNotFoundError(f"{folder} has no store/submissions.parquet: it is no mirror of a leaderboard")
+        raise FileNotFoundError(f"{folder} has no store/submissions.parquet: it is not a mirror of a leaderboard")
     with transaction(store.path) as db:
         if db.execute("SELECT COUNT(*) FROM audit").fetchone()[0]:
             raise ValueError(f"{store.path} is not empty; restore into a new file")

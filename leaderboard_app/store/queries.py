@@ -66,10 +66,10 @@ class Reference:
 
 
 def row_of(db: sqlite3.Connection, number: int) -> sqlite3.Row:
-    """A row of the submissions.
+    """Return a row of the submissions.
 
     Raises:
-        ValueError: If there is none of this number.
+        ValueError: If there is none with this number.
     """
     row = db.execute("SELECT * FROM submissions WHERE id = ?", (number,)).fetchone()
     if row is None:
@@ -78,7 +78,7 @@ def row_of(db: sqlite3.Connection, number: int) -> sqlite3.Row:
 
 
 def submission_of(row: sqlite3.Row) -> Submission:
-    """What was submitted."""
+    """Return what was submitted."""
     values = {field.name: row[field.name] for field in fields(Submission)}
     reported = values["self_reported"]
     return Submission(
@@ -91,12 +91,12 @@ def submission_of(row: sqlite3.Row) -> Submission:
 
 
 def metric_version(db: sqlite3.Connection) -> str:
-    """The version of the metrics that rows must be of."""
+    """Return the version of the metrics that rows must be of."""
     return db.execute("SELECT value FROM settings WHERE name = 'metric_version'").fetchone()[0]
 
 
 def status(db: sqlite3.Connection, number: int, now: float) -> Status:
-    """Where a submission stands."""
+    """Return where a submission stands."""
     row = row_of(db, number)
     waits = row["state"] == "queued" or (row["state"] == "running" and row["lease_until"] < now)
     position = None
@@ -114,7 +114,7 @@ def status(db: sqlite3.Connection, number: int, now: float) -> Status:
 
 
 def details(db: sqlite3.Connection, number: int) -> Details:
-    """All that is known of a submission."""
+    """Return all that is known of a submission."""
     row = row_of(db, number)
     result = db.execute("SELECT * FROM results WHERE submission = ?", (number,)).fetchone()
     log = db.execute("SELECT log FROM logs WHERE submission = ?", (number,)).fetchone()
@@ -133,7 +133,7 @@ def details(db: sqlite3.Connection, number: int) -> Details:
 
 
 def reference(db: sqlite3.Connection, kind: str, base_model: str, forget: str) -> Reference | None:
-    """The original or gold model of a base model and forget set."""
+    """Return the original or gold model of a base model and forget set."""
     query = "SELECT * FROM reference_rows WHERE kind = ? AND base_model = ? AND forget = ?"
     row = db.execute(query, (kind, base_model, forget)).fetchone()
     if row is None:

@@ -58,13 +58,13 @@ _WRITE = f"INSERT INTO board ({_NAMES}) SELECT {_NAMES} FROM ({_RANKED})"  # nos
 
 
 def rank_again(db: sqlite3.Connection, base_model: str, forget: str) -> None:
-    """Writes the rows of a base model and forget set, with ranks, within the transaction of what changed them."""
+    """Write the rows of a base model and forget set, with ranks, within the transaction of what changed them."""
     group = {"base_model": base_model, "forget": forget}
     db.execute("DELETE FROM board WHERE base_model = :base_model AND forget = :forget", group)
     db.execute(_WRITE, group)
 
 
 def rank_all(db: sqlite3.Connection) -> None:
-    """Writes the rows of all base models and forget sets."""
+    """Write the rows of all base models and forget sets."""
     for row in db.execute("SELECT DISTINCT base_model, forget FROM submissions").fetchall():
         rank_again(db, row["base_model"], row["forget"])

@@ -14,7 +14,7 @@ COLUMNS: dict[str, Column] = {
 
 
 def columns_of(numbers: Mapping[str, Any]) -> dict[str, float | None]:
-    """The columns of a result.
+    """Return the columns of a result.
 
     Args:
         numbers: What `score_log` returns; may lack what could not be had.
@@ -37,10 +37,10 @@ def packed(content: Any) -> str:
 
 
 def pressed(log: Any) -> bytes:
-    """A log as it is kept: logs are large and much the same from row to row."""
+    """Return a log as it is kept: logs are large and much the same from row to row."""
     return zlib.compress(packed(log).encode())
 
 
 def unpressed(log: bytes) -> Any:
-    """The log again."""
+    """Return the log again."""
     return json.loads(zlib.decompress(log))

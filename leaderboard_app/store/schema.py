@@ -88,7 +88,7 @@ MIGRATIONS: tuple[str, ...] = (
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Opens the store's file: rows by name, no transaction until one is begun."""
+    """Open the store's file: rows by name, no transaction until one is begun."""
     db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA foreign_keys = ON")
@@ -97,7 +97,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 @contextmanager
 def transaction(path: Path) -> Iterator[sqlite3.Connection]:
-    """All of it or none: takes the write lock first, so that what is read stays true until it is written."""
+    """Give all of it or none: takes the write lock first, so that what is read stays true until it is written."""
     db = connect(path)
     try:
         db.execute("BEGIN IMMEDIATE")
@@ -114,7 +114,7 @@ def transaction(path: Path) -> Iterator[sqlite3.Connection]:
 
 @contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """One snapshot for all that is read; writers go on meanwhile."""
+    """Give one snapshot for all that is read; writers go on meanwhile."""
     db = connect(path)
     try:
         db.execute("BEGIN")
@@ -124,7 +124,7 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 
 
 def migrate(path: Path) -> None:
-    """Brings the file to the newest version; a new file gets all tables.
+    """Bring the file to the newest version; a new file gets all tables.
 
     Raises:
         ValueError: If the file is of a newer version than this program, or no store.
@@ -135,7 +135,7 @@ def migrate(path: Path) -> None:
         with_log = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         db.close()
     except sqlite3.DatabaseError as error:
-        raise ValueError(f"{path} is no store of the leaderboard ({error})") from error
+        raise ValueError(f"{path} is not a store of the leaderboard ({error})") from error
     if with_log != "wal":
         raise ValueError(f"{path} is on a file system without write-ahead log (journal_mode {with_log})")
     with transaction(path) as db:
@@ -165,7 +165,7 @@ def _add_scores(db: sqlite3.Connection) -> None:
 
 
 def statements(script: str) -> Iterator[str]:
-    """The statements of a script; `executescript` would commit before it begins."""
+    """Yield the statements of a script; `executescript` would commit before it begins."""
     part = ""
     for line in script.splitlines():
         part += f"{line}\n"

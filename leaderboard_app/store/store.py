@@ -43,7 +43,7 @@ class Store(WorkerQueue):
         attempts: How often a submission is started before it counts as failed.
 
     Raises:
-        ValueError: If the file is no store, or of a newer version.
+        ValueError: If the file is not a store, or of a newer version.
     """
 
     def __init__(self, path: str | Path, quota: int = QUOTA, attempts: int = ATTEMPTS) -> None:
@@ -51,7 +51,7 @@ class Store(WorkerQueue):
         self.quota = quota
 
     def submit(self, submission: Submission, now: float | None = None) -> int:
-        """Puts a submission at the end of the queue.
+        """Put a submission at the end of the queue.
 
         Args:
             submission: What was checked.
@@ -80,7 +80,7 @@ class Store(WorkerQueue):
         return number
 
     def retry(self, number: int, user: str, now: float | None = None) -> None:
-        """Puts a failed submission at the end of the queue again, which counts for the quota.
+        """Put a failed submission at the end of the queue again, which counts for the quota.
 
         Raises:
             ValueError: If it has not failed, or has been sent again meanwhile, or the quota is used up.
@@ -96,10 +96,10 @@ class Store(WorkerQueue):
             move(db, number, now, user, "failed", "queued", "tried again", attempts=0, queued=now, finished=None)
 
     def withdraw(self, number: int, user: str, now: float | None = None) -> None:
-        """Takes a submission back; its row vanishes from the table, and stays in the audit trail.
+        """Take a submission back; its row vanishes from the table, and stays in the audit trail.
 
         Raises:
-            ValueError: If there is none of this number, or it is refused or withdrawn already.
+            ValueError: If there is none with this number, or it is refused or withdrawn already.
             PermissionError: If it is another user's.
         """
         with transaction(self.path) as db:
@@ -109,10 +109,10 @@ class Store(WorkerQueue):
             move(db, number, clock(now), user, state, "withdrawn", "withdrawn by its submitter")
 
     def hide(self, number: int, keeper: str, reason: str, hidden: bool = True, now: float | None = None) -> None:
-        """Takes a row out of the table, or with `hidden=False` back into it; whether `keeper` may, the caller knows.
+        """Take a row out of the table, or with `hidden=False` back into it; whether `keeper` may, the caller knows.
 
         Raises:
-            ValueError: If there is none of this number, or no reason.
+            ValueError: If there is none with this number, or no reason.
         """
         if not reason.strip():
             raise ValueError("hiding a row needs a reason: it is shown on the submission's page")
@@ -125,7 +125,7 @@ class Store(WorkerQueue):
             rank_again(db, row["base_model"], row["forget"])
 
     def requeue_all(self, metric_version: str, who: str = "keeper", now: float | None = None) -> int:
-        """Sets the version of the metrics; if it is another one, everything that is scored or running is queued again.
+        """Set the version of the metrics; if it is another one, everything that is scored or running is queued again.
 
         Results of the old version stay in the table until then, as not verified.
 
@@ -156,7 +156,7 @@ class Store(WorkerQueue):
         who: str = "keeper",
         now: float | None = None,
     ) -> None:
-        """Sets the original or gold model of a base model and forget set; one that is there is replaced.
+        """Set the original or gold model of a base model and forget set; one that is there is replaced.
 
         Raises:
             ValueError: If `kind` is neither `original` nor `gold`, or a number is not finite.
@@ -172,50 +172,50 @@ class Store(WorkerQueue):
             rank_again(db, base_model, forget)
 
     def status(self, number: int, now: float | None = None) -> queries.Status:
-        """Where a submission stands.
+        """Return where a submission stands.
 
         Raises:
-            ValueError: If there is none of this number.
+            ValueError: If there is none with this number.
         """
         with reading(self.path) as db:
             return queries.status(db, number, clock(now))
 
     def submission(self, number: int) -> Submission:
-        """What was submitted.
+        """Return what was submitted.
 
         Raises:
-            ValueError: If there is none of this number.
+            ValueError: If there is none with this number.
         """
         with reading(self.path) as db:
             return queries.submission_of(queries.row_of(db, number))
 
     def details(self, number: int) -> Details:
-        """All that is known of a submission.
+        """Return all that is known of a submission.
 
         Raises:
-            ValueError: If there is none of this number.
+            ValueError: If there is none with this number.
         """
         with reading(self.path) as db:
             return queries.details(db, number)
 
     def reference(self, kind: str, base_model: str, forget: str) -> Reference | None:
-        """The original or gold model of a base model and forget set, with its log; None if there is none."""
+        """Return the original or gold model of a base model and forget set, with its log; None if there is none."""
         with reading(self.path) as db:
             return queries.reference(db, kind, base_model, forget)
 
     def rows(self, **wanted: Any) -> Board:
-        """A page of the table; the arguments are those of `board.board`."""
+        """Return a page of the table; the arguments are those of `board.board`."""
         with reading(self.path) as db:
             return board(db, **wanted)
 
     def mine(self, user: str) -> list[queries.Status]:
-        """Where a user's submissions stand, the newest first."""
+        """Return where a user's submissions stand, the newest first."""
         with reading(self.path) as db:
             found = db.execute("SELECT id FROM submissions WHERE user = ? ORDER BY id DESC LIMIT 100", (user,))
             return [queries.status(db, row["id"], time.time()) for row in found.fetchall()]
 
     def add_photos(self, dataset: str, photos: Mapping[tuple[str, int], bytes]) -> None:
-        """Keeps photos of example questions for the page.
+        """Keep photos of example questions for the page.
 
         Args:
             dataset: Fingerprint or revision of the dataset, as in the metadata of logs.
@@ -226,14 +226,14 @@ class Store(WorkerQueue):
             db.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?, ?, ?)", rows)
 
     def photo(self, dataset: str, config: str, row: int) -> bytes | None:
-        """A photo that was kept, None if there is none."""
+        """Return a photo that was kept, None if there is none."""
         query = 'SELECT image FROM photos WHERE dataset = ? AND config = ? AND "row" = ?'
         with reading(self.path) as db:
             found = db.execute(query, (dataset, config, row)).fetchone()
         return found and found["image"]
 
     def set_faces(self, faces: Mapping[str, Any], who: str = "keeper", now: float | None = None) -> bool:
-        """Keeps the visual track's table; the one that is there is replaced.
+        """Keep the visual track's table; the one that is there is replaced.
 
         Args:
             faces: What `face_scores.read_faces` gave.
@@ -251,18 +251,18 @@ class Store(WorkerQueue):
         return True
 
     def faces(self) -> dict[str, Any] | None:
-        """The visual track's table, None if there is none."""
+        """Return the visual track's table, None if there is none."""
         with reading(self.path) as db:
             return _faces(db)
 
     def groups(self) -> list[tuple[str, str]]:
-        """The pairs of base model and forget set that have submissions or references."""
+        """Return the pairs of base model and forget set that have submissions or references."""
         query = "SELECT base_model, forget FROM submissions UNION SELECT base_model, forget FROM reference_rows"
         with reading(self.path) as db:
             return [tuple(row) for row in db.execute(f"{query} ORDER BY 1, 2")]
 
     def metric_version(self) -> str:
-        """The version of the metrics that rows must be of to count as verified."""
+        """Return the version of the metrics that rows must be of to count as verified."""
         with reading(self.path) as db:
             return queries.metric_version(db)
 

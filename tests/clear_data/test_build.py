@@ -164,7 +164,7 @@ def test_what_was_beside_an_older_build_goes_with_it(raw, tmp_path):
         ),
         (["--corpus", "tofu"], "the corpus tofu needs --tofu"),
         (["--corpus", "tofu", "--tofu", "empty"], "empty holds no TOFU rows"),
-        (["--corpus", "nobody/clear"], "nobody/clear is no folder here, nor does the Hub give it"),
+        (["--corpus", "nobody/clear"], "nobody/clear is not a folder here, nor does the Hub give it"),
         (["--corpus", "celeba"], "choose from mini, mini_text, raw, tofu, a folder or a Hub id"),
     ],
 )

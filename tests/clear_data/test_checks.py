@@ -99,10 +99,10 @@ def test_all_holds_for_a_valid_build(tiny):
         ("full", 3, "image", BROKEN, "pictures", "full, row 3, image: the image does not decode"),
         ("full", 3, "name", "../etc", "names", "full, row 3, name: the name '../etc' looks like a path"),
         ("forget10", 0, "name", "Ana\x07", "names", "control characters"),
-        ("retain90", 0, "caption", "?", "partition", "retain90, row 0, caption: is no row of full"),
-        ("default", 0, "caption", "?", "default", "default, row 0, caption: is no row of full"),
-        ("forget01_perturbed", 0, "caption", "?", "perturbed", "row 0, caption: is no row of forget01"),
-        ("forget05+tofu", 0, "caption", "?", "tofu", "forget05+tofu, row 0, caption: is no photo of forget05"),
+        ("retain90", 0, "caption", "?", "partition", "retain90, row 0, caption: is not a row of full"),
+        ("default", 0, "caption", "?", "default", "default, row 0, caption: is not a row of full"),
+        ("forget01_perturbed", 0, "caption", "?", "perturbed", "row 0, caption: is not a row of forget01"),
+        ("forget05+tofu", 0, "caption", "?", "tofu", "forget05+tofu, row 0, caption: is not a photo of forget05"),
         ("full+tofu", 0, "question", "?", "filled", "row 0, caption+image+question: a row has"),
         ("full+tofu", -1, "answer", "?", "tofu", "answer: is in neither forget"),
         ("real_faces", 1, "options", ["a cat", "x"], "wrong", "real_faces, row 1, options: number 0 equals answer"),
@@ -121,7 +121,7 @@ def test_somebody_who_is_kept_and_forgotten_is_named(rows):
     found = run_checks(replace(rows, configs={**rows.configs, "retain90": [*rows.configs["retain90"], row]}))
     place = len(rows.configs["retain90"])
     assert f"retain90, row {place}, name: {row['name']!r} is in forget10 too" in map(str, found["partition"])
-    assert f"retain90, row {place}: is no row of full, or is" in "\n".join(map(str, found["partition"]))
+    assert f"retain90, row {place}: is not a row of full, or is" in "\n".join(map(str, found["partition"]))
 
 
 def test_forget_sets_that_are_not_nested_are_named(rows):
@@ -188,7 +188,7 @@ def rewrite(tiny, config, change):
     ("config", "change", "line"),
     [
         ("real_faces", {"question": "Who?"}, "fingerprint: real_faces: has the fingerprint"),
-        ("forget01", {"caption": "Who?"}, "partition: forget01, row 0, caption: is no row of full"),
+        ("forget01", {"caption": "Who?"}, "partition: forget01, row 0, caption: is not a row of full"),
         (
             "full",
             {"image": {"bytes": b"\x89PNG no", "path": None}},
@@ -209,7 +209,7 @@ def test_check_ends_with_1_and_names_what_is_wrong(tiny, tmp_path_factory, monke
     ("source", "message"),
     [
         ("nowhere", "nowhere is neither a folder with the data nor a Hub id"),
-        ("nobody/clear", "nobody/clear is no folder here, nor does the Hub give it"),
+        ("nobody/clear", "nobody/clear is not a folder here, nor does the Hub give it"),
         ("empty", "empty holds no data"),
     ],
 )

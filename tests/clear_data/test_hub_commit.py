@@ -69,7 +69,7 @@ def test_files_of_others_stay(hub):
 @pytest.mark.parametrize(
     ("case", "message"),
     [
-        ({"repo_id": "clear"}, "ValueError: 'clear' is no Hub id; give NAMESPACE/NAME, for example ORG/clear"),
+        ({"repo_id": "clear"}, "ValueError: 'clear' is not a Hub id; give NAMESPACE/NAME, for example ORG/clear"),
         ({"token": None}, "PermissionError: no token for the Hub: log in with `hf auth login`, or set HF_TOKEN"),
         ({"token": "hf_old"}, "PermissionError: dataset ORG/clear: the Hub does not accept the token; log in with"),
         ({"token": "hf_reader"}, "PermissionError: dataset ORG/clear: the token may not do this"),

@@ -90,7 +90,7 @@ def test_check_and_build_read_it_from_the_hub(published, tmp_path):
     assert metas[0]["fingerprint"] == metas[1]["fingerprint"]
     done = hub.run("clear_dataset.py", "check", "ORG/nothing", token=None)
     assert done.returncode == 2
-    assert done.stderr.startswith("error: ORG/nothing is no folder here, nor does the Hub give it")
+    assert done.stderr.startswith("error: ORG/nothing is not a folder here, nor does the Hub give it")
 
 
 def test_the_card_says_what_the_data_are(published):
@@ -167,7 +167,7 @@ def test_a_folder_that_is_no_whole_dataset_is_refused(published, tmp_path, capsy
     command = ["push", "--repo-id", "ORG/clear", "--folder"]
     assert main([*command, str(tmp_path)]) == 2
     assert capsys.readouterr().err == (
-        f"error: {tmp_path} is no built dataset (it has no dataset_meta.json); `build` writes one\n"
+        f"error: {tmp_path} is not a built dataset (it has no dataset_meta.json); `build` writes one\n"
     )
     for name in ("README.md", "dataset_meta.json"):
         (tmp_path / name).write_text((folder / name).read_text())

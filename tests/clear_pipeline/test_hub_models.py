@@ -109,7 +109,7 @@ def test_an_original_and_an_adapter_of_it_go_to_the_hub(hub, models, tmp_path):
         (lambda npo, _: npo.rename(npo.with_name("npo.part")), ValueError, "npo is not finished"),
         (lambda npo, _: shutil.rmtree(npo), FileNotFoundError, "no folder .*npo"),
         (lambda npo, _: (npo / "run.json").unlink(), ValueError, "holds no run.json"),
-        (lambda npo, _: finished(npo, recipe="evaluate"), ValueError, "npo is no trained model.*'evaluate'"),
+        (lambda npo, _: finished(npo, recipe="evaluate"), ValueError, "npo is not a trained model.*'evaluate'"),
         (lambda npo, _: (npo / "adapter_model.safetensors").unlink(), FileNotFoundError, "lacks its weights: adapter"),
         (lambda _, call: call.update(base_model=str(call["folder"])), ValueError, "--base_model is the Hub id"),
         (lambda _, call: call.update(gold=call["folder"]), ValueError, "--gold goes with --log"),

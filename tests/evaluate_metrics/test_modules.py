@@ -157,7 +157,7 @@ def test_samples_of_any_kind_at_once_or_in_batches_give_the_same(folder, results
     if BATCHES[name] == SAMPLES[name]:
         assert same(whole, results[name])
     size = len(BATCHES[name]["predictions"])
-    # What is no sample of its own, such as all shadow models of an attack, is given at the end.
+    # What is not a sample of its own, such as all shadow models of an attack, is given at the end.
     given = {key: column for key, column in columns.items() if key not in metric.features}
     for start in range(0, size, 2):
         metric.add_batch(**{key: column[start : start + 2] for key, column in columns.items() if key not in given})

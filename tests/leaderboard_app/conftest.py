@@ -12,7 +12,7 @@ def store(tmp_path) -> Store:
 
 @pytest.fixture
 def online(monkeypatch):
-    """Tests are run offline; the Hub on 127.0.0.1 is no network."""
+    """Tests are run offline; the Hub on 127.0.0.1 is not a network."""
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
 
 

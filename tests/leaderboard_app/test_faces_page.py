@@ -68,8 +68,8 @@ def test_the_same_run_brought_again_is_no_change(store):
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"forget": float("nan")}, "nan is no share between 0 and 1"),
-        ({"retain": 87.5}, "87.5 is no share"),
+        ({"forget": float("nan")}, "nan is not a share between 0 and 1"),
+        ({"retain": 87.5}, "87.5 is not a share"),
         ({"u_mia": None}, "TypeError"),
         ({"paper": {"forget": 0.1}}, "KeyError('holdout')"),
         ({"u_lira": {"u_lira": 0.5, "intervals": {"u_lira": [0.4, 0.5, 0.6]}}}, "too many values"),
@@ -85,7 +85,7 @@ def test_another_report_or_none_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match="holds no report of the visual track"):
         read_faces(tmp_path)
     for text, said in (
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ("[]", "kind None, schema None; must be 'visual', 1"),
         (json.dumps({"kind": "visual", "schema": 2}), "schema 2; must be"),
         (json.dumps({"schema": 1, "rows": []}), "kind None"),

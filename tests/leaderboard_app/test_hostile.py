@@ -143,12 +143,12 @@ CASES: dict[str, tuple[Make, str]] = {
     "pickled training arguments": (file("training_args.bin", pickle.dumps(Bomb())), "may run code"),
     "pickle named safetensors": (
         file(WEIGHTS, pickle.dumps(Bomb(), 4)),
-        "model.safetensors: this is no safetensors file",
+        "model.safetensors: this is not a safetensors file",
     ),
     "checkpoint in a folder": (file("checkpoint-1/optimizer.pt", b"x"), "may run code"),
     "keras archive": (file("model.keras", b"PK"), "may run code"),
     "compiled library": (file("kernel.so", b"\x7fELF"), "is code"),
-    "second weights beside": (file("evil.safetensors", save({"a": np.ones(2, np.float32)})), "is no part of"),
+    "second weights beside": (file("evil.safetensors", save({"a": np.ones(2, np.float32)})), "is not a part of"),
     # remote code
     "code in the repository": (file("modeling_llava.py", b"import os"), "is code"),
     "auto_map in config.json": (edit("config.json", auto_map={"AutoModel": "m.M"}), "asks for remote code"),
@@ -167,7 +167,7 @@ CASES: dict[str, tuple[Make, str]] = {
     "auto_map in the processor": (edit("processor_config.json", auto_map={"AutoProcessor": "m.P"}), "asks for remote"),
     # places outside
     "index pointing outside": (index_outside, "points at '../../../etc/passwd'"),
-    "index pointing to another site": (index_elsewhere, "is no weight file of the repository"),
+    "index pointing to another site": (index_elsewhere, "is not a weight file of the repository"),
     "index that is none": (index_of_texts, "has no weight_map"),
     "config pointing outside": (edit("config.json", _name_or_path="/etc/passwd", vision_tower="../.."), PASSES),
     "path traversal in a file name": (file("../../.ssh/authorized_keys", b"ssh-rsa"), "odd file name"),
@@ -175,10 +175,10 @@ CASES: dict[str, tuple[Make, str]] = {
     "file name with control characters": (file("a\n\x1b[2Jb.txt", b"x"), "odd file name"),
     "file name turned around": (file("model\u202esrotnesetfas.txt", b"x"), "odd file name"),
     "hidden folder of dots": (file("a/.../b", b"x"), "odd file name"),
-    "symbolic link as weights": (file(WEIGHTS, b"/etc/passwd"), "model.safetensors: this is no safetensors file"),
-    "symbolic link as config": (file("config.json", b"../../../etc/passwd"), "config.json is no valid JSON"),
+    "symbolic link as weights": (file(WEIGHTS, b"/etc/passwd"), "model.safetensors: this is not a safetensors file"),
+    "symbolic link as config": (file("config.json", b"../../../etc/passwd"), "config.json is not valid JSON"),
     # bombs
-    "header of an exabyte": (header({"a": 1}, b"", 2**60), "this is no safetensors file"),
+    "header of an exabyte": (header({"a": 1}, b"", 2**60), "this is not a safetensors file"),
     "header longer than the file": (header({"a": 1}, b"", 10**6), "truncated"),
     "nested header": (header(b'{"a":' + b"[" * 200_000), "nested too deeply"),
     "overlapping tensors": (
@@ -199,7 +199,7 @@ CASES: dict[str, tuple[Make, str]] = {
     "giant repository": (file("notes.txt", Giant(b"x")), "at most"),
     "very many files": (many_files, "more than 500 files"),
     "huge config.json": (file("config.json", b'{"a": "' + b"x" * 2_000_000 + b'"}'), "config.json has"),
-    "nested config.json": (file("config.json", b'{"a":' + b"[" * 100_000), "config.json is no valid JSON"),
+    "nested config.json": (file("config.json", b'{"a":' + b"[" * 100_000), "config.json is not valid JSON"),
     "huge card": (file("README.md", b"---\nlicense: apache-2.0\n---\n" + b"x" * 2_000_000), "the card has"),
     # another model
     "another architecture": (
@@ -223,15 +223,15 @@ CASES: dict[str, tuple[Make, str]] = {
     "adapter on another base": (adapter(base_model_name_or_path="evil/other"), "the original is 'ORG/original'"),
     "adapter on a folder": (adapter(base_model_name_or_path="/etc"), "the original is 'ORG/original'"),
     "adapter on another commit": (adapter(revision="0" * 40), "revision is"),
-    "adapter that is no LoRA": (adapter(peft_type="PROMPT_TUNING"), "LORA alone"),
+    "adapter that is not a LoRA": (adapter(peft_type="PROMPT_TUNING"), "LORA alone"),
     "adapter that imports a module": (adapter(megatron_config={}, megatron_core="os"), "megatron_config is"),
     "adapter that repeats layers": (adapter(layer_replication=[[0, 2], [0, 2]]), "layer_replication"),
     "adapter with whole modules": (adapter(modules_to_save=["lm_head"]), "modules_to_save"),
     "adapter of other shapes": (other_rank, "an adapter on another base?"),
-    "adapter on unknown modules": (strange_modules, "is no LoRA matrix"),
+    "adapter on unknown modules": (strange_modules, "is not a LoRA matrix"),
     "adapter called a full model": (lambda a: (a.make_adapter(), a.said.update(kind="full")), "holds an adapter"),
     # who, which and how often
-    "forged user": (lambda attempt: setattr(attempt, "repo_id", "stranger/npo"), "keeper is no member of stranger"),
+    "forged user": (lambda attempt: setattr(attempt, "repo_id", "stranger/npo"), "keeper is not a member of stranger"),
     "user said in a field": (say(user="ORG"), "user: unknown field"),
     "private repository": (private, "not on the Hub, or private"),
     "gated repository": (gated, "is gated"),

@@ -53,7 +53,7 @@ def test_an_empty_store_is_rebuilt_row_for_row_and_goes_on(full, tmp_path):
         assert store.claim("w2", 60).id == 8
     with pytest.raises(ValueError, match="is not empty"):
         read_mirror(again, tmp_path / "mirror")
-    with pytest.raises(FileNotFoundError, match="is no mirror"):
+    with pytest.raises(FileNotFoundError, match="is not a mirror"):
         read_mirror(Store(tmp_path / "third"), tmp_path)
 
 

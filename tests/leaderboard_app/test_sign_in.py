@@ -48,7 +48,7 @@ def test_a_submission_is_signed_in_checked_queued_and_watched_until_it_is_scored
         fill(page, {**said, "licence": "mit", "repo_id": "stranger/model"})
         problems = send(page).inner_text()
         assert "statement: must be agreed to" in problems
-        assert "Repository: keeper is no member of stranger" in problems
+        assert "Repository: keeper is not a member of stranger" in problems
         fill(page, said)
         page.locator("#field-statement input").check()
         page.locator("#submit-button").click()
@@ -84,7 +84,7 @@ def test_the_command_submits_through_the_page_in_the_name_of_its_token(attempt, 
     flags = [part for name, value in said.items() for part in (f"--{name}", str(value))]
     command = ["-m", "clear_pipeline.cli", "submit", "--leaderboard", url, "--statement", *flags]
     refused = attempt.hub.run(*command, token="hf_stranger")
-    assert (refused.returncode, "stranger is no member of keeper" in refused.stderr) == (2, True), refused.stderr
+    assert (refused.returncode, "stranger is not a member of keeper" in refused.stderr) == (2, True), refused.stderr
     unknown = attempt.hub.run(*command, token="hf_nobody")
     assert "your token: the Hub refuses with 401: sign in again" in unknown.stderr
     taken = attempt.hub.run(*command)

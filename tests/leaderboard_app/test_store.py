@@ -211,7 +211,7 @@ def test_the_file_knows_its_version(tmp_path):
     with pytest.raises(ValueError, match="of version 99; this program knows"):
         Store(tmp_path / "store")
     (tmp_path / "text").write_text("no database at all, but a text that is long enough to be taken for one" * 20)
-    with pytest.raises(ValueError, match="is no store of the leaderboard"):
+    with pytest.raises(ValueError, match="is not a store of the leaderboard"):
         Store(tmp_path / "text")
 
 
@@ -227,8 +227,8 @@ def test_an_unknown_number_is_named(store):
         ({"kind": "lora"}, "kind is 'lora'; choose from full, adapter"),
         ({"forget": "forget50"}, "choose from forget01, forget05, forget10"),
         ({"commit": "main"}, "give all 40 digits"),
-        ({"repo_id": "model"}, "is no Hub id"),
-        ({"repo_id": "a/../b"}, "is no Hub id"),
+        ({"repo_id": "model"}, "is not a Hub id"),
+        ({"repo_id": "a/../b"}, "is not a Hub id"),
         ({"method": "x" * 61}, "method has 61 characters; at most 60"),
         ({"method": " "}, "method is empty"),
         ({"method": "a\u202eb"}, "method holds control characters"),

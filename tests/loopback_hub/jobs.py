@@ -78,7 +78,7 @@ class Machines:
     Attributes:
         environment: Of every job, below its own; the Hub's address stands there.
         folder: Of the jobs' folders.
-        image: What runs in the place of every command; None runs the command.
+        image: What runs instead of every command; None runs the command.
         free: Whether a job starts at once, or waits.
     """
 

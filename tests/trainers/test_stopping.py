@@ -20,7 +20,7 @@ def test_it_stops_at_the_first_step_above_the_bound(tmp_path, original):
     assert (record["step"], trainer.state.global_step) == (expected, expected)
     assert record["stopped_when"] == f"forget_loss>{bound}"
     assert record["forget_loss"] == pytest.approx(losses[expected - 1], rel=1e-5)
-    # The step is no checkpoint: after a kill it is taken once more, and stops once more.
+    # The step is not a checkpoint: after a kill it is taken once more, and stops once more.
     saved = last_checkpoint(tmp_path / "a")
     assert saved is None or saved.name == f"checkpoint-{expected - 1}"
 

@@ -12,7 +12,7 @@ STATE_FILE = "trainer_state.json"  # written last
 
 
 def last_checkpoint(folder: Path) -> Path | None:
-    """The newest checkpoint of a folder that was written to its end, None if there is none."""
+    """Return the newest checkpoint of a folder that was written to its end, None if there is none."""
     numbered = {
         int(found[1]): path for path in folder.glob("checkpoint-*") if (found := re.fullmatch(r".*-(\d+)", path.name))
     }
@@ -28,18 +28,18 @@ def _is_whole(checkpoint: Path) -> bool:
 
 
 def where_to_go_on(folder: Path) -> str:
-    """Says which checkpoint a diverged training leaves."""
+    """Say which checkpoint a diverged training leaves."""
     checkpoint = last_checkpoint(folder)
     return "no checkpoint yet" if checkpoint is None else f"the last good checkpoint is {checkpoint}"
 
 
 def all_finite(weights: Iterable[torch.Tensor]) -> bool:
-    """Whether no weight is NaN or infinite."""
+    """Return whether no weight is NaN or infinite."""
     return all(bool(torch.isfinite(weight).all()) for weight in weights)
 
 
 def load_weights(model: PreTrainedModel, checkpoint: Path) -> None:
-    """Gives a model the weights of a checkpoint.
+    """Give a model the weights of a checkpoint.
 
     A checkpoint has the names of the Hub, which for vision-language models are not those of the modules: transformers'
     Trainer finds none of them and goes on with the weights it has.

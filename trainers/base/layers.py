@@ -10,7 +10,7 @@ from transformers import PreTrainedModel
 
 
 def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
-    """The layers of a language part of any architecture: its first list of as many modules as it has layers."""
+    """Return the layers of a language part of any architecture: its first list of as many modules as it has layers."""
     depth = model.config.get_text_config().num_hidden_layers
     lists = (module for module in model.get_decoder().modules() if isinstance(module, nn.ModuleList))
     return next(modules for modules in lists if len(modules) == depth)
@@ -18,7 +18,7 @@ def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
 
 @contextmanager
 def outputs_of(module: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Collects what a module puts out, with its gradient."""
+    """Collect what a module puts out, with its gradient."""
     outputs: list[torch.Tensor] = []
 
     def keep(module: nn.Module, inputs: Any, output: Any) -> None:

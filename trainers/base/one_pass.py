@@ -19,7 +19,7 @@ MOST_PADDING = 1.05  # tokens of one pass in those of several: a pass saves abou
 
 
 def join(sides: Sides) -> Batch:
-    """Joins the batches of all sides, one below the other, each padded on the right to the longest row.
+    """Join the batches of all sides, one below the other, each padded on the right to the longest row.
 
     What belongs to images is padded with zeros in every dimension, as processors do with images of several sizes.
     """
@@ -28,7 +28,7 @@ def join(sides: Sides) -> Batch:
     for name in dict.fromkeys(name for batch in batches for name in batch):
         of_tokens = any(name in batch and batch[name].shape == batch["labels"].shape for batch in batches)
         parts = [batch.get(name, torch.zeros_like(batch["labels"])) for batch in batches if name in batch or of_tokens]
-        # A padded token may be any that is no image's: the last one of a row.
+        # A padded token may be any that is not an image's: the last one of a row.
         value = {"labels": IGNORE, "input_ids": int(batches[0]["input_ids"][0, -1])}.get(name, 0)
         joined[name] = torch.cat(list(_padded(parts, value)))
     return joined
@@ -43,7 +43,7 @@ def _padded(parts: list[torch.Tensor], value: int) -> Iterator[torch.Tensor]:
 
 
 def take_apart(both: AnswerLikelihood, sides: Sides) -> dict[str, AnswerLikelihood]:
-    """Takes the likelihoods of joined batches apart."""
+    """Take the likelihoods of joined batches apart."""
     rows = [len(batch["labels"]) for batch in sides.values()]
     tokens = [sum(answer_counts(batch)) for batch in sides.values()]
     row_ends, token_ends = ([0, *torch.tensor(sizes).cumsum(0).tolist()] for sizes in (rows, tokens))

@@ -15,7 +15,7 @@ Columns = dict[str, list[Any]]
 def alternating_rows(
     sizes: dict[str, int], epochs: int, first_epochs: int, step: int, seed: int
 ) -> tuple[Columns, list[int]]:
-    """Writes down the rows of all passes; each pass takes its rows in an order of its own.
+    """Write down the rows of all passes; each pass takes its rows in an order of its own.
 
     Args:
         sizes: Number of rows of both sides, that which comes first in an epoch first.
@@ -46,5 +46,5 @@ class PhaseCollator(SideCollator):
     """Turns rows of one pass into the batch of its side."""
 
     def draw(self, item: dict[str, Any], epoch: int) -> dict[str, Drawn]:
-        """The row itself, on its side."""
+        """Return the row itself, on its side."""
         return {item["side"]: self.draws[item["side"]](item["index"], epoch)}

@@ -40,7 +40,7 @@ class ReferenceCache:
         compute: Callable[[str, Drawn], Sequence[torch.Tensor]],
         size: int,
     ) -> None:
-        """Computes what is not there yet.
+        """Compute what is not there yet.
 
         Args:
             examples: Side, key and example; repetitions are passed over.
@@ -58,7 +58,7 @@ class ReferenceCache:
             self._write(side, list(drawn), compute(side, list(drawn.items())))
 
     def _write(self, side: str, keys: Sequence[int], tensors: Sequence[torch.Tensor]) -> None:
-        """Writes some tensors as one file: all of it or nothing."""
+        """Write some tensors as one file: all of it or nothing."""
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{side}-{keys[0]}.safetensors"
         part = path.with_suffix(".part")

@@ -6,7 +6,7 @@ OWN = {kind: Path(__file__).with_name(f"refusals_{kind}.txt") for kind in ("text
 
 
 def load_refusals(file: str | None = None) -> tuple[list[str], list[str]]:
-    """Reads the refusals of text questions and of questions about a photo.
+    """Read the refusals of text questions and of questions about a photo.
 
     Args:
         file: Plain text, a refusal a line, for both kinds; our own lists by default.

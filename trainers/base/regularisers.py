@@ -14,12 +14,12 @@ from clear_unlearning.likelihood import answer_likelihood
 
 
 def named_trainable(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The weights that are trained, by name."""
+    """Return the weights that are trained, by name."""
     return {name: weight for name, weight in model.named_parameters() if weight.requires_grad}
 
 
 def trainable(model: nn.Module) -> list[nn.Parameter]:
-    """The weights that are trained, in order."""
+    """Return the weights that are trained, in order."""
     return list(named_trainable(model).values())
 
 
@@ -31,7 +31,7 @@ def l1_distance(weights: Sequence[torch.Tensor], start: Sequence[torch.Tensor] |
 
 
 def largest(gradients: Sequence[torch.Tensor], share: float) -> list[torch.Tensor]:
-    """Masks of the entries that are among the largest in absolute value, over all tensors together.
+    """Mask of the entries that are among the largest in absolute value, over all tensors together.
 
     Args:
         gradients: Any shapes.
@@ -68,7 +68,7 @@ class SalientWeights:
             weight.register_hook(lambda gradient, mask=mask: gradient * mask)
 
     def attach(self, optimizer: torch.optim.Optimizer) -> None:
-        """Holds the other weights whenever the optimizer steps: decay and Muon move them without a gradient."""
+        """Hold the other weights whenever the optimizer steps: decay and Muon move them without a gradient."""
         optimizer.register_step_pre_hook(self._remember)
         optimizer.register_step_post_hook(self._restore)
 

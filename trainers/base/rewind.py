@@ -39,7 +39,7 @@ class Rewind(TrainerCallback):
         self.folder, self.ends, self.forget_error = folder, ends, forget_error
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Writes the weights down at the end of an epoch."""
+        """Write the weights down at the end of an epoch."""
         if state.global_step in self.ends:
             error = self.forget_error(kwargs["model"])
             if state.is_world_process_zero:
@@ -51,7 +51,7 @@ class Rewind(TrainerCallback):
 
     @torch.no_grad()
     def choose(self, model: nn.Module, error: float) -> int:
-        """Gives the model the weights of the epoch whose forget error is closest to `error`.
+        """Give the model the weights of the epoch whose forget error is closest to `error`.
 
         Returns:
             The epoch, from 1.

@@ -11,12 +11,12 @@ from .rows import SideCollator
 
 
 def fillers(rows: int, batch: int, processes: int) -> int:
-    """How many rows that do not count complete the last batches of all processes; one process needs none."""
+    """Return how many rows that do not count complete the last batches of all processes; one process needs none."""
     return -rows % (batch * processes) if processes > 1 else 0
 
 
 def epochs_begun(args: TrainingArguments, rows: int) -> int:
-    """Passes over the training set that begin, as the Trainer counts them."""
+    """Pass over the training set that begin, as the Trainer counts them."""
     if args.max_steps <= 0:
         return math.ceil(args.num_train_epochs)
     step = args.train_batch_size * args.gradient_accumulation_steps * args.world_size
@@ -67,5 +67,5 @@ class TellEpoch(TrainerCallback):
         self.collator = collator
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Tells."""
+        """Tell."""
         self.collator.epoch = int(state.epoch or 0)

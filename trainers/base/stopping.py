@@ -32,7 +32,7 @@ class StopWhen:
 
     @classmethod
     def parse(cls, text: str, names: Collection[str] = NAMES) -> "StopWhen":
-        """Reads a condition.
+        """Read a condition.
 
         Raises:
             ValueError: If it is none.
@@ -86,7 +86,7 @@ class StopCallback(TrainerCallback):
         self.stopped = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Looks at the step."""
+        """Look at the step."""
         value = self.measured.get(self.condition.name)
         if value is not None and value > self.condition.bound:
             self.stopped = control.should_training_stop = True
@@ -95,7 +95,7 @@ class StopCallback(TrainerCallback):
             state.log_history.append(record)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Keeps the stop out of the checkpoints."""
+        """Keep the stop out of the checkpoints."""
         if self.stopped:
             control.should_save = False
 
@@ -103,7 +103,7 @@ class StopCallback(TrainerCallback):
 def stop_callbacks(
     args: Any, sides: Iterable[str], measured: dict[str, float], measures: Mapping[str, Measure]
 ) -> list[TrainerCallback]:
-    """What ends a training early: nothing, or a condition on what its method looks at or what can be measured.
+    """Return what ends a training early: nothing, or a condition on what its method looks at or what can be measured.
 
     Args:
         args: The method's Config.

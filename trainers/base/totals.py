@@ -24,7 +24,7 @@ Totals = dict[str, SideTotals]
 
 
 def count_sides(batches: Sequence[Sides], accelerator: Accelerator, device: torch.device) -> Totals:
-    """Counts answer tokens and rows of each side, over the batches of a step and over all processes."""
+    """Count answer tokens and rows of each side, over the batches of a step and over all processes."""
     sides = list(batches[0])
     counts = [[answer_counts(batch[side]) for batch in batches] for side in sides]
     sizes = [

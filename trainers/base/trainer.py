@@ -106,29 +106,29 @@ class UnlearningTrainer(SFTTrainer):
                 self._reference.fill(examples, self._reference_values, args.per_device_train_batch_size)
 
     def choose_weights(self, model: PreTrainedModel, args: Any, peft_config: PeftConfig | None) -> PeftConfig | None:
-        """Says which weights are trained: all, or LoRA's; a frozen vision tower is left out."""
+        """Say which weights are trained: all, or LoRA's; a frozen vision tower is left out."""
         if args.freeze_vision and peft_config is None:
             freeze_vision(model)
         return peft_config
 
     def items(self, args: Any, sides: dict[str, Rows]) -> dict[str, list[Any]]:
-        """The columns of the training set: the numbers of the rows that drive the epoch, and which do not count."""
+        """Return the columns of the training set: numbers of the rows that drive the epoch, and which are fillers."""
         rows = len(sides[self.needs[0]])
         more = fillers(rows, args.train_batch_size, args.world_size)
         return {"index": [*range(rows), *[0] * more], "filler": [False] * rows + [True] * more}
 
     def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
-        """What is drawn to a row, by side: itself and rows of the other side."""
+        """Return what is drawn to a row, by side: itself and rows of the other side."""
         first, *others = self.needs
         partners = {name: partner_rows(sides[name], args.seed, args.retain_ratio) for name in others}
         return {first: rows_themselves(sides[first]), **partners}
 
     def references(self) -> dict[str, Quantity]:
-        """What the loss needs to know of the original model, by side: nothing."""
+        """Return what the loss needs to know of the original model, by side: nothing."""
         return {}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
-        """The terms of the method's loss, by name; the trainer adds them up and logs each.
+        """Return the terms of the method's loss, by name; the trainer adds them up and logs each.
 
         Args:
             model: The model in training.
@@ -148,7 +148,7 @@ class UnlearningTrainer(SFTTrainer):
         return optimizer
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
-        """Trains.
+        """Train.
 
         Raises:
             FloatingPointError: If training has diverged.
@@ -187,16 +187,16 @@ class UnlearningTrainer(SFTTrainer):
         )
 
     def before_training(self) -> None:
-        """What a method does with the original weights before the first step: nothing."""
+        """Prepare with the original weights before the first step; a method may override it."""
 
     def after_training(self) -> None:
-        """What a method does with the weights after the last step: nothing."""
+        """Change the weights after the last step; a method may override it."""
 
     def _weight_sums(self) -> list[float]:
         return torch.stack([weight.detach().sum(dtype=torch.float64) for weight in trainable(self.model)]).tolist()
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[list, Any]:
-        """Takes the batches of one step and counts answer tokens and rows of each side over all processes."""
+        """Take the batches of one step and counts answer tokens and rows of each side over all processes."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         self.nats.clear()
         return batches, count_sides(batches, self.accelerator, device) if batches else None
@@ -209,7 +209,7 @@ class UnlearningTrainer(SFTTrainer):
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Adds up the terms of `losses`.
+        """Add up the terms of `losses`.
 
         Raises:
             FloatingPointError: If a term is NaN or infinite: training has diverged.
@@ -227,7 +227,7 @@ class UnlearningTrainer(SFTTrainer):
         return (loss, {}) if return_outputs else loss
 
     def _measure(self, terms: Terms, totals: Totals, steps: int) -> None:
-        """Logs the terms, and of each side the loss per answer token, of the whole global batch."""
+        """Log the terms, and of each side the loss per answer token, of the whole global batch."""
         sides = {side: token_mean(now, totals[side]).detach() for side, now in self._seen.items()}
         values = torch.stack([value.float() for value in (*terms.values(), *sides.values())])
         shares: list[float] = self.accelerator.reduce(values, reduction="sum").tolist()  # type: ignore[union-attr]
@@ -256,7 +256,7 @@ class UnlearningTrainer(SFTTrainer):
         return answer_likelihood(model, batch).logits.to(self.model.dtype)
 
     def gains(self, now: AnswerLikelihood, model: nn.Module, batch: Sides, side: str) -> torch.Tensor:
-        """How much likelier each answer is than before unlearning: difference of summed log-probabilities [rows].
+        """Return the change of each answer's summed log-probability since before unlearning [rows].
 
         Rows that only fill a batch are left out.
         """
@@ -264,7 +264,7 @@ class UnlearningTrainer(SFTTrainer):
         return change.sums()[now.counts() > 0]
 
     def reference(self, model: nn.Module, batch: Sides, side: str) -> torch.Tensor:
-        """The quantity of `references` of a side, before unlearning [answer tokens, ...].
+        """Return the quantity of `references` of a side, before unlearning [answer tokens, ...].
 
         Under LoRA the model without its adapter is the reference; otherwise it was computed once before the first
         step. Neither needs a second model in memory.
@@ -288,7 +288,7 @@ class UnlearningTrainer(SFTTrainer):
         return list(value.split(answer_counts(batch)))
 
     def batches(self, side: str) -> Iterator[Batch]:
-        """All rows of a side, in order."""
+        """Yield all rows of a side, in order."""
         if side not in self.rows:
             raise ValueError(f"{side} rows are needed; there are {', '.join(self.rows)}")
         collator: Any = self.data_collator

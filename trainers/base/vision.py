@@ -33,7 +33,7 @@ WITH_A_PICTURE = (GRID, "patch_attention_mask")
 
 
 def vision_tower(model: PreTrainedModel) -> nn.Module | None:
-    """The vision tower; a text model has none."""
+    """Return the vision tower; a text model has none."""
     tower = model.get_encoder(modality="image")
     return None if tower is model or tower is model.base_model else tower
 
@@ -96,7 +96,7 @@ class FrozenVision(AbstractContextManager[None]):
         self.tower.forward = self._run
 
     def forward(self, *given: Any, **named: Any) -> Any:
-        """The tower's output for pictures, as far as the model reads it."""
+        """Return the tower's output for pictures, as far as the model reads it."""
         pixels = given[0] if given else named.pop("pixel_values")
         with_it = {name: value for name, value in named.items() if isinstance(value, torch.Tensor)}
         if not with_it.keys() <= set(WITH_A_PICTURE):
@@ -112,7 +112,7 @@ class FrozenVision(AbstractContextManager[None]):
         return self._output(**{self.field: first}, **({"deepstack_features": rest} if rest else {}))
 
     def _features(self, picture: dict[str, torch.Tensor], plain: dict[str, Any]) -> list[torch.Tensor]:
-        """What is read of one picture's output, in main memory unless there is no more room."""
+        """Return what is read of one picture's output, in main memory unless there is no more room."""
         key = _key(picture)
         if key in self._kept:
             return self._kept[key]
@@ -141,7 +141,7 @@ class FrozenVision(AbstractContextManager[None]):
 
 
 def _pictures(pixels: torch.Tensor, with_it: dict[str, torch.Tensor]) -> Iterator[dict[str, torch.Tensor]]:
-    """Takes a tower's input apart, picture by picture."""
+    """Take a tower's input apart, picture by picture."""
     sizes = with_it[GRID].prod(-1).tolist() if GRID in with_it else [1] * len(pixels)
     for i, own in enumerate(pixels.split(sizes)):
         yield {"pixels": own, **{name: value[i : i + 1] for name, value in with_it.items()}}

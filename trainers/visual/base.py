@@ -44,7 +44,7 @@ class VisualConfig(TrainingArguments):
     save_strategy: str = field(default="no", metadata={"help": "A training is short: it is done again, not resumed."})
 
     def __post_init__(self) -> None:
-        """Checks the ranges, and keeps the columns of the batches."""
+        """Check the ranges, and keeps the columns of the batches."""
         self.remove_unused_columns = False
         self.dataloader_pin_memory = self.dataloader_pin_memory and torch.accelerator.is_available()
         if self.learning_rate <= 0 or self.forget_repeat < 1:
@@ -87,7 +87,7 @@ class FaceCollator:
         return np.random.default_rng([self.seed, self.epoch, count]).permutation(count)[places]
 
     def side(self, side: str, places: np.ndarray) -> Side:
-        """The batch of one side."""
+        """Return the batch of one side."""
         return {
             "pixel_values": self.sides[side].tensor(places.tolist()),
             "labels": torch.from_numpy(self.labels[side][places]),
@@ -149,15 +149,15 @@ class VisualTrainer(Trainer):
         self._before = {name: self.look(name) for name in self.references}
 
     def prepare(self, sides: dict[str, Faces]) -> dict[str, Faces]:
-        """The sides of a batch; the first drives the epoch."""
+        """Return the sides of a batch; the first drives the epoch."""
         return sides
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
-        """The terms of the method's loss, by name; the trainer adds them up."""
+        """Return the terms of the method's loss, by name; the trainer adds them up."""
         raise ValueError(f"{type(self).__name__} defines no losses")
 
     def look(self, side: str, size: int = 256, flip: bool = False) -> FaceOutput:
-        """What the model says now of all photos of a side; with `flip`, of their mirror images."""
+        """Return what the model says now of all photos of a side; with `flip`, of their mirror images."""
         training = self.model.training
         self.model.eval()
         outputs = []
@@ -170,12 +170,12 @@ class VisualTrainer(Trainer):
         return FaceOutput(torch.cat([o.embedding for o in outputs]), torch.cat([o.cosines for o in outputs]))
 
     def before(self, batch: Sides, side: str) -> FaceOutput:
-        """What the model said of these photos before unlearning."""
+        """Return what the model said of these photos before unlearning."""
         kept, index = self._before[side], batch[side]["index"]
         return FaceOutput(kept.embedding[index], kept.cosines[index])
 
     def output(self, model: nn.Module, batch: Sides, side: str) -> FaceOutput:
-        """What the model says of a side of the batch."""
+        """Return what the model says of a side of the batch."""
         return model(batch[side]["pixel_values"])
 
     def log_probs(self, output: FaceOutput, labels: torch.Tensor) -> torch.Tensor:
@@ -197,7 +197,7 @@ class VisualTrainer(Trainer):
     def compute_loss(
         self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """Adds up the terms of `losses`.
+        """Add up the terms of `losses`.
 
         Raises:
             FloatingPointError: If a term is NaN or infinite: training has diverged.
@@ -225,7 +225,7 @@ class VisualTrainer(Trainer):
         return self.optimizer
 
     def create_scheduler(self, num_training_steps: int, optimizer: torch.optim.Optimizer | None = None) -> Any:
-        """The schedule of the reference's training if asked for, otherwise transformers'."""
+        """Return the schedule of the reference's training if asked for, otherwise transformers'."""
         if self.args.paced and self.lr_scheduler is None:
             warmup = self.args.get_warmup_steps(num_training_steps)
             self.lr_scheduler = torch.optim.lr_scheduler.LambdaLR(
@@ -248,7 +248,7 @@ def pace(step: int, steps: int, warmup: int) -> float:
 
 
 def labels_of(faces: Faces, people: list[str]) -> np.ndarray:
-    """The class of each photo.
+    """Return the class of each photo.
 
     Raises:
         ValueError: If the model does not know a person.
@@ -261,7 +261,7 @@ def labels_of(faces: Faces, people: list[str]) -> np.ndarray:
 
 
 def check_apart(sides: Mapping[str, Faces]) -> None:
-    """Checks that nobody is on two sides.
+    """Check that nobody is on two sides.
 
     Raises:
         ValueError: Naming who is.

@@ -32,7 +32,7 @@ class VisualDPOTrainer(VisualTrainer):
         return {"preference": -functional.logsigmoid(self.args.beta * gains).mean() / self.args.beta}
 
     def gain(self, model: nn.Module, batch: Sides, side: str) -> torch.Tensor:
-        """How much likelier the right person has become on each photo, in nats [rows]."""
+        """Return how much likelier the right person has become on each photo, in nats [rows]."""
         labels = batch[side]["labels"]
         now = self.log_probs(self.output(model, batch, side), labels)
         return now - self.log_probs(self.before(batch, side), labels)

@@ -96,7 +96,7 @@ class FaceModel(PreTrainedModel):
 
 
 def pooled(output: Any) -> torch.Tensor:
-    """What a backbone says of a photo as a whole [rows, features]: what it pools itself, else the mean of places."""
+    """Return the features of whole photos [rows, features]: pooled by the backbone, else the mean over places."""
     if output.get("pooler_output") is not None:
         return output.pooler_output.flatten(1)
     last = output.last_hidden_state
@@ -104,7 +104,7 @@ def pooled(output: Any) -> torch.Tensor:
 
 
 def build_face_model(backbone: str, people: Sequence[str], size: int, seed: int = 0) -> FaceModel:
-    """Makes a face recogniser.
+    """Make a face recogniser.
 
     Args:
         backbone: A key of BACKBONES, from config, or a vision model of transformers, with its weights: id or folder.

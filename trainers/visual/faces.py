@@ -24,7 +24,7 @@ class Faces:
     people: tuple[str, ...]
 
     def __post_init__(self) -> None:
-        """Checks that each row has its person."""
+        """Check that each row has its person."""
         if len(self.rows) != len(self.people) or not len(self.rows):
             raise ValueError(
                 f"{len(self.rows)} photos and {len(self.people)} names: as many are needed, and at least 1"
@@ -34,7 +34,7 @@ class Faces:
         return len(self.rows)
 
     def of(self, people: Sequence[str]) -> "Faces":
-        """The photos of some people.
+        """Return the photos of some people.
 
         Raises:
             ValueError: If somebody has none.
@@ -46,7 +46,7 @@ class Faces:
         return Faces(self.pixels, self.rows[chosen], tuple(self.people[place] for place in chosen))
 
     def and_of(self, other: "Faces") -> "Faces":
-        """These photos and those of others, of the same array."""
+        """Return these photos and those of others, of the same array."""
         return Faces(self.pixels, np.concatenate([self.rows, other.rows]), self.people + other.people)
 
     def tensor(self, places: Sequence[int]) -> torch.Tensor:

@@ -27,7 +27,7 @@ class VisualLLMUTrainer(VisualTrainer):
     references = ("retain",)
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
-        """The three terms; labels are drawn anew in each step."""
+        """Return the three terms; labels are drawn anew in each step."""
         forget = self.output(model, batch, "forget")
         labels = torch.as_tensor(labels_of(self.sides["retain"], self.model.config.people)).unique()
         drawn = labels[torch.randint(len(labels), (len(forget.cosines),))].to(forget.cosines.device)

@@ -53,7 +53,7 @@ class NegGradTrainer(VisualTrainer):
         self.data_collator = self.phase
 
     def phase(self, numbers: list[int]) -> dict[str, Side]:
-        """The batch of the side on which these places are."""
+        """Return the batch of the side on which these places are."""
         first = len(self.sides["forget"])
         if numbers[0] < first:
             return {"forget": self.collator.side("forget", np.asarray(numbers))}

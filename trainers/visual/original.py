@@ -22,7 +22,7 @@ class OriginalTrainer(VisualTrainer):
     """Minimises AM-Softmax; an epoch is one pass over all photos."""
 
     def prepare(self, sides: dict[str, Faces]) -> dict[str, Faces]:
-        """All photos are one side."""
+        """Return all photos are one side."""
         return {"all": sides["forget"].and_of(sides["retain"])}
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:

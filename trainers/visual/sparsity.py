@@ -30,13 +30,13 @@ class SparsityTrainer(VisualTrainer):
     needs = ("retain",)
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
-        """The norm is that of all trained weights."""
+        """Return the norm is that of all trained weights."""
         norm = torch.stack([weight.abs().sum() for weight in model.parameters() if weight.requires_grad]).sum()
         loss = self.margin_loss(self.output(model, batch, "retain"), batch["retain"]["labels"])
         return {"retain": loss, "l1": self.weight() * norm}
 
     def weight(self) -> float:
-        """The weight of the norm at this step: `a`, or `a * (1 - t / (T - T0))`, at least 0."""
+        """Return the weight of the norm at this step: `a`, or `a * (1 - t / (T - T0))`, at least 0."""
         if self.args.l1_rest is None:
             return self.args.l1
         falls = self.args.num_train_epochs - self.args.l1_rest

@@ -66,7 +66,7 @@ def test_recipes(tmp_path):
     assert arguments.models == 8 and arguments.methods == ("original", "gold")
     assert arguments.pretraining == Pretraining(people=3) and arguments.output == tmp_path / "run"
     assert str(read_recipe(path).output) == "runs/mine"
-    for content, message in (("modles: 8", "unknown 'modles'"), ("[1", "is no YAML"), ("3", "unknown 3")):
+    for content, message in (("modles: 8", "unknown 'modles'"), ("[1", "is not YAML"), ("3", "unknown 3")):
         path.write_text(content)
         with pytest.raises(ValueError, match=message):
             read_recipe(path)

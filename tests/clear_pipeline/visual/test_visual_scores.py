@@ -153,7 +153,7 @@ def test_damaged_logits_are_named(run, tmp_path):
     with pytest.raises(ValueError, match="have no column role"):
         attack(table.drop_columns(["role"]), "gold")
     (tmp_path / "x.parquet").write_text("no")
-    with pytest.raises(ValueError, match="is no parquet file"):
+    with pytest.raises(ValueError, match="is not a parquet file"):
         read_logits(tmp_path / "x.parquet")
 
 
