@@ -172,7 +172,7 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(options: dict[str, Any]) -> int:
-    """Check, and shows what holds; 1 if something does not."""
+    """Check, and show what holds; 1 if something does not."""
     reports = check_source(**options)
     for source, found in reports.items():
         Console().print(table_of_checks(found, source))
@@ -229,7 +229,7 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callab
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command and returns the exit code: 0, 1 if a check fails, 2 on bad input."""
+    """Run a command and return the exit code: 0, 1 if a check fails, 2 on bad input."""
     parser = argparse.ArgumentParser("clear_dataset.py", description="CLEAR's data.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (what, add_arguments, _) in COMMANDS.items():

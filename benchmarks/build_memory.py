@@ -29,7 +29,7 @@ def draw(number: int, side: int) -> Image.Image:
 
 
 def write_raw(folder: Path, photos: int, side: int) -> int:
-    """Write photos, people and the two real sets; returns the bytes of the photos."""
+    """Write photos, people and the two real sets; return the bytes of the photos."""
     size = 0
 
     def photo(number: int) -> str:
@@ -64,7 +64,7 @@ def write_raw(folder: Path, photos: int, side: int) -> int:
 
 
 def main() -> None:
-    """Draw, builds in another process, and prints what that took."""
+    """Draw, build in another process, and print what that took."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--photos", type=int, default=4000, help="at least 40 (%(default)s)")
     parser.add_argument("--side", type=int, default=512, help="pixels (%(default)s)")

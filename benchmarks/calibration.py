@@ -61,7 +61,7 @@ def forget_means(task: TaskLog) -> tuple[float, float]:
 
 
 def calibration_steps(output: Path, golds: int, forget_sets: Sequence[str], seed: int) -> list[Step]:
-    """Train gold models of the mini corpus, their weights and batches drawn by seeds 0 to golds - 1, and scores them.
+    """Train gold models of the mini corpus, their weights and batches drawn by seeds 0 to golds - 1, and score them.
 
     Raises:
         ValueError: If there are fewer than two golds, or a forget set is unknown.
@@ -112,7 +112,7 @@ def distances(logs: Sequence[Path]) -> Distances:
 def calibrate(
     output: Path, golds: int, forget_sets: Sequence[str], seed: int, docs: Path | None, console: Console
 ) -> Path:
-    """Train and compares gold models and writes the page and its picture.
+    """Train and compare gold models and write the page and its picture.
 
     Args:
         output: Folder of the runs; what is finished there is kept.
@@ -210,7 +210,7 @@ def picture(found: Mapping[str, Distances]) -> bytes:
 
 
 def main() -> None:
-    """Train gold models of several seeds and shows how far apart they are."""
+    """Train gold models of several seeds and show how far apart they are."""
     parser = argparse.ArgumentParser("python -m benchmarks.calibration", description=main.__doc__)
     parser.add_argument("--output", type=Path, default=Path("runs/calibrate"), help="folder of the runs (%(default)s)")
     parser.add_argument("--golds", type=int, default=6, help="gold models of each forget set (%(default)s)")

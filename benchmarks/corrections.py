@@ -61,7 +61,7 @@ class Table:
 
 
 def blind_logs(folder: Path, console: Console) -> Models:
-    """Read the logs of a finished demo, and scores its models once more without the images.
+    """Read the logs of a finished demo, and score its models once more without the images.
 
     Raises:
         FileNotFoundError: If the folder holds no finished demo.

@@ -99,7 +99,7 @@ class Contestant:
             self.pools.append(ProcessPoolExecutor(1, get_context("spawn"), _start, given))
 
     def take_turn(self) -> None:
-        """Run once and keeps the time."""
+        """Run once and keep the time."""
         futures = [pool.submit(_turn) for pool in self.pools]
         self.turns.append([future.result() for future in futures][0])
 
@@ -136,7 +136,7 @@ def table(contestants: dict[str, Contestant], examples: int) -> str:
 
 
 def main() -> None:
-    """Build model and rows, lets the loops take turns, and prints the table."""
+    """Build model and rows, let the loops take turns, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, help="checkout of multimodal_unlearning; without it the rest runs")
     parser.add_argument("--size", choices=("mini", *SIZES), default="mini", help="%(default)s")

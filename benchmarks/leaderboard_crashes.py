@@ -189,7 +189,7 @@ def count(folder: Path, models: int) -> dict[str, int]:
 
 
 def main() -> None:
-    """Serve a Hub with models, kills, and prints the count."""
+    """Serve a Hub with models, kills, and print the count."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--models", type=int, default=150)

@@ -76,7 +76,7 @@ def fill(path: Path, rows: int) -> None:
 async def session(
     client: httpx.AsyncClient, number: int, until: float, think: float, times: dict, wrong: Counter
 ) -> None:
-    """One visitor: opens the page, then filters, turns pages or submits, with time to think in between."""
+    """Act as a visitor: open the page, then filter, turn pages or submit, with time to think in between."""
     dice = random.Random(number)
 
     async def ask(kind: str, method: str, path: str, **options) -> None:
@@ -124,7 +124,7 @@ async def load(url: str, sessions: int, seconds: float, think: float) -> tuple[d
 
 
 def main() -> None:
-    """Fill a store, serves it, and prints what the sessions saw."""
+    """Fill a store, serve it, and print what the sessions saw."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rows", type=int, default=10_000)
     parser.add_argument("--sessions", type=int, default=200)

@@ -48,7 +48,7 @@ HEAD = (
 
 
 def write_rows(folder: Path, batch: int) -> list[str]:
-    """Write rows of people to forget and to retain, photos and texts; returns their texts."""
+    """Write rows of people to forget and to retain, photos and texts; return their texts."""
     made, texts = mini_rows(Dials(persons=24))[0], []
     for side, config in (("forget", "forget10+tofu"), ("retain", "retain90+tofu")):
         for kind in ("image", "text"):
@@ -100,7 +100,7 @@ def compare(settings: Settings, others: list[str]) -> tuple[list[str], list[str]
 
 
 def main() -> None:
-    """Build model and rows, runs the loops one after the other, and prints the table."""
+    """Build model and rows, run the loops one after the other, and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, required=True, help="checkout of multimodal_unlearning")
     parser.add_argument("--open_unlearning", type=Path, help="checkout of open-unlearning; without it ours runs alone")

@@ -68,7 +68,7 @@ class Encoder:
         full: str = self.processor.apply_chat_template(messages, tokenize=False)
         if not full.startswith(prompt):
             raise ValueError(
-                f"the chat template does not continue its own prompt: {prompt!r} is not a start of {full!r}"
+                f"the chat template does not continue its own prompt: {full!r} does not begin with {prompt!r}"
             )
         end = full.index(answer.strip(), len(prompt)) + len(answer.strip())
         prompt_ids = self._tokens(prompt)

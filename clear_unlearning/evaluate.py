@@ -183,7 +183,7 @@ def _score_together(
     processes: Processes,
     progress: Progress | None,
 ) -> dict[str, dict[int, Scored]]:
-    """Score this process's share of the questions, and returns what all have, by task and index."""
+    """Score this process's share of the questions, and return what all have, by task and index."""
     new: dict[str, dict[int, Scored]] = {key: {} for key in before}
     done, loads = sum(map(len, before.values())), [0] * processes.count
     processes.gather()  # all have read the files of finished rows: from here on they grow

@@ -43,7 +43,7 @@ class AnswerLikelihood:
 
 
 def answer_likelihood(model: nn.Module, batch: Mapping[str, torch.Tensor]) -> AnswerLikelihood:
-    """Run a model over a batch and returns the log-probabilities of its answers.
+    """Run a model over a batch and return the log-probabilities of its answers.
 
     Args:
         model: A causal language model or a vision-language model, bare, with a LoRA adapter or wrapped for training.

@@ -108,8 +108,8 @@ def load_model(
 
     Raises:
         FileNotFoundError: If there is no such model or chat template.
-        ValueError: If it is not a language or vision-language model, its class does not fit the files, or an adapter does
-            not fit its base.
+        ValueError: If it is not a language or vision-language model, its class does not fit the files, or an adapter
+            does not fit its base.
     """
     options = {"dtype": dtype, "attn_implementation": attention}
     loaded = _load(source, revision, options, device, merge)

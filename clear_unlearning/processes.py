@@ -38,7 +38,7 @@ class Processes:
         self._store = _get_default_store() if self.count > 1 else HashStore()
 
     def gather(self, content: Any = None) -> list[Any]:
-        """Wait for all and returns what each brings, by its index; ends here if another has failed."""
+        """Wait for all and return what each brings, by its index; end here if another has failed."""
         return self._exchange(content, failed=False)
 
     def first(self, work: Callable[[], Any]) -> None:
@@ -54,7 +54,7 @@ class Processes:
             self.gather()
 
     def add(self, rows: int) -> int:
-        """Add to the number of rows that all have done, and returns it."""
+        """Add to the number of rows that all have done, and return it."""
         return self._store.add(ROWS, rows)
 
     @contextmanager

@@ -52,7 +52,7 @@ class TaskLog:
 
 
 def read_log(source: str | Path | Mapping[str, Any]) -> dict[str, TaskLog]:
-    """Read and checks a log.
+    """Read and check a log.
 
     Args:
         source: A log file, the folder that holds it, or its content.

@@ -99,7 +99,7 @@ EMPTY = TokenLog({}, {}, None)
 
 
 def read_token_log(source: str | Path | Mapping[str, Any]) -> TokenLog:
-    """Read and checks what stands beside a log; all is empty where nothing does.
+    """Read and check what stands beside a log; all is empty where nothing does.
 
     Args:
         source: The log, the folder that holds both, or the content of this file.
@@ -115,7 +115,7 @@ def read_token_log(source: str | Path | Mapping[str, Any]) -> TokenLog:
 
 
 def read_token_file(path: Path) -> TokenLog:
-    """Read and checks one file, whatever its name.
+    """Read and check one file, whatever its name.
 
     Raises:
         ValueError: If it is no such file or is not whole.

@@ -66,7 +66,7 @@ def write_configs(
 def _write_rows(
     path: Path, config: str, features: Features, rows: Iterable[Mapping[str, Any]], pictures: Pictures
 ) -> dict[str, Any]:
-    """Write the rows group by group, and tells their number and fingerprint."""
+    """Write the rows group by group, and tell their number and fingerprint."""
     digest, count, remaining = RowDigest(), 0, iter(rows)
     # Cut by content, as `datasets` does it, so that the Hub stores a photo of several configs once.
     with pq.ParquetWriter(path, features.arrow_schema, use_content_defined_chunking=True) as writer:

@@ -10,7 +10,7 @@ from .folder import META
 
 @contextmanager
 def new_folders(places: Sequence[Path], overwrite: bool) -> Iterator[list[Path]]:
-    """Give a path to write for each place, and moves what was written there once the block has ended well.
+    """Give a path to write for each place, and move what was written there once the block has ended well.
 
     A failure or Ctrl-C, in the block or while moving, leaves the places as they were.
 

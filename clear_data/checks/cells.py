@@ -86,7 +86,7 @@ def check_names(data: Rows) -> Iterator[Finding]:
 
 
 def check_wrong(data: Rows) -> Iterator[Finding]:
-    """Wrong captions, names, options and answers differ from the right one and from each other."""
+    """Check that wrong captions, names, options and answers differ from the right one and from each other."""
     for config, rows in data.configs.items():
         for number, row in enumerate(rows):
             for column, right in WRONG.items():

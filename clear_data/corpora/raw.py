@@ -84,7 +84,7 @@ class _PhotoFiles:
 
 
 def read_raw(folder: Path, pictures: Pictures) -> RawFolder:
-    """Read and checks the folder.
+    """Read and check the folder.
 
     Args:
         folder: Of photos.

@@ -48,7 +48,7 @@ def push_files(
     private: bool = False,
     tag: str | None = None,
 ) -> Pushed:
-    """Bring files to a repository's main branch; makes the repository if it is missing.
+    """Bring files to a repository's main branch; make the repository if it is missing.
 
     Args:
         repo_id: `namespace/name`.

@@ -8,7 +8,7 @@ from rich.console import Console
 
 
 def table(argv: Sequence[str]) -> None:
-    """Run all methods of a recipe over seeds and modalities, and writes the paper's tables."""
+    """Run all methods of a recipe over seeds and modalities, and write the paper's tables."""
     parser = argparse.ArgumentParser("clear-unlearning table", description=table.__doc__)
     parser.add_argument("--recipe", required=True, help="YAML file, or the name of one of recipes/: mini, ...")
     parser.add_argument("--output", type=Path, default=Path("runs/table"), help="folder of all runs (%(default)s)")

@@ -73,7 +73,7 @@ def workers_for(recipe: Recipe) -> int | None:
 
 
 def run_table(recipe: Recipe, output: Path, console: Console, **options: Any) -> dict[str, Sequence[Row]]:
-    """Run what is missing and writes the tables.
+    """Run what is missing and write the tables.
 
     Args:
         recipe: What is run.

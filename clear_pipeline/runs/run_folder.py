@@ -15,7 +15,7 @@ RUN_FILE = "run.json"
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write JSON into a temporary file beside `path` and renames it: never half a file."""
+    """Write JSON into a temporary file beside `path` and rename it: never half a file."""
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     part.rename(path)
@@ -91,7 +91,7 @@ class Run:
         write_json(self.part / RUN_FILE, {"settings": self.settings, "seconds": seconds})
 
     def finish(self, **results: Any) -> dict[str, Any]:
-        """Record the results, drops the checkpoints, and what is kept as long as they, and moves the folder."""
+        """Record the results, delete the checkpoints and what is kept with them, and move the folder."""
         for folder in (*self.part.glob("checkpoint-*"), *self.part.glob("kept-*")):
             shutil.rmtree(folder)
         seconds = round(time.monotonic() - self._started, 2)

@@ -5,10 +5,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from clear_data.configs import FORGET
 from clear_data.corpora.mini import Dials
+from clear_pipeline.yaml_files import known_fields, read_yaml
 from evaluate_metrics.u_lira.compute import SIGMAS
 from trainers.visual import VISUAL_METHODS
 
@@ -84,8 +83,7 @@ class VisualArguments:
     def __post_init__(self) -> None:
         """Check names and ranges."""
         for method in (*self.methods, *self.settings):
-            if method not in VISUAL_METHODS:
-                raise ValueError(f"unknown method {method!r}; choose from {', '.join(VISUAL_METHODS)}")
+            VISUAL_METHODS.check(method)
         missing = [name for name in ("original", "gold") if name not in self.methods]
         if missing:
             raise ValueError(f"the methods must include {missing[0]}, which the others are compared with")
@@ -156,25 +154,19 @@ def read_recipe(path: Path, output: Path | None = None) -> VisualArguments:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is not YAML, or has a name that nothing heeds.
+        ValueError: If it is not YAML, or a key or value is not valid.
     """
-    if not path.is_file():
-        raise FileNotFoundError(f"no recipe at {path}")
+    content = read_yaml(path)
     try:
-        content = yaml.safe_load(path.read_text())
-    except yaml.YAMLError as error:
-        raise ValueError(f"{path} is not YAML: {' '.join(str(error).split())}") from error
-    content = _known(content, VisualArguments, path)
-    pretraining = Pretraining(**_known(content.pop("pretraining", {}), Pretraining, path))
-    if "methods" in content:
-        content["methods"] = tuple(content["methods"])
-    place = Path(output or content.pop("output", f"runs/{path.stem}"))
-    return VisualArguments(**{**content, "output": place, "pretraining": pretraining})
-
-
-def _known(content: Any, kind: type, path: Path) -> dict[str, Any]:
-    names = [f.name for f in fields(kind)]
-    if not isinstance(content, Mapping) or not content.keys() <= set(names):
-        wrong = sorted(content.keys() - set(names)) if isinstance(content, Mapping) else [content]
-        raise ValueError(f"{path}: unknown {', '.join(map(repr, wrong))}; it may hold {', '.join(names)}")
-    return dict(content)
+        values = known_fields(
+            VisualArguments,
+            {"output": f"runs/{path.stem}", **content} if isinstance(content, Mapping) else content,
+            "key",
+        )
+        pretraining = known_fields(Pretraining, values.pop("pretraining", {}), "key of pretraining")
+        values |= {"output": Path(output or values["output"]), "pretraining": Pretraining(**pretraining)}
+        if "methods" in values:
+            values["methods"] = tuple(values["methods"])
+        return VisualArguments(**values)
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{path}: {error}") from error

@@ -23,7 +23,7 @@ DIALS_FILE = "visual.json"
 def run_visual(
     arguments: VisualArguments, console: Console, executor: str = "local", workers: int | None = None
 ) -> dict[str, Any]:
-    """Train what is missing, and writes logits and report.
+    """Train what is missing, and write logits and report.
 
     Args:
         arguments: The run.

@@ -35,7 +35,7 @@ class Split:
 
 
 def holdout_people(people: Sequence[str], forget: Sequence[str], forget_set: str, seed: int) -> list[str]:
-    """Return the holdout set: the published one for the published people, else drawn by seed, of the forget set's size.
+    """Return the holdout set: the published one for the published people, else drawn by seed, as many as forgotten.
 
     Raises:
         ValueError: If there are too few.

@@ -27,7 +27,7 @@ SPLITS = "splits.json"
 
 
 def photos_step(arguments: VisualArguments, progress: Progress) -> None:
-    """Write photos as arrays and draws the splits, into `<output>/photos`."""
+    """Write photos as arrays and draw the splits, into `<output>/photos`."""
     names = ("dataset", "forget", "models", "retain_people", "size", "seed")
     settings = {name: getattr(arguments, name) for name in names}
     if arguments.dataset == "mini":
@@ -92,7 +92,7 @@ def base_step(arguments: VisualArguments, progress: Progress) -> None:
 
 
 def model_step(arguments: VisualArguments, split: Split, progress: Progress) -> None:
-    """Train the original, the gold model and one a method of one split, and looks at each; what is there stays."""
+    """Train the original, the gold model and one a method of one split, and look at each; what is there stays."""
     faces, methods = load_faces(arguments.output, "people"), arguments.methods
     sides = {"forget": faces.of(split.forget), "retain": faces.of(split.retain)}
     order = ["original", *(method for method in methods if method != "original")]
@@ -136,7 +136,7 @@ class _Report(TrainerCallback):
 def train(
     method: str, model: FaceModel, sides: dict[str, Faces], settings: dict[str, Any], progress: Progress | None = None
 ) -> int:
-    """Train a model by a method, and returns the number of steps."""
+    """Train a model by a method, and return the number of steps."""
     trainer_class, config_class = VISUAL_METHODS[method]
     with tempfile.TemporaryDirectory() as folder:
         config = config_class(output_dir=folder, disable_tqdm=True, logging_strategy="no", **settings)

@@ -158,7 +158,7 @@ class Scorer:
         return None
 
     def _check_context(self, examples: Sequence[Example], lengths: Sequence[int]) -> int:
-        """Make sure that prompts and their answers fit, and returns how many tokens follow the prompts at most."""
+        """Make sure that prompts and their answers fit, and return how many tokens follow the prompts at most."""
         context = getattr(self.model.config.get_text_config(), "max_position_embeddings", None)
         room = self.max_new_tokens
         for example, length in zip(examples, lengths, strict=True):

@@ -73,7 +73,7 @@ def add_api(store: Store, check: Check | None) -> None:
         self_reported: dict[str, float] | None = None,
         request: gr.Request | None = None,
     ) -> int:
-        """Submit a model in the name of the client's token, and returns its number."""
+        """Submit a model in the name of the client's token, and return its number."""
         said = {name: value for name, value in locals().items() if name in FIELDS}
         with told():
             return take(store, check, said, token_of(None, request))

@@ -29,7 +29,7 @@ def check_of(bases: Bases) -> Check:
 
 
 def take(store: Store, check: Check | None, said: Mapping[str, Any], token: str | None) -> int:
-    """Check what is said, and queues it.
+    """Check what is said, and queue it.
 
     Args:
         store: The store.

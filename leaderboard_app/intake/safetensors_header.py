@@ -58,7 +58,7 @@ def header_length(first: bytes, file_size: int) -> int:
 
 
 def parse_header(head: bytes, file_size: int) -> dict[str, Tensor]:
-    """Parse a file's first bytes and makes sure that they describe the whole file.
+    """Parse a file's first bytes and make sure that they describe the whole file.
 
     Args:
         head: The length and the JSON; what follows is passed over.

@@ -109,7 +109,7 @@ FIELDS: dict[str, Field] = {
 
 
 def clean_fields(said: Mapping[str, Any]) -> tuple[dict[str, Any], list[str]]:
-    """Clean what was said, and names what is wrong.
+    """Clean what was said, and name what is wrong.
 
     Args:
         said: Values by the names of FIELDS, `statement`, `acts_at_inference` and `self_reported`; others are refused.

@@ -196,7 +196,7 @@ class UnlearningTrainer(SFTTrainer):
         return torch.stack([weight.detach().sum(dtype=torch.float64) for weight in trainable(self.model)]).tolist()
 
     def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[list, Any]:
-        """Take the batches of one step and counts answer tokens and rows of each side over all processes."""
+        """Take the batches of one step and count answer tokens and rows of each side over all processes."""
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
         self.nats.clear()
         return batches, count_sides(batches, self.accelerator, device) if batches else None

@@ -44,7 +44,7 @@ class VisualConfig(TrainingArguments):
     save_strategy: str = field(default="no", metadata={"help": "A training is short: it is done again, not resumed."})
 
     def __post_init__(self) -> None:
-        """Check the ranges, and keeps the columns of the batches."""
+        """Check the ranges, and keep the columns of the batches."""
         self.remove_unused_columns = False
         self.dataloader_pin_memory = self.dataloader_pin_memory and torch.accelerator.is_available()
         if self.learning_rate <= 0 or self.forget_repeat < 1:

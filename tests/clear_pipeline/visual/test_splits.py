@@ -66,7 +66,14 @@ def test_recipes(tmp_path):
     assert arguments.models == 8 and arguments.methods == ("original", "gold")
     assert arguments.pretraining == Pretraining(people=3) and arguments.output == tmp_path / "run"
     assert str(read_recipe(path).output) == "runs/mine"
-    for content, message in (("modles: 8", "unknown 'modles'"), ("[1", "is not YAML"), ("3", "unknown 3")):
+    for content, message in (
+        ("modles: 8", "unknown key 'modles'; valid: output, dataset"),
+        ("[1", "is not YAML"),
+        ("3", "expected a mapping of keys to values, not 3"),
+        ("pretraining: {dataset: mini, settings: {learning_rat: 1}}", "unknown setting 'learning_rat' of gold"),
+        ("models: 1e-2", "models must be 8 or more"),  # a number, not a text
+        ("methods: [original, gold, scurb]", "unknown method 'scurb'; did you mean 'scrub'"),
+    ):
         path.write_text(content)
         with pytest.raises(ValueError, match=message):
             read_recipe(path)
