@@ -127,7 +127,7 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
     choices = ", ".join(CORPORA)
     add = parser.add_argument
     add("--corpus", default="mini", help=f"{choices}, or a folder or Hub id in the published schema (%(default)s)")
-    add("--output", type=Path, help="folder to write (clear; of text rows alone: tofu)")
+    add("--output", type=Path, help="folder to write (clear; tofu for text rows)")
     add("--persons", type=int, help="mini: fictitious people (40)")
     add("--photos", type=int, help="mini: photos of each (8)")
     add("--seed", type=int, help="mini: draws everything; raw: draws the forget sets (0)")
@@ -148,7 +148,7 @@ def _build(options: dict[str, Any]) -> int:
     heeded = SOURCE_OPTIONS if kind is None else kind.options
     for option in OPTIONS:
         if option in options and option not in heeded:
-            raise ValueError(f"--{option} says nothing to the corpus {corpus}; it heeds --{', --'.join(heeded)}")
+            raise ValueError(f"--{option} is not used by corpus {corpus!r}, which accepts --{', --'.join(heeded)}")
     folder = "clear" if kind is None else kind.folder
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -212,7 +212,7 @@ def _hidden(options: dict[str, Any]) -> int:
 
 
 def _push(options: dict[str, Any]) -> int:
-    """Publish, and says of each repository what was done."""
+    """Publish, and print what was done with each repository."""
     for line in push(**options, metrics_root=METRICS):
         print(line)
     return 0

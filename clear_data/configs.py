@@ -53,7 +53,7 @@ EXTRA_CONFIGS: dict[str, Config] = {
     "forget10_text": Config(schema.TEXT_PERTURBED, "text rows of forget10 with wrong answers"),
 }
 HIDDEN_CONFIGS: dict[str, Config] = {
-    "hidden": Config(schema.HIDDEN, "other photos, captions and questions, for the leaderboard's keeper alone"),
+    "hidden": Config(schema.HIDDEN, "other photos, captions and questions, only for the leaderboard's keeper"),
 }
 TEXT_CONFIGS: dict[str, Config] = {
     "full": Config(schema.TEXT_ROWS, "questions about all authors"),

@@ -180,7 +180,7 @@ class Encoder:
         }
 
     def prompts(self, examples: Sequence[Example]) -> Batch:
-        """Encode the prompts alone, padded on the left, as `generate` wants them."""
+        """Encode only the prompts, padded on the left, as `generate` wants them."""
         return self.pad_prompts(*self.encode_prompts(examples))
 
     def pad_prompts(self, ids: Sequence[Sequence[int]], extra: dict[str, Any]) -> Batch:
@@ -204,7 +204,7 @@ class Encoder:
 
     def _pad_extra(self, extra: dict[str, Any], ids: Sequence[Sequence[int]], side: str) -> dict[str, Any]:
         padded = {}
-        answer = int(self.prefix_model)  # the answer looks back alone
+        answer = int(self.prefix_model)  # only the answer looks back
         for name, value in extra.items():
             if isinstance(value, list):
                 rows = [[*row, *[answer] * (len(full) - len(row))] for row, full in zip(value, ids, strict=True)]

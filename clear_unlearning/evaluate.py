@@ -111,13 +111,13 @@ def evaluate_model(
         load: Gives the rows of a config by its name.
         forget: Forget set, for example `forget05`.
         seed: Draws the caption question of each row.
-        max_examples: Score the first rows of a task alone, as the reference does with 300.
+        max_examples: Score only the first rows of a task, as the reference does with 300.
         batch_size: Examples at a time.
         max_new_tokens: Limit of the model's own answers.
         control: What is done to the images, see `controlled`: `none`, `blank` or `text`.
         progress: Called with the number of examples done and in all.
         finished: Where the scores of finished rows are kept, and those of an interrupted evaluation are found.
-        processes: Those among which the batches are dealt out; by default this one alone.
+        processes: Those among which the batches are dealt out; only this one by default.
 
     Returns:
         The log, TOFU's task keys and nothing else, and what belongs into its metadata: per task the config and the

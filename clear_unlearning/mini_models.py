@@ -1,7 +1,7 @@
 """The models of the mini benchmark: real classes of transformers, made from config, small enough for one CPU thread.
 
 LLaVA (arXiv 2304.08485) for images and text: 16 image tokens from a CLIP tower over 64 px, a Llama of two layers,
-0.9 million weights. Llama alone for the text track. The tokenizer is a byte-level BPE trained on the corpus.
+0.9 million weights. A Llama for the text track. The tokenizer is a byte-level BPE trained on the corpus.
 """
 
 from collections.abc import Iterable

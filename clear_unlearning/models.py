@@ -1,6 +1,6 @@
 """Loading a vision-language or language model of Hugging Face with its processor, whole or as a LoRA adapter.
 
-Remote code is never run, and weights come from safetensors alone.
+Remote code is never run, and weights come only from safetensors.
 """
 
 import json
@@ -159,7 +159,7 @@ def _load_processor(source: str, revision: str | None, pictures: bool) -> Proces
     except (OSError, ImportError) as error:
         raise ValueError(f"{missing}: {error}") from error
     if pictures and isinstance(processor, PreTrainedTokenizerBase):  # AutoProcessor makes do with what it finds
-        raise ValueError(f"{missing}: there is a tokenizer alone")
+        raise ValueError(f"{missing}: there is only a tokenizer")
     return processor
 
 

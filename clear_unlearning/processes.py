@@ -21,16 +21,16 @@ FAILED, ROWS = "clear-unlearning/failed", "clear-unlearning/rows"
 
 
 class Processes:
-    """This process and its companions; alone if nothing launched several.
+    """This process and its companions; only this one if nothing launched several.
 
     Attributes:
         index: Which one this is; the first, 0, writes what all have done.
         count: How many there are.
-        device: Where this one's model belongs; None alone, where the loader chooses.
+        device: Where this one's model belongs; None for a single process, where the loader chooses.
     """
 
     def __init__(self) -> None:
-        # Without `cpu`, several processes on a machine without accelerator take themselves for alone.
+        # Without `cpu`, several processes on a machine without accelerator each take themselves for the only one.
         cpu = not torch.accelerator.is_available() or bool(parse_flag_from_env("ACCELERATE_USE_CPU"))
         state = PartialState(cpu=cpu, timeout=PATIENCE)
         self.index, self.count = state.process_index, state.num_processes

@@ -22,7 +22,7 @@ class Metric:
 
 
 METRICS: dict[str, Metric] = {
-    "probability": Metric("how probable the right answer is, alone or among wrong ones", "higher"),
+    "probability": Metric("how probable the right answer is, by itself or among wrong ones", "higher"),
     "rouge": Metric("ROUGE-L recall of what the model says against the right answer", "higher"),
     "truth_ratio": Metric("how much likelier wrong answers are than the right one", "gold"),
     "model_utility": Metric("what is left outside the forget set: harmonic mean over tasks", "higher"),

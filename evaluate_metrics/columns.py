@@ -36,7 +36,7 @@ class Column:
         meaning: What it says, in a sentence.
         shown: The places that show it.
         digits: Decimals in a report; 0 for seconds, P_VALUE for a p-value.
-        name: Its name where it stands alone; the heading if empty.
+        name: Its name outside a table; the heading if empty.
         source: Function that computes it, `module:function` within evaluate_metrics; empty if `score_log` itself does.
         takes: What the source gets, a key of `sources.INPUTS`: one item a row, and it returns one number a row.
             `log` for all tasks of the log by key; then it returns one number.

@@ -52,7 +52,7 @@ def read_faces(folder: Path) -> dict[str, Any]:
 
 
 def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row with its numbers alone."""
+    """Return the numbers of a row."""
     kept: dict[str, Any] = {"name": str(row["name"])}
     kept |= {name: _share(row[name]) for name in ACCURACIES}
     for name in ATTACKS:

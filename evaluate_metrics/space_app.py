@@ -56,7 +56,7 @@ ARGUMENTS = ("predictions", "references", "shadow_predictions", "shadow_referenc
 PASTED: dict[str, tuple[Box, ...]] = {
     "probability": (
         Box("Loss per token of each right answer (nats)", numbers, "0.693147, 0.5"),
-        Box("Losses of its wrong answers, a line an example; none for the probability alone", rows_of_numbers, ""),
+        Box("Losses of its wrong answers, a line an example; none for the plain probability", rows_of_numbers, ""),
     ),
     "rouge": (
         Box("What the model said, a line an example", lines, "a red circle\na star"),

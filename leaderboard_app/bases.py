@@ -25,7 +25,7 @@ class Base:
         hidden: Folder or private dataset of the hidden items; only the worker needs it.
         dtype: Precision in which models are scored.
         batch_size: Examples at a time.
-        max_examples: Score the first rows of each task alone; all by default.
+        max_examples: Score only the first rows of each task; all by default.
     """
 
     base_model: str

@@ -36,7 +36,7 @@ def start(results: str) -> None:
     store = Store(place)
     if is_new:
         with tempfile.TemporaryDirectory() as folder:
-            # Its newest commit is wanted: the dataset is the keepers' own, and data alone.
+            # Its newest commit is wanted: the dataset is the keepers' own, and only data.
             snapshot_download(results, repo_type="dataset", local_dir=folder)  # nosec B615
             read_mirror(store, Path(folder))
     if get_token():

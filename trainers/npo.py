@@ -14,7 +14,7 @@ from .base.trainer import Quantity, Terms, UnlearningConfig, UnlearningTrainer
 
 @dataclass
 class NPOConfig(UnlearningConfig):
-    """Settings of NPO with a retain term: the paper's NPO-RT, with kl its NPO-KL, with `retain_weight` 0 NPO alone."""
+    """Settings of NPO with a retain term: the paper's NPO-RT, with kl its NPO-KL, with `retain_weight` 0 plain NPO."""
 
     num_train_epochs: float = field(default=10, metadata={"help": "Passes over the forget rows."})
     warmup_steps: float = field(default=0.1, metadata={"help": "Steps of warm-up; below 1, their share (one epoch)."})

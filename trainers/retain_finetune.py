@@ -1,4 +1,4 @@
-"""Fine-tuning on the retain rows alone, hoping that the rest fades: the floor of unlearning (arXiv 2401.06121).
+"""Fine-tuning only on the retain rows, hoping that the rest fades: the floor of unlearning (arXiv 2401.06121).
 
 The same trainer makes the original and the gold model: it fine-tunes on whatever rows it is given.
 """

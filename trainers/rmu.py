@@ -47,7 +47,7 @@ class RMUTrainer(UnlearningTrainer):
     _name = "RMU"
 
     def choose_weights(self, model: PreTrainedModel, args: RMUConfig, peft_config: PeftConfig | None) -> Any:
-        """Train the chosen modules of a few layers alone."""
+        """Train only the chosen modules of a few layers."""
         layers = decoder_layers(model)
         number = min(7, len(layers) // 3) if args.layer is None else args.layer
         trained = [n for n in (number - 2, number - 1, number) if n >= 0]

@@ -92,7 +92,7 @@ def _write_rows(
 def _file(config: str, fingerprint: str) -> str:
     """Return where a config's rows lie.
 
-    The name changes with the rows: the cache of `datasets` knows a local folder by the paths in its card alone, and
+    The name changes with the rows: the cache of `datasets` knows a local folder only by the paths in its card, and
     would go on giving the rows of a folder that has been built again with others.
     """
     return f"{config}/train-00000-of-00001-{fingerprint[:12]}.parquet"

@@ -71,7 +71,7 @@ def row_key(row: Row, columns: Sequence[str]) -> str:
 
 
 def strangers(rows: Iterable[Row], known: Sequence[Row], columns: Sequence[str]) -> Iterator[tuple[int, str | None]]:
-    """Yield rows that are not among the known ones, and the column in which they differ, if it is one alone.
+    """Yield rows that are not among the known ones, and the column in which they differ, if there is only one.
 
     A row that is there more often than it is known is a stranger too, with no such column.
     """

@@ -1,6 +1,6 @@
 """The runs of one seed as steps: corpus, base, original and gold, each method, and what each model is asked.
 
-The demo runs one seed, the table several. Every step fills one folder, so that what is finished is passed over.
+The demo runs one seed, the table several. Every step fills one folder, so that what is finished is skipped.
 """
 
 import itertools
@@ -187,7 +187,7 @@ def seed_steps(
         folder: Of the seed.
         seed: Of corpus, weights and batches.
         modalities: Rows to forget.
-        tracks: What the models are asked; the recipe's track alone by default.
+        tracks: What the models are asked; only the recipe's track by default.
         prefix: Of the steps' names.
     """
     steps, models = training_steps(recipe, folder, seed, prefix), folder / "models"

@@ -1,6 +1,6 @@
 """The paper's tables from one recipe: original, gold and all methods over seeds and modalities (arXiv 2410.18057).
 
-Each seed has its folder, laid out as the demo's; what is finished is passed over. The tables are made of logs alone.
+Each seed has its folder, laid out as the demo's; what is finished is skipped. The tables are made only of logs.
 """
 
 from collections.abc import Sequence

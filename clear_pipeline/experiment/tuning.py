@@ -30,7 +30,7 @@ from .plan import data_of, model_config, training_steps, unlearn_step
 from .recipe import Recipe, Tuning, recipe_path
 
 SELECTION_LOG = "selection.json"
-RETAINED = 1  # photos of each person who stays: they count for utility alone, and there are many
+RETAINED = 1  # photos of each person who stays: they count only for utility, and there are many
 SEARCHED = ("learning_rate", "num_train_epochs")
 
 

@@ -1,7 +1,7 @@
 """Logs of original and gold models on the Hub, so that a user's own model can be scored without a gold run.
 
 A log lies in a folder that says what it is: `<base model>/<role>/<forget set>/<dataset>/<seeds>`. The right gold log
-for a log is found by these words alone; nothing is downloaded to look for it.
+for a log is found only by these words; nothing is downloaded to look for it.
 """
 
 import json
@@ -27,7 +27,7 @@ viewer: false
 ---
 # Evaluation logs of CLEAR
 
-Logs of original models (fine-tuned on everybody) and gold models (fine-tuned on the retain set alone), in TOFU's
+Logs of original models (fine-tuned on everybody) and gold models (fine-tuned only on the retain set), in TOFU's
 format: `<base model>/<role>/<forget set>/<dataset>/seed-<training>-questions-<evaluation>`, where the dataset is the
 start of its rows' fingerprint or of its revision. With the gold log of the same base model, forget set and rows,
 
@@ -193,7 +193,7 @@ def _placeless(source: Any) -> Any:
 def find_gold(log: Path, repo_id: str | None, base_model: str | None = None) -> tuple[Path, str]:
     """Find the gold log that belongs to a log, and downloads it.
 
-    Among several that differ in the seed of the training alone, that of the log's own seed is taken, else the first.
+    Among several that differ in only the seed of the training, that of the log's own seed is taken, else the first.
 
     Args:
         log: Of an unlearned model.

@@ -97,7 +97,7 @@ def finished_run(folder: Path) -> dict[str, Any]:
     """
     part = folder.with_name(f"{folder.name}.part")
     if folder.suffix == ".part" or (not folder.exists() and part.is_dir()):
-        raise ValueError(f"{folder} is not finished: the command that made it goes on where it was")
+        raise ValueError(f"{folder} is not finished: the command that made it resumes where it was")
     record = read_run(folder)
     if record is None:
         raise FileNotFoundError(f"no folder {folder}; give one that `clear-unlearning unlearn` wrote")

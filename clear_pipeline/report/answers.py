@@ -63,7 +63,7 @@ class Section:
 def answer_sections(
     logs: Mapping[str, Mapping[str, TaskLog]], tasks: Mapping[str, Mapping[str, Any]], load: Callable[[str], Dataset]
 ) -> list[Section]:
-    """Collect the grid. Which rows it shows depends on the persons alone, never on the answers.
+    """Collect the grid. Which rows it shows depends only on the persons, never on the answers.
 
     Args:
         logs: The log of each model by its name, all of the same rows.

@@ -29,7 +29,7 @@ from .answers import answer_sections
 from .tradeoff import Point, tradeoff_plot
 
 FACES_ABOUT = (
-    "Recognisers forgot people by their photos alone (visual track): accuracies in percent, attacks with their 95 % "
+    "Recognisers forgot people only by their photos (visual track): accuracies in percent, attacks with their 95 % "
     "interval over people. The paper's numbers are of 128 ResNet-18 and photos of 200 people: for orientation, not "
     "for comparison."
 )

@@ -1,7 +1,7 @@
-"""Folders of runs: what is finished is not done twice, what was interrupted goes on, what is another run's is refused.
+"""Run folders: what is finished is not done twice, what was interrupted is resumed, another run's folder is refused.
 
 A run works in `<folder>.part` and renames it to `<folder>` when everything is there. `run.json` in it says what the
-run is: a folder whose settings differ is somebody else's and is left alone.
+run is: a folder whose settings differ is another run's and is left as it is.
 """
 
 import json
@@ -86,7 +86,7 @@ class Run:
             shutil.rmtree(self.part)
 
     def note(self) -> None:
-        """Write down how long the run has worked, so that one that goes on counts all of it."""
+        """Write down how long the run has worked, so that a resumed one counts all of it."""
         seconds = round(time.monotonic() - self._started, 2)
         write_json(self.part / RUN_FILE, {"settings": self.settings, "seconds": seconds})
 

@@ -59,7 +59,7 @@ class VisualArguments:
         settings: Settings of each method, over CLEAR's values.
         sigma: Of U-LIRA: a spread for each `example`, as in the paper, or one `shared` by all.
         enrolment_photos: Attack the enrolment photos too, as the reference does.
-        keep_models: Keep all weights, not the originals' alone.
+        keep_models: Keep all weights, not only the originals'.
     """
 
     output: Path

@@ -48,7 +48,7 @@ def write_report(
     Args:
         output: Folder of the run.
         about: What the run is.
-        rows: One a method; see `scores.table_rows`.
+        rows: One for each method; see `scores.table_rows`.
         logits: See `scores.gather`.
 
     Returns:

@@ -26,7 +26,7 @@ from .shared_prompt import CannotShare, PromptCache, greedy, prompt_cache, repea
 logger = logging.getLogger(__name__)
 
 CHECKED = 3  # examples on which the fast path is compared with the plain one
-# Nats per token: what rounding alone may do to a loss computed in another order.
+# Nats per token: what rounding may do to a loss computed in another order.
 TOLERANCE = {torch.float32: 1e-4, torch.float64: 1e-4, torch.bfloat16: 0.1, torch.float16: 0.02}
 
 

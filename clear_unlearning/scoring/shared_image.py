@@ -41,7 +41,7 @@ class SharedImages:
 
 
 def same_picture(examples: Sequence[Example]) -> list[list[int]]:
-    """Return indices of the examples, those about one picture together; one without a picture stands alone."""
+    """Return indices of the examples, those about one picture together; one without a picture is its own group."""
     groups: dict[Any, list[int]] = {}
     for i, example in enumerate(examples):
         image = example.image

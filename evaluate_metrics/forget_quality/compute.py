@@ -33,7 +33,7 @@ def forget_quality(
 
     Args:
         unlearned: Truth ratio R of each forget example, under the unlearned model.
-        gold: The same, under the model fine-tuned on the retain set alone.
+        gold: The same, under the model fine-tuned only on the retain set.
         golds: The same under further gold models, of other seeds.
         variant: `ks`: p. `js`: 1 - Jensen-Shannon distance (base 2) of the two distributions of log R in 50 shared
             bins.

@@ -76,7 +76,7 @@ def attack_scores(
 
 
 def blind_scores(texts: Sequence[str], labels: Sequence[int], people: Sequence[str]) -> np.ndarray:
-    """Return what a classifier makes of the texts alone: naive Bayes over words and length, cross-validated by person.
+    """Return what a classifier makes of only the texts: naive Bayes over words and length, cross-validated by person.
 
     Args:
         texts: The answers.
@@ -147,7 +147,7 @@ def membership_scores(
 ) -> dict[str, np.ndarray]:
     """Score of each example by each of ATTACKS, and by two that see no model: `blind` and `tokens`.
 
-    See `attack_scores` and `blind_scores`. `tokens` is the number of tokens alone, the fewer the more like a member: a
+    See `attack_scores` and `blind_scores`. `tokens` is only the number of tokens, the fewer the more like a member: a
     tokenizer that was trained on the people to forget, but not on the others, gives them away by itself.
 
     Raises:
@@ -201,13 +201,13 @@ def rates(scores: Mapping[str, np.ndarray], labels: Sequence[int]) -> dict[str, 
         found[f"auc_{attack}"] = auc(values[member], values[~member])
         found[f"tpr_{attack}"] = true_positive_rate(values[member], values[~member])
     warnings = []
-    # What is cross-validated falls below .5 by chance alone; what is counted may point either way.
+    # What is cross-validated falls below .5 only by chance; what is counted may point either way.
     apart = {"blind": found["auc_blind"] - 0.5, "tokens": abs(found["auc_tokens"] - 0.5)}
     for attack, distance in apart.items():
         if distance > SUSPICIOUS:
             warnings.append(
                 f"an attack that sees no model, {attack}, tells the sets apart (AUC {found[f'auc_{attack}']:.2f}): "
-                "they differ by themselves, or have too few people; compare with the gold model's AUC alone"
+                "they differ by themselves, or have too few people; compare only with the gold model's AUC"
             )
     others = int((~member).sum())
     if others < FEW:

@@ -1,4 +1,4 @@
-"""Probability of the right answer, alone or among wrong ones (TOFU, arXiv 2401.06121, section 2.2)."""
+"""Probability of the right answer, by itself or among wrong ones (TOFU, arXiv 2401.06121, section 2.2)."""
 
 from collections.abc import Sequence
 

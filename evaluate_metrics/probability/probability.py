@@ -1,4 +1,4 @@
-"""Probability of the right answer, alone or among wrong ones (TOFU, arXiv 2401.06121, section 2.2)."""
+"""Probability of the right answer, by itself or among wrong ones (TOFU, arXiv 2401.06121, section 2.2)."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ import evaluate
 
 from evaluate_metrics.probability.compute import probability
 
-_DESCRIPTION = "Probability of the right answer, per token, alone or among wrong answers."
+_DESCRIPTION = "Probability of the right answer, per token, by itself or among wrong answers."
 _CITATION = (
     "@article{maini2024tofu, title={TOFU: A Task of Fictitious Unlearning for LLMs}, journal={arXiv:2401.06121}}"
 )
 _INPUTS = """
 Args:
     predictions: Loss per token of the right answer of each example, in nats.
-    references: Losses per token of its wrong answers, in nats; empty lists for the probability alone.
+    references: Losses per token of its wrong answers, in nats; empty lists for the plain probability.
 """
 
 

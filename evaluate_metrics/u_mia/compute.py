@@ -21,7 +21,7 @@ def u_mia(
     people: Sequence[str] | None = None,
     classifier: str = "tree",
 ) -> dict[str, Any]:
-    """Return how well membership before unlearning is seen from a logit alone, whosesoever it is.
+    """Return how well membership before unlearning is seen from a logit, whosever it is.
 
     Args:
         targets: Logits of the target models [models, examples].

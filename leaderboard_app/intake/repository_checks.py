@@ -48,9 +48,9 @@ def file_problems(repository: Repository, most_bytes: int) -> Iterator[str]:
         ending = PurePosixPath(path.lower()).suffix
         shown = path[:200].encode("unicode_escape").decode()
         if not PLAIN_NAME.fullmatch(path) or any(part.strip(". ") == "" for part in path.split("/")):
-            yield f"odd file name '{shown}': letters, digits and . _ - + = @ alone"
+            yield f"odd file name '{shown}': only letters, digits and . _ - + = @"
         elif ending in PICKLES:
-            yield f"'{shown}' may run code when it is loaded: weights must be safetensors alone; delete it"
+            yield f"'{shown}' may run code when it is loaded: weights must be safetensors; delete it"
         elif ending in CODE:
             yield f"'{shown}' is code: none of a submission's is ever run; delete it"
 
@@ -172,7 +172,7 @@ def adapter_problems(repository: Repository, original: Original) -> Iterator[str
         return
     settings, base = repository.read_json(ADAPTER_CONFIG, CONFIG_LIMIT), original.base
     if settings.get("peft_type") != "LORA":
-        yield f"{ADAPTER_CONFIG}: peft_type is {str(settings.get('peft_type'))[:40]!r}; LORA alone can be compared"
+        yield f"{ADAPTER_CONFIG}: peft_type is {str(settings.get('peft_type'))[:40]!r}; only LORA can be compared"
     named, revision = settings.get("base_model_name_or_path"), settings.get("revision")
     if named != base.original:
         yield f"{ADAPTER_CONFIG}: base_model_name_or_path is {str(named)[:200]!r}, the original is {base.original!r}"

@@ -15,7 +15,7 @@ REVISION = re.compile(r"[A-Za-z0-9][\w./-]{0,99}", re.ASCII)
 LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,59}")
 SEEDS = re.compile(r"\d{1,10}( ?, ?\d{1,10}){0,19}", re.ASCII)
 MOST_HOURS = 1e6
-# Names under which methods are known that leave the weights alone and act when the model is asked.
+# Names under which methods are known that leave the weights as they are and act when the model is asked.
 AT_INFERENCE = re.compile(
     r"\b(eco|icul|guard\s*rails?|in[- ]?context unlearning|(prompt|input|output|inference)[- ]?(time )?"
     r"(classifier|filter\w*|corruption|rewrit\w*|guard)|logit (offset|difference)s?|ulm offset|rag unlearning)\b"

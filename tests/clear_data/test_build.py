@@ -160,7 +160,7 @@ def test_what_was_beside_an_older_build_goes_with_it(raw, tmp_path):
         (["--corpus", "raw", "--raw", "nowhere"], "nowhere/people.jsonl is missing"),
         (
             ["--corpus", "raw", "--raw", "r", "--photos", "9"],
-            "--photos says nothing to the corpus raw",
+            "--photos is not used by corpus 'raw'",
         ),
         (["--corpus", "tofu"], "the corpus tofu needs --tofu"),
         (["--corpus", "tofu", "--tofu", "empty"], "empty holds no TOFU rows"),

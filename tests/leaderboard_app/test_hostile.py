@@ -223,7 +223,7 @@ CASES: dict[str, tuple[Make, str]] = {
     "adapter on another base": (adapter(base_model_name_or_path="evil/other"), "the original is 'ORG/original'"),
     "adapter on a folder": (adapter(base_model_name_or_path="/etc"), "the original is 'ORG/original'"),
     "adapter on another commit": (adapter(revision="0" * 40), "revision is"),
-    "adapter that is not a LoRA": (adapter(peft_type="PROMPT_TUNING"), "LORA alone"),
+    "adapter that is not a LoRA": (adapter(peft_type="PROMPT_TUNING"), "only LORA can be compared"),
     "adapter that imports a module": (adapter(megatron_config={}, megatron_core="os"), "megatron_config is"),
     "adapter that repeats layers": (adapter(layer_replication=[[0, 2], [0, 2]]), "layer_replication"),
     "adapter with whole modules": (adapter(modules_to_save=["lm_head"]), "modules_to_save"),

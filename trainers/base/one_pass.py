@@ -1,7 +1,7 @@
 """The sides of a batch in one forward pass: joined, run through the model, and taken apart again.
 
 One pass costs less than several on short rows, and it is the only one that PyTorch's data parallel training can
-follow when the sides use different weights, photos here and text alone there.
+follow when the sides use different weights, photos on one side and only text on the other.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What combines with any method: the L1 norm of the weights, and training the salient weights alone (SalUn).
+"""What combines with any method: the L1 norm of the weights, and training only the salient weights (SalUn).
 
 L0 has no gradient and is left out.
 """
@@ -45,7 +45,7 @@ def largest(gradients: Sequence[torch.Tensor], share: float) -> list[torch.Tenso
 
 
 class SalientWeights:
-    """Trains the weights alone whose forget loss has the largest gradient before unlearning (arXiv 2310.12508).
+    """Train only the weights whose forget loss has the largest gradient before unlearning (arXiv 2310.12508).
 
     The others get no gradient, hence no momentum, and keep their values bit for bit, whatever the optimizer does.
 

@@ -24,7 +24,7 @@ def epochs_begun(args: TrainingArguments, rows: int) -> int:
 
 
 class EpochSampler(torch.utils.data.Sampler[int]):
-    """Draws the order of an epoch from seed and epoch alone; rows that do not count come last.
+    """Draw the order of an epoch only from seed and epoch; rows that do not count come last.
 
     Accelerate deals whole batches, one to each process, and repeats rows where the last ones are missing. With rows
     that do not count in their place a step has the same rows whatever the number of processes; those of the last

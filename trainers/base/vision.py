@@ -46,7 +46,7 @@ def freeze_vision(model: PreTrainedModel) -> None:
 
 
 def each_photo_once(model: PreTrainedModel, gigabytes: float, sharded: bool) -> AbstractContextManager[Any]:
-    """In which a frozen vision tower sees each photo once; a trained one, and a model that has none, is left alone.
+    """In which a frozen vision tower sees each photo once; a trained one, and a model that has none, is left as it is.
 
     Args:
         model: Of which it is known what is trained.

@@ -1,4 +1,4 @@
-"""The gold model: fine-tuned on those to retain alone, what unlearning should look like (CLEAR, arXiv 2410.18057)."""
+"""The gold model: fine-tuned only on those to retain, what unlearning should look like (CLEAR, arXiv 2410.18057)."""
 
 from dataclasses import dataclass
 
