@@ -27,9 +27,9 @@ from huggingface_hub import HfApi, constants
 from leaderboard_app.bases import Base, read_bases
 from leaderboard_app.intake.submission_checks import SubmissionChecks, identify
 from leaderboard_app.store.store import DuplicateSubmission, Store
+from leaderboard_worker.process import PUBLIC, ScoringJob
 from leaderboard_worker.sandbox import Limits, isolation_problem, run_isolated
 from leaderboard_worker.scorer import SubmissionScorer, WorkerSettings
-from leaderboard_worker.scoring_job import PUBLIC, ScoringJob
 from leaderboard_worker.worker import Worker
 
 LEASE = 0.6  # seconds
@@ -85,7 +85,7 @@ def work(folder: Path, endpoint: str, number: int) -> None:
     store, bases = Store(folder / "store.sqlite", attempts=ATTEMPTS, quota=10**6), read_bases(folder / "bases.json")
     isolated = isolation_problem() is None
     settings = WorkerSettings(folder / "work", LEASE, Limits(60, 4), isolated, f"worker-{number}")
-    worker = Worker(store, bases, settings, online(endpoint), lambda line: None)
+    worker = Worker(store, bases, settings, online(endpoint), lambda line: None, references=store)
     worker.scorer = StandInScorer(store, bases, settings, online(endpoint))
     while True:
         if worker.work_once() is None:

@@ -1,62 +1,101 @@
-"""Original and gold of a base model: from their logs to the rows and photos that the page shows beside submissions."""
+"""Original and gold models as reference rows: their numbers, logs, and the photos of the example questions."""
 
+import io
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
+from PIL import Image
+
+from clear_dataset import load_clear
 from evaluate_metrics import VERSION
 from evaluate_metrics.log_format import LOG_NAME, META_NAME
 from evaluate_metrics.scores import score_log
 from leaderboard_app.bases import Base
-from leaderboard_app.pages.examples import dataset_key
-from leaderboard_app.store.store import Store
+from leaderboard_app.pages.examples import chosen_rows, dataset_key
+from leaderboard_app.store.queries import Reference
 
-from .example_photos import example_photos
 from .files import public_log_meta
+
+LARGEST_PHOTO = 320  # pixels of the longer side
+
+
+class ReferenceStore(Protocol):
+    """What a worker needs to publish original and gold: `Store` where it is on this machine, else `AnswerReferences`.
+
+    Attributes:
+        path: File of the store, which the scoring process must not read; None without one.
+    """
+
+    @property
+    def path(self) -> Path | None: ...  # noqa: D102
+
+    def reference(self, kind: str, base_model: str, forget: str) -> Reference | None: ...  # noqa: D102
+
+    def add_reference(  # noqa: D102
+        self,
+        kind: str,
+        base_model: str,
+        forget: str,
+        numbers: Mapping[str, Any],
+        log: Mapping[str, Any],
+        meta: Mapping[str, Any],
+        who: str = ...,
+    ) -> None: ...
+
+    def add_photos(self, dataset: str, photos: Mapping[tuple[str, int], bytes]) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
-class References:
-    """Takes the place of a store where there is none: it has no reference, and keeps what it is given.
+class AnswerReferences:
+    """Collect the references of one job, for its answer.
 
     Attributes:
-        rows: By role, numbers, log and metadata.
-        photos: By config and row.
+        rows: Numbers, log and metadata by role.
+        photos: Photos by config and row.
+        path: None: there is no file.
     """
 
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     photos: dict[tuple[str, int], bytes] = field(default_factory=dict)
-    path: None = None
+    path: Path | None = None
 
     def reference(self, kind: str, base_model: str, forget: str) -> None:
-        """As `Store.reference`."""
+        """Return None, so that every reference is added."""
 
     def add_reference(
-        self, kind: str, base_model: str, forget: str, numbers: Any, log: Any, meta: Any, who: str
+        self,
+        kind: str,
+        base_model: str,
+        forget: str,
+        numbers: Mapping[str, Any],
+        log: Mapping[str, Any],
+        meta: Mapping[str, Any],
+        who: str = "",
     ) -> None:
-        """As `Store.add_reference`, of the one base and forget set that there is."""
+        """Collect a reference; a job has one base model and forget set."""
         self.rows[kind] = {"numbers": numbers, "log": log, "meta": meta}
 
     def add_photos(self, dataset: str, photos: Mapping[tuple[str, int], bytes]) -> None:
-        """As `Store.add_photos`, of the one dataset that there is."""
+        """Collect photos; a job has one dataset."""
         self.photos.update(photos)
 
 
-def is_current(store: Store | References, role: str, base_model: str, forget: str, rows: str) -> bool:
-    """Whether a store has an original or gold of these rows, by the metrics of today."""
+def is_current(store: ReferenceStore, role: str, base_model: str, forget: str, rows: str) -> bool:
+    """Return whether the store has this reference for these rows and the current version of the metrics."""
     known = store.reference(role, base_model, forget)
     return known is not None and (known.metric_version, dataset_key(known.meta)) == (VERSION, rows)
 
 
 def keep_reference(
-    store: Store | References, role: str, base: Base, forget: str, logs: tuple[Path, Path], dataset: Path, who: str
+    store: ReferenceStore, role: str, base: Base, forget: str, logs: tuple[Path, Path], dataset: Path, who: str
 ) -> None:
-    """Gives a store the original or gold with the photos of the examples, if it has not got them.
+    """Add the original or gold to the store, with the photos of the examples, unless it is current there.
 
     Args:
-        store: What keeps them.
+        store: Where it goes.
         role: `original` or `gold`.
         base: Row of the bases.
         forget: Forget set.
@@ -80,5 +119,30 @@ def keep_reference(
 
 
 def read_content(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A log and its metadata as they stand in their files."""
+    """Read a log and its metadata from a folder of the keeper; a submission's folder needs `read_output`."""
     return json.loads((folder / LOG_NAME).read_text()), json.loads((folder / META_NAME).read_text())
+
+
+def example_photos(log: Mapping[str, Any], meta: Mapping[str, Any], data: Path | str) -> dict[tuple[str, int], bytes]:
+    """Return small photos of the rows that the page of a submission shows, by config and row.
+
+    Args:
+        log: Log of any model on these rows.
+        meta: Its metadata.
+        data: Folder or Hub id of the dataset.
+    """
+    photos = {}
+    for _, keys, row in chosen_rows(log, meta):
+        place = meta["tasks"][keys[0]]
+        if place.get("images"):
+            image = load_clear(place["config"], data)[row]["image"]
+            photos[place["config"], row] = _small(image)
+    return photos
+
+
+def _small(image: Image.Image) -> bytes:
+    image = image.convert("RGB")
+    image.thumbnail((LARGEST_PHOTO, LARGEST_PHOTO))
+    buffer = io.BytesIO()
+    image.save(buffer, "PNG" if max(image.size) <= 128 else "JPEG", quality=85)
+    return buffer.getvalue()

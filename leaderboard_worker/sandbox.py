@@ -1,20 +1,25 @@
-"""A process that is cut off: no network, no token, nothing to write to but its own folder, bounded memory and time.
+"""Run a process in a sandbox, and read what it leaves behind.
 
-Linux namespaces by `unshare` of util-linux, which needs no privileges where the system allows user namespaces. Inside,
-the whole file system is read-only, the folders of secrets are empty, `/dev` has what a program needs, other processes
-cannot be seen, and all capabilities are given up, so that none of it can be undone.
+The sandbox is made of Linux namespaces by `unshare` of util-linux, which needs no privileges where the system allows
+user namespaces. Inside there is no IP network, other processes are invisible, the file system is read-only except for
+one folder, the known folders of tokens are empty, `/dev` has only what a program needs, and all capabilities are
+dropped. Address space, file size and time are limited for each process. Unix sockets of the machine can be reached,
+and the limits do not bound what many processes use together: give the worker a user of its own.
 """
 
 import ctypes
+import json
 import os
 import resource
 import shutil
 import signal
+import stat
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount",
               "--mount-proc")  # fmt: skip
@@ -59,12 +64,12 @@ exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@"
 
 @dataclass(frozen=True)
 class Limits:
-    """What a process may use.
+    """What the sandboxed process may use.
 
     Attributes:
-        seconds: Time by the clock.
-        memory: Gigabytes of address space; 0 for no limit, which a GPU's driver needs.
-        file: Gigabytes that one file may have.
+        seconds: Wall-clock time.
+        memory: Gigabytes of address space of each process; 0 for no limit, which a GPU's driver needs.
+        file: Gigabytes of one file.
     """
 
     seconds: float = 4 * 3600
@@ -73,7 +78,7 @@ class Limits:
 
 
 def isolation_problem() -> str | None:
-    """Why a process cannot be cut off on this machine; None if it can."""
+    """Return why this machine cannot run the sandbox, or None if it can."""
     missing = [name for name in ("unshare", "setpriv", "mount") if shutil.which(name) is None]
     if missing:
         return f"{', '.join(missing)} of util-linux is missing"
@@ -82,7 +87,7 @@ def isolation_problem() -> str | None:
 
 
 def secret_places(*more: Path) -> list[str]:
-    """Files and folders that a cut-off process must not read: where tokens lie, and what the caller adds."""
+    """Return the files and folders that the process must not read: those of tokens, and `more`."""
     home = Path.home()
     named = [os.environ.get(name) for name in ("HF_HOME", "HF_TOKEN_PATH")]
     places = [*(home / name for name in SECRETS), *(Path(name) for name in named if name), *more]
@@ -90,11 +95,56 @@ def secret_places(*more: Path) -> list[str]:
 
 
 def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
-    """The environment of a cut-off process: no token, nothing of the caller's but what a program needs to start."""
+    """Return the environment of the process: without tokens, only what a program needs to start."""
     kept = {name: value for name, value in os.environ.items() if name in KEPT}
     places = {"HOME": str(folder), "TMPDIR": str(folder / "tmp"), "HF_HOME": str(folder / "hf_home")}
     offline = dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE"), "1")
     return {**kept, **places, **offline, "TOKENIZERS_PARALLELISM": "false", **settings}
+
+
+class BadOutput(ValueError):
+    """The process left a file that this program does not read."""
+
+
+def read_output(folder: Path, name: str, most_bytes: int) -> dict[str, Any]:
+    """Read a JSON object that an untrusted process left in its folder.
+
+    Args:
+        folder: Folder of the process.
+        name: Path inside the folder.
+        most_bytes: Size limit.
+
+    Raises:
+        BadOutput: If the file or a folder on its path is missing, a link or not a regular file, or if its content is
+            too large, not JSON or not an object.
+    """
+    *folders, file = Path(name).parts
+    opened = []
+    try:
+        opened.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+        for part in folders:
+            opened.append(os.open(part, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=opened[-1]))
+        # O_NONBLOCK: opening a FIFO would wait for a writer
+        opened.append(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=opened[-1]))
+        about = os.fstat(opened[-1])
+        if not stat.S_ISREG(about.st_mode):
+            raise BadOutput(f"{name} is not a regular file")
+        if about.st_size > most_bytes:
+            raise BadOutput(f"{name} has {about.st_size} bytes; at most {most_bytes} are read")
+        with os.fdopen(opened.pop(), "rb") as content:
+            read = json.loads(content.read(most_bytes))
+    except OSError as error:
+        raise BadOutput(f"{name} cannot be read: {error.strerror}") from error
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, BadOutput):
+            raise
+        raise BadOutput(f"{name} is not valid JSON: {str(error)[:200]}") from error
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
+    if not isinstance(read, dict):
+        raise BadOutput(f"{name} holds {type(read).__name__}; expected a JSON object")
+    return read
 
 
 def run_isolated(
@@ -107,23 +157,23 @@ def run_isolated(
     settings: Mapping[str, str] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> int:
-    """Runs a command cut off from everything but its folder.
+    """Run a command in the sandbox.
 
     Args:
         command: What to run.
-        folder: The only place that it may write to; also its home.
+        folder: The only folder that it may write to; also its home.
         output: File for what it prints.
         limits: What it may use.
-        isolated: Off, only limits and environment hold: for machines without namespaces.
-        hidden: Files and folders that it must not read, beside those of tokens.
-        settings: More of its environment.
-        stopped: Asked from time to time; if it is true the process is killed.
+        isolated: False keeps only limits and environment, for machines without namespaces.
+        hidden: Further files and folders that it must not read.
+        settings: Further environment variables.
+        stopped: Polled; once it returns True the process group is killed.
 
     Returns:
-        Its exit code; negative: the signal that ended it.
+        Its exit code; if negative, the signal that ended it.
 
     Raises:
-        TimeoutError: If it took too long; it has been killed with all that it started.
+        TimeoutError: If it took too long; its process group has been killed.
     """
     folder = folder.resolve()
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
@@ -136,7 +186,7 @@ def run_isolated(
     parent = os.getpid()
 
     def prepare() -> None:
-        """In the child: ends with its parent, and has its limits before anything else happens."""
+        """Die with the parent, and set the limits before anything else runs in the child."""
         ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
         if os.getppid() != parent:
             os._exit(1)

@@ -1,4 +1,4 @@
-"""From a claimed submission to its numbers: files, the scoring process, the gold's log, and where it all came from."""
+"""Score a claimed submission: fetch its files, run the scoring process, compare its log with gold's."""
 
 import hashlib
 import json
@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import sys
+import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
@@ -17,40 +18,45 @@ from typing import Any
 from huggingface_hub import HfApi
 
 from evaluate_metrics import VERSION
+from evaluate_metrics.log_format import LOG_NAME, META_NAME, write_log
 from evaluate_metrics.scores import score_log
-from leaderboard_app.api.remote_queue import RemoteQueue
 from leaderboard_app.bases import Base, Bases
 from leaderboard_app.intake.hub_repository import Repository, open_repository
 from leaderboard_app.intake.submission_checks import SubmissionChecks, weights_digest
 from leaderboard_app.intake.submission_fields import clean_text
-from leaderboard_app.store.store import LeaseLost, Store, Submission
-from leaderboard_app.store.worker_queue import Job
+from leaderboard_app.store.store import Submission
+from leaderboard_app.store.worker_queue import Job, LeaseLost
 
 from .files import build_submitted, local_copy, public_log_meta, rows_identity
 from .hidden_items import hidden_numbers
-from .references import References, keep_reference, read_content
-from .sandbox import Limits, run_isolated
-from .scoring_job import DONE, HIDDEN, LINEAGE, PUBLIC, REFUSED, REFUSED_CODE, ScoringJob
+from .process import DONE, HIDDEN, LINEAGE, PUBLIC, REFUSED, REFUSED_CODE, Refusal, ScoringJob
+from .references import ReferenceStore, keep_reference
+from .sandbox import BadOutput, Limits, read_output, run_isolated
 
 Rows = tuple[Path, Path | None]  # local copies of the dataset and of the hidden items
 
 LIBRARIES = ("torch", "transformers", "peft", "datasets", "safetensors", "numpy")
 
 
-class Refusal(Exception):
-    """The submission breaks a rule."""
+MEGABYTE = 2**20
+MOST_LOG, MOST_META, MOST_WORDS = 512 * MEGABYTE, 64 * MEGABYTE, MEGABYTE  # bytes that are read of a file
+LINEAGE_KEYS = {"distance", "relative", "cosine", "changed", "modules", "to_golds", "between_golds", "refusal"}
+
+
+class SetupError(ValueError):
+    """The keeper's setup does not work: bases, models, data, image or rights. No submission is at fault."""
 
 
 @dataclass(frozen=True)
 class WorkerSettings:
-    """How a worker works.
+    """Settings of a worker.
 
     Attributes:
         work: Folder for downloads and jobs.
-        lease: Seconds for which a submission is held without a sign of life.
-        limits: Of the scoring process.
-        isolated: Cut the scoring process off; off only for machines that cannot.
-        name: Of the worker; no other process has it.
+        lease: Seconds until a submission without a heartbeat goes to another worker.
+        limits: Limits of the scoring process.
+        isolated: Run the scoring process in the sandbox; False only for machines that cannot.
+        name: Name that no other process has.
         secrets: Further files and folders that the scoring process must not read.
     """
 
@@ -64,7 +70,7 @@ class WorkerSettings:
 
 @dataclass(frozen=True)
 class Result:
-    """What the store is given of a scored submission."""
+    """What the store keeps of a scored submission."""
 
     numbers: dict[str, Any]
     log: dict[str, Any]
@@ -73,41 +79,41 @@ class Result:
 
 
 class SubmissionScorer:
-    """Scores submissions; originals, golds, data and the golds' logs are fetched and made once.
+    """Score submissions on this machine. Originals, golds and data are fetched once, and golds scored once.
 
     Args:
-        store: Gets the references, if it is on this machine.
+        references: Where original and gold are published; None if the store is on another machine.
         bases: Rows of `bases.json`, with golds.
-        settings: How to work.
+        settings: Settings of the worker.
         api: The Hub.
     """
 
-    def __init__(
-        self, store: Store | RemoteQueue | References, bases: Bases, settings: WorkerSettings, api: HfApi
-    ) -> None:
-        self.store = None if isinstance(store, RemoteQueue) else store
+    def __init__(self, references: ReferenceStore | None, bases: Bases, settings: WorkerSettings, api: HfApi) -> None:
+        self.references = references
         self.bases, self.settings, self.api = bases, settings, api
         self.checks = SubmissionChecks(bases, api)
         self.work = settings.work.resolve()
 
     def score(self, job: Job, lost: Callable[[], bool]) -> Result:
-        """Downloads, checks and scores a submission.
+        """Download, check and score a submission.
 
         Args:
-            job: The submission, claimed.
-            lost: Whether the lease is lost meanwhile.
+            job: The claimed submission.
+            lost: Returns whether the lease has been lost.
 
         Raises:
             Refusal: If the submission breaks a rule.
+            SetupError: If an original, a gold or the data cannot be had.
             ConnectionError: If the Hub fails.
             TimeoutError, MemoryError: If scoring needs too much.
+            BadOutput: If the scoring process left something else than its results.
             RuntimeError: If scoring ends otherwise.
         """
         submission, started = job.submission, time.time()
         base = self.base_of(submission)
         repository = self.checked(submission)
         jobs = self.work / "jobs"
-        for old in jobs.glob(f"{job.id}-*"):  # of a worker that died
+        for old in jobs.glob(f"{job.id}-*"):  # left by a worker that died
             if old.is_dir():
                 shutil.rmtree(old, ignore_errors=True)
             else:
@@ -137,10 +143,13 @@ class SubmissionScorer:
             shutil.rmtree(folder, ignore_errors=True)
 
     def _local(self, source: str, kind: str = "model", commit: str | None = None) -> Path:
-        return local_copy(self.api, source, self.work / "copies", kind, commit)
+        try:
+            return local_copy(self.api, source, self.work / "copies", kind, commit)
+        except ValueError as error:
+            raise SetupError(str(error)) from error
 
     def base_of(self, submission: Submission) -> Base:
-        """The row of the bases that a submission is compared by.
+        """Return the row of the bases that a submission belongs to.
 
         Raises:
             Refusal: If there is none.
@@ -151,7 +160,7 @@ class SubmissionScorer:
         return base
 
     def checked(self, submission: Submission) -> Repository:
-        """The repository as it is now, checked again.
+        """Repeat the checks on the repository as it is now, and return it.
 
         Raises:
             Refusal: If it breaks a rule.
@@ -181,12 +190,12 @@ class SubmissionScorer:
         )
 
     def _run(self, work: ScoringJob, folder: Path, lost: Callable[[], bool]) -> dict[str, float]:
-        """Has a job done in a process of its own, and returns its seconds."""
+        """Run a job in a process of its own, and return the seconds of its steps."""
         folder.mkdir(parents=True, exist_ok=True)
         work.write(folder)
         output = folder.with_name(f"{folder.name}.txt")
-        command = [sys.executable, "-m", "leaderboard_worker.scoring_process", str(folder)]
-        path = self.store.path if self.store else None
+        command = [sys.executable, "-m", "leaderboard_worker.process", str(folder)]
+        path = self.references.path if self.references else None
         stores = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")] if path else []
         secrets = (*stores, *self.settings.secrets)
         try:
@@ -198,14 +207,17 @@ class SubmissionScorer:
             output.unlink(missing_ok=True)
         if lost():
             raise LeaseLost("another worker has it, or it was withdrawn")
-        if code == REFUSED_CODE and (folder / REFUSED).is_file():
-            raise Refusal(clean_text(json.loads((folder / REFUSED).read_text())["reason"])[:500])
-        if code != 0 or not (folder / DONE).is_file():
+        if code == REFUSED_CODE:
+            raise Refusal(clean_text(read_output(folder, REFUSED, MOST_WORDS).get("reason"))[:500])
+        if code != 0:
             last = clean_text((said.strip().splitlines() or [""])[-1])[:300]
             if "MemoryError" in said or "can't allocate memory" in said or code == -signal.SIGKILL:
                 raise MemoryError(f"scoring needs more than {self.settings.limits.memory:g} GB: {last}")
             raise RuntimeError(f"scoring ended with {code}: {last}")
-        return json.loads((folder / DONE).read_text())["seconds"]
+        seconds = read_output(folder, DONE, MOST_WORDS).get("seconds")
+        if not isinstance(seconds, dict) or not all(type(value) in (int, float) for value in seconds.values()):
+            raise BadOutput(f"{DONE} has no seconds of its steps")
+        return {clean_text(step)[:40]: float(value) for step, value in list(seconds.items())[:9]}
 
     def _reference(
         self,
@@ -217,32 +229,41 @@ class SubmissionScorer:
         lost: Callable[[], bool],
         gold: Path | None = None,
     ) -> Path:
-        """The folder with the logs of a gold or original model, which are made if they are not there."""
+        """Return the folder with the logs of a gold or original model, scored first if it is not there."""
         which = [rows_identity(place) for place in rows if place]
         what = json.dumps([asdict(base), forget, VERSION, which, os.path.relpath(model, self.work)], sort_keys=True)
         place = self.work / "references" / f"{role}-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
         if not place.is_dir():
             part = place.with_name(f"{place.name}-{self.settings.name}.part")
             shutil.rmtree(part, ignore_errors=True)
-            self._run(self._job(base, forget, model, rows), part, lost)
+            try:
+                self._run(self._job(base, forget, model, rows), part, lost)
+            except Refusal as error:
+                raise SetupError(f"the {role} model of {base.base_model} cannot be scored: {error}") from error
             try:
                 part.rename(place)
             except OSError:  # another worker was faster
                 shutil.rmtree(part)
-        if self.store:
+        if self.references:
             logs = (place / PUBLIC, (gold or place) / PUBLIC)
-            keep_reference(self.store, role, base, forget, logs, rows[0], self.settings.name)
+            keep_reference(self.references, role, base, forget, logs, rows[0], self.settings.name)
         return place
 
     def _result(
         self, job: Job, base: Base, folder: Path, gold: Path, dataset: Path, seconds: dict[str, float]
     ) -> Result:
-        """Numbers from the logs, and where they come from."""
+        """Compute the numbers from the logs, and record where they come from."""
         submission = job.submission
-        log, meta = read_content(folder / PUBLIC)
-        numbers = score_log(folder / PUBLIC, gold / PUBLIC)
-        if (folder / HIDDEN).is_file():
-            hidden, golden = (json.loads((place / HIDDEN).read_text()) for place in (folder, gold))
+        log = read_output(folder, f"{PUBLIC}/{LOG_NAME}", MOST_LOG)
+        meta = read_output(folder, f"{PUBLIC}/{META_NAME}", MOST_META)
+        lineage = read_output(folder, LINEAGE, MOST_WORDS)
+        if lineage.keys() != LINEAGE_KEYS:
+            raise BadOutput(f"{LINEAGE} has the keys {sorted(lineage)}"[:300])
+        with tempfile.TemporaryDirectory() as taken:  # of what was read: files of the process may change
+            write_log(Path(taken), log, meta)
+            numbers = score_log(Path(taken), gold / PUBLIC)
+        if base.hidden:
+            hidden, golden = (read_output(place, HIDDEN, MOST_LOG) for place in (folder, gold))
             numbers |= hidden_numbers(hidden, golden, numbers["forget_quality_statistic"])
         about = public_log_meta(
             meta,
@@ -265,7 +286,7 @@ class SubmissionScorer:
             "worker": self.settings.name,
             "isolated": self.settings.isolated,
             "settings": {name: getattr(base, name) for name in ("dtype", "batch_size", "max_examples")},
-            "lineage": json.loads((folder / LINEAGE).read_text()),
+            "lineage": lineage,
             "seconds": seconds,
         }
         return Result(numbers, log, about, provenance)

@@ -1,100 +1,114 @@
-"""The leaderboard's worker: claims the oldest submission, has it scored in a process of its own, writes the result.
+"""The worker of the leaderboard: claim the oldest submission, have it scored, write the result.
 
-Several may work on one store. A worker holds a submission by a lease that a thread renews; when it dies, the lease
-runs out and another takes the submission up. Nothing that a submission says of itself is believed.
+Several workers may share a store. A worker holds a submission by a lease that a thread renews. If the worker dies, the
+lease ends and another worker claims the submission.
 """
 
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from typing import Any, Protocol
 
 from huggingface_hub import HfApi
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_exponential
 
 from evaluate_metrics import VERSION
-from leaderboard_app.api.remote_queue import RemoteQueue
 from leaderboard_app.bases import Bases
-from leaderboard_app.store.store import LeaseLost, Store
-from leaderboard_app.store.worker_queue import Job
+from leaderboard_app.store.worker_queue import Job, LeaseLost, Queue
 
-from .remote.scorer import HubScorer, HubSettings
+from .hub_jobs import HubScorer, HubSettings
+from .process import Refusal
+from .references import ReferenceStore
 from .sandbox import isolation_problem
-from .scorer import Refusal, SubmissionScorer, WorkerSettings
+from .scorer import Result, SetupError, SubmissionScorer, WorkerSettings
 
-Say = Callable[[str], None]
+TRANSIENT = (ConnectionError, sqlite3.OperationalError)  # of a store: it may work again in a moment
+
+
+class Scorer(Protocol):
+    """What scores a claimed submission: `SubmissionScorer` on this machine, or `HubScorer` on the Hub's."""
+
+    def score(self, job: Job, lost: Callable[[], bool]) -> Result: ...  # noqa: D102
 
 
 class Worker:
-    """Works through the queue of a store.
+    """Work through a queue.
 
     Args:
-        store: The store, or that of a page on another machine.
+        queue: The store, or that of a page on another machine.
         bases: Rows of `bases.json`, with golds.
-        settings: How to work.
+        settings: Settings of the worker.
         api: The Hub.
-        say: Told what happens, a line each.
-        hub: How jobs on the Hub are started; None scores on this machine.
+        say: Receives a line for each event.
+        hub: How to start jobs on the Hub; None scores on this machine.
+        references: Where original and gold are published; None if the store is on another machine.
 
     Raises:
-        ValueError: If a process cannot be cut off here and it was not said that it need not, or a base has no gold.
+        ValueError: If this machine cannot run the sandbox although it should, or a base has no gold.
     """
 
     def __init__(
         self,
-        store: Store | RemoteQueue,
+        queue: Queue,
         bases: Bases,
         settings: WorkerSettings,
         api: HfApi,
-        say: Say,
+        say: Callable[[str], None],
         hub: HubSettings | None = None,
+        references: ReferenceStore | None = None,
     ) -> None:
         problem = isolation_problem() if settings.isolated and hub is None else None
         if problem:
             raise ValueError(
-                f"submitted models cannot be cut off on this machine ({problem}); --no_isolation scores them without, "
-                "which only a machine that has nothing to lose should do"
+                f"submitted models cannot be isolated on this machine ({problem}); --no_isolation scores them without "
+                "a sandbox: use it only on a machine that holds nothing of value"
             )
         for base in bases.values():
             if missing := [forget for forget in base.forget if not base.golds.get(forget)]:
-                raise ValueError(f"{base.base_model} has no gold model of {', '.join(missing)}")
-        known = store.metric_version() if isinstance(store, Store) else VERSION
+                raise ValueError(f"{base.base_model} has no gold model of {', '.join(missing)}; add it to bases.json")
+        known = queue.metric_version()
         if int(known) > int(VERSION):
             raise ValueError(f"the store is at version {known} of the metrics, this worker at {VERSION}: update it")
-        self.store, self.settings, self.say = store, settings, say
-        self.scorer = (
-            SubmissionScorer(store, bases, settings, api)
+        self.queue, self.settings, self.say = queue, settings, say
+        self.scorer: Scorer = (
+            SubmissionScorer(references, bases, settings, api)
             if hub is None
-            else HubScorer(store, bases, settings, hub, api)
+            else HubScorer(references, bases, settings, hub, api)
         )
-        if (again := store.requeue_all(VERSION, settings.name)) > 0:
-            say(f"the metrics are of version {VERSION} now: {again} submissions are scored again")
+        if (again := queue.requeue_all(VERSION, settings.name)) > 0:
+            say(f"the metrics are at version {VERSION} now: {again} submissions are scored again")
 
     def work_once(self) -> str | None:
-        """Takes one submission to its end.
+        """Claim one submission and finish it.
 
         Returns:
             How it ended: `scored`, `refused`, `failed` or `given up`; None if none waits.
+
+        Raises:
+            SetupError: If the keeper's setup does not work; the submission goes back to the queue.
         """
-        job = self.store.claim(self.settings.name, self.settings.lease)
+        job = self._patiently(self.queue.claim, self.settings.name, self.settings.lease)
         if job is None:
             return None
         what = f"submission {job.id} ({job.submission.repo_id}@{job.submission.commit[:8]})"
-        self.say(f"{what}: taken, attempt {job.attempt}")
+        self.say(f"{what}: claimed, attempt {job.attempt}")
         try:
             with self._heartbeat(job.id) as lost:
                 end, why = self._work(job, lost)
         except LeaseLost as error:
             end, why = "given up", str(error)
         except BaseException as error:
-            with suppress(LeaseLost):
+            with suppress(LeaseLost, *TRANSIENT):
                 reason = f"the worker stopped: {type(error).__name__}"
-                self.store.fail(job.id, self.settings.name, reason, retry=True)
+                self.queue.fail(job.id, self.settings.name, reason, retry=True)
             raise
         self.say(f"{what}: {end}, {why}")
         return end
 
     def work(self, once: bool = False, pause: float = 10) -> None:
-        """Goes on until it is interrupted, or with `once` until none waits; pauses where the Hub or a model failed."""
+        """Work until interrupted, or with `once` until none waits; pause after a failure and on an empty queue."""
         while True:
             end = self.work_once()
             if end is None and once:
@@ -103,33 +117,51 @@ class Worker:
                 time.sleep(pause)
 
     def _work(self, job: Job, lost: Callable[[], bool]) -> tuple[str, str]:
-        """Scores a submission, or ends it with the reason; returns how it ended, and why or in what time."""
+        """Score a submission and record the end; return how it ended, and why or in what time."""
         name = self.settings.name
         try:
             result = self.scorer.score(job, lost)
-        except LeaseLost:
+            end = (result.numbers, result.log, result.meta, result.provenance)
+            self._patiently(self.queue.finish, job.id, name, *end)
+        except (LeaseLost, SetupError):
             raise
         except Refusal as error:
-            self.store.refuse(job.id, name, str(error))
+            self._patiently(self.queue.refuse, job.id, name, str(error))
             return "refused", str(error)
-        except (ConnectionError, RuntimeError, TimeoutError, MemoryError) as error:
-            again = isinstance(error, ConnectionError | RuntimeError)
-            self.store.fail(job.id, name, str(error), retry=again)
-            return "failed", str(error)
-        self.store.finish(job.id, name, result.numbers, result.log, result.meta, result.provenance)
+        except Exception as error:  # whatever a submission causes ends that submission, not the worker
+            again = isinstance(error, OSError | RuntimeError | sqlite3.Error) and not isinstance(error, TimeoutError)
+            known = isinstance(error, ConnectionError | RuntimeError | TimeoutError | MemoryError)
+            reason = str(error) if known else f"{type(error).__name__}: {error}"
+            self._patiently(self.queue.fail, job.id, name, reason[:1000], again)
+            return "failed", reason
         return "scored", f"in {result.provenance['seconds']['all']:g} s"
+
+    def _patiently(self, call: Callable[..., Any], *arguments: Any) -> Any:
+        """Call the queue; repeat the call for as long as a lease where the store fails for a moment."""
+        again = Retrying(
+            retry=retry_if_exception_type(TRANSIENT), wait=wait_exponential(0.5, max=self.settings.lease / 3),
+            stop=stop_after_delay(self.settings.lease), reraise=True,
+        )  # fmt: skip
+        return again(call, *arguments)
 
     @contextmanager
     def _heartbeat(self, number: int) -> Iterator[Callable[[], bool]]:
-        """Renews the lease of a submission; gives whether it is lost."""
-        done, lost = threading.Event(), threading.Event()
+        """Renew the lease of a submission meanwhile; give a function that returns whether the lease is lost."""
+        done, lost, lease = threading.Event(), threading.Event(), self.settings.lease
 
         def beat() -> None:
-            while not done.wait(self.settings.lease / 3):
+            renewed = time.monotonic()
+            while not done.wait(lease / 3):
                 try:
-                    self.store.heartbeat(number, self.settings.name, self.settings.lease)
+                    self.queue.heartbeat(number, self.settings.name, lease)
+                    renewed = time.monotonic()
                 except LeaseLost:
                     lost.set()
+                except Exception as error:  # the store may be back before the lease ends
+                    self.say(f"submission {number}: no heartbeat ({type(error).__name__}: {error})")
+                    if time.monotonic() - renewed > lease:
+                        lost.set()
+                if lost.is_set():
                     return
 
         thread = threading.Thread(target=beat, daemon=True)

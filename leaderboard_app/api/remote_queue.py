@@ -82,6 +82,10 @@ class RemoteQueue:
         """As `Store.requeue_all`."""
         return self._call("requeue_all", metric_version=metric_version, who=who)
 
+    def metric_version(self) -> str:
+        """As `Store.metric_version`."""
+        return self._call("metric_version")
+
     def _call(self, call: str, **arguments: Any) -> Any:
         try:
             answer = self._client.predict(self._secret, call, arguments, api_name="/worker")

@@ -10,7 +10,7 @@ from leaderboard_app.store.store import Store
 from leaderboard_app.store.worker_queue import LeaseLost
 
 SECRET = "LEADERBOARD_SECRET"  # nosec B105: the name of the environment variable that holds it
-CALLS = ("claim", "heartbeat", "finish", "refuse", "fail", "requeue_all")
+CALLS = ("claim", "heartbeat", "finish", "refuse", "fail", "requeue_all", "metric_version")
 SHORTEST = 24  # characters of a secret
 
 

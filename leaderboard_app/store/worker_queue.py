@@ -1,6 +1,6 @@
-"""The workers' side of the store: claiming a submission, holding it by heartbeats, and ending it.
+"""The workers' side of the store: claim a submission, hold it by heartbeats, and finish it.
 
-A worker has a lease. Whoever has lost it can write nothing, so that none is scored twice.
+A worker holds a submission by a lease. A worker that has lost its lease cannot write, so nothing is scored twice.
 """
 
 import sqlite3
@@ -9,7 +9,7 @@ import weakref
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from leaderboard_app.intake.submission import Submission
 
@@ -34,6 +34,32 @@ class Job:
     attempt: int
     lease_until: float
     metric_version: str
+
+
+class Queue(Protocol):
+    """What a worker needs of a queue: a `Store` on this machine, or the `RemoteQueue` of a page on another one."""
+
+    def claim(self, worker: str, lease_seconds: float) -> Job | None: ...  # noqa: D102
+
+    def heartbeat(self, number: int, worker: str, lease_seconds: float) -> None: ...  # noqa: D102
+
+    def finish(  # noqa: D102
+        self,
+        number: int,
+        worker: str,
+        numbers: Mapping[str, Any],
+        log: Mapping[str, Any],
+        meta: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+    ) -> None: ...
+
+    def refuse(self, number: int, worker: str, reason: str) -> None: ...  # noqa: D102
+
+    def fail(self, number: int, worker: str, reason: str, retry: bool) -> None: ...  # noqa: D102
+
+    def requeue_all(self, metric_version: str, who: str = ...) -> int: ...  # noqa: D102
+
+    def metric_version(self) -> str: ...  # noqa: D102
 
 
 class WorkerQueue:

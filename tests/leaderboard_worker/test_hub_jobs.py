@@ -13,8 +13,8 @@ from huggingface_hub import HfApi, constants
 
 from leaderboard_app.pages.details import details_html
 from leaderboard_app.store.store import Store
-from leaderboard_worker.commands.worker import worker
-from leaderboard_worker.remote.scorer import HubSettings
+from leaderboard_worker.commands import worker
+from leaderboard_worker.hub_jobs import HubSettings
 from leaderboard_worker.sandbox import Limits, isolation_problem
 from leaderboard_worker.scorer import WorkerSettings
 from leaderboard_worker.worker import Worker
@@ -45,7 +45,7 @@ def worker_of(attempt: Attempt, store: Store, folder: Path, seconds: float = 300
     )
     hub = replace(HubSettings("clear-unlearning:latest", RESULTS, "hf_job", "cpu-basic", poll=0.1), **changes)
     api = HfApi(attempt.hub.url, token="hf_keeper")
-    return Worker(store, {BASE: attempt.base}, settings, api, lambda line: None, hub)
+    return Worker(store, {BASE: attempt.base}, settings, api, lambda line: None, hub, store)
 
 
 def image(attempt: Attempt, program: str) -> None:

@@ -18,8 +18,7 @@ from evaluate_metrics.face_scores import read_faces
 from evaluate_metrics.log_format import write_log
 from evaluate_metrics.scores import score_log
 from leaderboard_app.store.store import Store
-from leaderboard_worker.demo_rows import import_demo
-from leaderboard_worker.space import space_files
+from leaderboard_worker.keeper import import_demo, space_files
 from tests.conftest import picture
 from tests.leaderboard_app.entries import add_references, add_scored, write_visual
 from tests.loopback_hub.store import Fault

@@ -8,7 +8,7 @@ from evaluate_metrics import VERSION
 from evaluate_metrics.log_format import META_NAME
 from leaderboard_app.bases import Base
 from leaderboard_app.store.store import Store
-from leaderboard_worker.references import References, keep_reference
+from leaderboard_worker.references import AnswerReferences, keep_reference
 from tests.leaderboard_app.entries import BASE
 from tests.leaderboard_worker.test_leaderboard import write_demo
 
@@ -63,7 +63,7 @@ def test_a_reference_that_is_there_stays_until_the_rows_or_the_metrics_are_other
 
 
 def test_without_a_store_they_are_kept_for_the_answer(demo):
-    references = References()
+    references = AnswerReferences()
     keep(references, demo)
     keep(references, demo, "gold")
     assert references.rows.keys() == {"original", "gold"}

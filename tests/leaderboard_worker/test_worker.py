@@ -1,7 +1,12 @@
 """The worker on a store and the loopback Hub: what it refuses, what it scores, and what it takes from nobody."""
 
 import json
+import shutil
+import sqlite3
 import threading
+import time
+from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +17,10 @@ from evaluate_metrics.tasks import FORGET_TASK
 from leaderboard_app.intake.hub_repository import open_repository
 from leaderboard_app.store.store import Store
 from leaderboard_worker.files import build_submitted
-from leaderboard_worker.sandbox import Limits, isolation_problem
-from leaderboard_worker.scorer import WorkerSettings
+from leaderboard_worker.process import REFUSED, REFUSED_CODE, Refusal, ScoringJob
+from leaderboard_worker.process import main as process_main
+from leaderboard_worker.sandbox import BadOutput, Limits, isolation_problem
+from leaderboard_worker.scorer import Result, SetupError, WorkerSettings
 from leaderboard_worker.worker import Worker
 from tests.leaderboard_app.submitted import BASE, MODEL_FILES, Attempt, build_data, publish_scored, unlearned
 from tests.loopback_hub.store import Fault
@@ -45,7 +52,9 @@ def worker_of(attempt, store, tmp_path, **settings) -> Worker:
     for name, value in settings.items():
         object.__setattr__(chosen, name, value)
     lines: list[str] = []
-    worker = Worker(store, {BASE: attempt.base}, chosen, HfApi(attempt.hub.url, token=False), lines.append)
+    worker = Worker(
+        store, {BASE: attempt.base}, chosen, HfApi(attempt.hub.url, token=False), lines.append, None, store
+    )
     worker.lines = lines  # type: ignore[attr-defined]
     return worker
 
@@ -163,3 +172,93 @@ def test_a_queue_is_scored_and_what_breaks_a_rule_is_refused(attempt, store, tmp
         "gold": True,
     }
     assert list((tmp_path / "work" / "jobs").iterdir()) == []
+
+
+@pytest.mark.slow
+def test_finite_weights_whose_losses_are_not_finite_are_refused(attempt, store, tmp_path):
+    """Weights so large that the model's own sums overflow: each is a number, no loss is."""
+    weights = unlearned(attempt.folder)
+    huge = {name: w * np.float32(1e25) if "norm" in name or "head" in name else w for name, w in weights.items()}
+    assert all(np.isfinite(w).all() for w in huge.values())
+    base = attempt.base
+    attempt.base = replace(base, golds={"forget10": base.golds["forget10"][:1], "forget05": []}, forget=("forget10",))
+    other = spoil(attempt, "keeper/huge", model__safetensors=save(huge))
+    number = store.submit(other.check().submission)
+    # The check of weights would refuse it by its distance; here the losses have to.
+    folder = tmp_path / "job"
+    folder.mkdir()
+    model = shutil.copytree(attempt.folder, tmp_path / "model")
+    (model / WEIGHTS).write_bytes(save(huge, {"format": "pt"}))
+    ScoringJob(str(model), base.dataset, "forget10", max_examples=2).write(folder)
+    assert process_main(folder) == REFUSED_CODE
+    assert "losses that are not finite" in json.loads((folder / REFUSED).read_text())["reason"]
+    worker = worker_of(attempt, store, tmp_path)
+    assert worker.work_once() == "refused"
+    assert store.status(number).state == "refused" and store.status(number).attempts == 1
+
+
+class Broken:
+    """A scorer that fails in a way of its own."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+    def score(self, job, lost):
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "state"),
+    [
+        (Refusal("a rule"), "refused"), (KeyError("lineage"), "failed"), (ValueError("NaN"), "failed"),
+        (BadOutput("log is not a regular file"), "failed"), (RecursionError("deep"), "queued"),
+        (OSError("disk"), "queued"), (ConnectionError("503"), "queued"), (TimeoutError("long"), "failed"),
+    ],
+)  # fmt: skip
+def test_what_a_submission_causes_ends_that_submission_and_not_the_worker(attempt, store, tmp_path, error, state):
+    number = store.submit(attempt.check().submission)
+    worker = worker_of(attempt, store, tmp_path)
+    worker.scorer = Broken(error)
+    assert worker.work_once() == ("refused" if state == "refused" else "failed")
+    assert store.status(number).state == state
+
+
+def test_a_setup_that_does_not_work_stops_the_worker_and_not_the_submission(attempt, store, tmp_path):
+    number = store.submit(attempt.check().submission)
+    worker = worker_of(attempt, store, tmp_path)
+    worker.scorer = Broken(SetupError("no such gold"))
+    with pytest.raises(SetupError):
+        worker.work_once()
+    assert store.status(number).state == "queued"
+
+
+class Flaky:
+    """A queue that fails a few times in each method."""
+
+    def __init__(self, store: Store, times: int) -> None:
+        self.store, self.times, self.failed = store, times, Counter()
+
+    def __getattr__(self, name):
+        def call(*arguments):
+            self.failed[name] += 1
+            if self.failed[name] <= self.times:
+                raise (sqlite3.OperationalError("locked") if self.failed[name] % 2 else ConnectionError("gone"))
+            return getattr(self.store, name)(*arguments)
+
+        return call
+
+
+def test_a_store_that_fails_for_a_moment_ends_neither_lease_nor_worker(attempt, store, tmp_path):
+    class Slow:
+        def score(self, job, lost):
+            time.sleep(1.2)
+            assert not lost()
+            return Result({"model_utility": 0.5}, {}, {}, {"seconds": {"all": 1.0}})
+
+    number = store.submit(attempt.check().submission)
+    worker = worker_of(attempt, store, tmp_path, lease=3.0)
+    worker.scorer, worker.queue = Slow(), Flaky(store, 1)
+    assert worker.work_once() == "scored"
+    assert store.status(number).state == "scored"
+    assert set(worker.queue.failed) == {"claim", "heartbeat", "finish"}
+    assert any("no heartbeat (OperationalError" in line for line in worker.lines)

@@ -1,0 +1,157 @@
+"""The process that loads a submitted model: `python -m leaderboard_worker.process FOLDER`, started in the sandbox.
+
+It reads `job.json` from its folder and writes `lineage.json`, the public log, the hidden log and `done.json` there. If
+the model breaks a rule, it writes the reason to `refused.json` and exits with REFUSED_CODE.
+"""
+
+import itertools
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from trl import ModelConfig
+
+from clear_pipeline.arguments import DataArguments, EvaluateArguments
+from clear_pipeline.evaluate import EvaluateJob, evaluate
+from clear_pipeline.runs.run_folder import write_json
+from clear_unlearning.models import LoadedModel, load_model
+
+from .hidden_items import evaluate_hidden
+from .weight_check import check_finite, compare_weights, refusal
+
+JOB, DONE, REFUSED, LINEAGE = "job.json", "done.json", "refused.json", "lineage.json"
+PUBLIC, HIDDEN = "log", "hidden.json"
+REFUSED_CODE = 3
+
+
+class Refusal(Exception):
+    """The submission breaks a rule of the leaderboard. The message is shown to its submitter."""
+
+
+@dataclass(frozen=True)
+class ScoringJob:
+    """What to score; everything is on the local disk.
+
+    Attributes:
+        model: Folder of the model.
+        dataset: Folder of the public rows.
+        forget: Forget set.
+        track: Track of the tasks.
+        original: Folder of the original, for the weight check; None skips the check.
+        golds: Folders of the gold models.
+        hidden: Folder of the hidden items.
+        max_examples: Score only the first rows of each task.
+        batch_size: Examples at a time.
+        dtype: Precision of the weights.
+    """
+
+    model: str
+    dataset: str
+    forget: str
+    track: str = "image"
+    original: str | None = None
+    golds: list[str] = field(default_factory=list)
+    hidden: str | None = None
+    max_examples: int | None = None
+    batch_size: int = 16
+    dtype: str = "float32"
+
+    def write(self, folder: Path) -> None:
+        """Write the job to the folder of its process."""
+        write_json(folder / JOB, asdict(self))
+
+
+def run_job(folder: Path) -> None:
+    """Do what `job.json` says.
+
+    Raises:
+        Refusal: If the model breaks a rule. Any other error is a fault of the machine or of this program.
+    """
+    job = ScoringJob(**json.loads((folder / JOB).read_text()))
+    seconds: dict[str, float] = {}
+
+    @contextmanager
+    def timed(step: str) -> Iterator[None]:
+        started = time.monotonic()
+        yield
+        seconds[step] = round(time.monotonic() - started, 2)
+
+    with timed("load"):
+        loaded = _load(job)
+    if job.original is not None:
+        with timed("lineage"):
+            _check_lineage(job, _weights(loaded), folder)
+    with timed("public items"), _finite_losses():
+        data = DataArguments(dataset=job.dataset, track=job.track, forget=job.forget)
+        model = ModelConfig(model_name_or_path=job.model, dtype=job.dtype)
+        scoring = EvaluateArguments(max_examples=job.max_examples, batch_size=job.batch_size)
+        evaluate(EvaluateJob(folder / PUBLIC, model, data, scoring=scoring), loaded=loaded)
+    if job.hidden is not None:
+        with timed("hidden items"), _finite_losses():
+            items = Path(job.hidden)
+            hidden = evaluate_hidden(loaded, items, job.dataset, job.forget, job.max_examples, job.batch_size)
+            write_json(folder / HIDDEN, hidden)
+    write_json(folder / DONE, {"seconds": seconds})
+
+
+def _load(job: ScoringJob) -> LoadedModel:
+    """Load the model and check that its weights are finite."""
+    try:
+        loaded = load_model(job.model, dtype=job.dtype)
+    except Exception as error:  # a library may raise anything for weights that a stranger wrote
+        raise Refusal(f"the model cannot be loaded: {type(error).__name__}: {error}") from error
+    try:
+        check_finite(_weights(loaded))
+    except ValueError as error:
+        raise Refusal(str(error)) from error
+    return loaded
+
+
+@contextmanager
+def _finite_losses() -> Iterator[None]:
+    """Refuse a model whose losses are NaN or infinite although its weights are finite."""
+    try:
+        yield
+    except FloatingPointError as error:
+        raise Refusal(f"the model gives losses that are not finite: {error}") from error
+
+
+def _weights(loaded: LoadedModel) -> dict[str, torch.Tensor]:
+    return {name: tensor.cpu() for name, tensor in loaded.model.state_dict().items()}
+
+
+def _check_lineage(job: ScoringJob, weights: dict[str, torch.Tensor], folder: Path) -> None:
+    """Write how far the model is from the original and from each gold; only one of them is in memory at a time."""
+
+    def stored(model: str) -> dict[str, torch.Tensor]:
+        return _weights(load_model(model, dtype=job.dtype))
+
+    assert job.original is not None
+    change = compare_weights(weights, stored(job.original))
+    to_golds = [compare_weights(weights, stored(gold)).distance for gold in job.golds]
+    pairs = itertools.combinations(job.golds, 2)
+    between = min((compare_weights(stored(one), stored(other)).distance for one, other in pairs), default=None)
+    reason = refusal(change, to_golds, between)
+    measured = {**change.as_dict(), "to_golds": to_golds, "between_golds": between, "refusal": reason}
+    write_json(folder / LINEAGE, measured)
+    if reason:
+        raise Refusal(reason)
+
+
+def main(folder: Path) -> int:
+    """Run the job in a folder and return the exit code."""
+    try:
+        run_job(folder)
+    except Refusal as error:
+        write_json(folder / REFUSED, {"reason": " ".join(str(error).split())[:500]})
+        return REFUSED_CODE
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

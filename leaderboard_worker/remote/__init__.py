@@ -1,1 +1,0 @@
-"""Score submissions by jobs on the Hub's machines."""
