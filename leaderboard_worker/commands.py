@@ -13,7 +13,7 @@ SECRET = "LEADERBOARD_SECRET"  # nosec B105: likewise
 
 
 def leaderboard(argv: Sequence[str]) -> None:
-    """Serves, publishes and looks after the leaderboard."""
+    """Serve, publishes and looks after the leaderboard."""
     parser = argparse.ArgumentParser("clear-unlearning leaderboard", description=leaderboard.__doc__)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = actions.add_parser
@@ -125,7 +125,7 @@ def _requeue(options: argparse.Namespace) -> None:
 
 
 def _existing(path: Path | None) -> Path:
-    """The store's file, which must be there: a wrong name must not make an empty store."""
+    """Return the store's file, which must be there: a wrong name must not make an empty store."""
     path = path or STORE
     if not path.is_file():
         raise FileNotFoundError(f"there is no store {path}; name it by --store FILE")
@@ -133,7 +133,7 @@ def _existing(path: Path | None) -> Path:
 
 
 def submit(argv: Sequence[str]) -> None:
-    """Submits an unlearned model on the Hub to a leaderboard, which scores it itself."""
+    """Submit an unlearned model on the Hub to a leaderboard, which scores it itself."""
     parser = argparse.ArgumentParser("clear-unlearning submit", description=submit.__doc__)
     add = parser.add_argument
     add("--repo-id", "--repo_id", required=True, help="model on the Hub: NAMESPACE/MODEL")
@@ -169,7 +169,7 @@ def submit(argv: Sequence[str]) -> None:
 
 
 def _reported(file: Path) -> dict[str, float]:
-    """The numbers of `score --json` that a submission may have."""
+    """Return the numbers of `score --json` that a submission may have."""
     from leaderboard_app.intake.submission import REPORTED
 
     if not file.is_file():
@@ -224,7 +224,7 @@ def _to_page(leaderboard: str, said: Mapping[str, Any]) -> str:
 
 
 def worker(argv: Sequence[str]) -> None:
-    """Scores what was submitted to a leaderboard, one submission after the other."""
+    """Score what was submitted to a leaderboard, one submission after the other."""
     parser = argparse.ArgumentParser("clear-unlearning worker", description=worker.__doc__)
     parser.add_argument("--store", type=Path, help="the leaderboard's store (an SQLite file)")
     parser.add_argument("--leaderboard", help="address of the page, where the store is on another machine")

@@ -29,7 +29,7 @@ BLOCK = 2**20
 
 
 def local_copy(api: HfApi, source: str, folder: Path, kind: str = "model", commit: str | None = None) -> Path:
-    """A folder of this disk, or the copy of a repository at a commit.
+    """Return a folder of this disk, or the copy of a repository at a commit.
 
     Args:
         api: The Hub.
@@ -64,7 +64,7 @@ def local_copy(api: HfApi, source: str, folder: Path, kind: str = "model", commi
 
 
 def build_submitted(repository: Repository, kind: str, base: Base, original: Path, folder: Path) -> Path:
-    """Downloads a submission's weights and puts the model together.
+    """Download a submission's weights and puts the model together.
 
     Args:
         repository: The submission, whose files have passed the checks.
@@ -105,7 +105,7 @@ def _adapter_settings(settings: dict[str, Any], original: Path) -> dict[str, Any
 
 
 def _download(repository: Repository, path: str, folder: Path) -> None:
-    """Downloads a weight file and makes sure that it is the one whose digest the Hub stated."""
+    """Download a weight file and makes sure that it is the one whose digest the Hub stated."""
     with hub_answers(f"{repository.repo_id}, {path}"):
         place = Path(
             repository.api.hf_hub_download(repository.repo_id, path, revision=repository.commit, local_dir=folder)
@@ -119,12 +119,12 @@ def _download(repository: Repository, path: str, folder: Path) -> None:
 
 
 def rows_identity(place: Path) -> str:
-    """Which rows a local copy has: their fingerprint, else the name of the folder, of a repository its commit."""
+    """Identify the rows of a local copy: their fingerprint, else the name of the folder (a repository's commit)."""
     return (read_meta(place) or {}).get("fingerprint") or place.name
 
 
 def public_log_meta(meta: Mapping[str, Any], source: str, place: Path, **changed: Any) -> dict[str, Any]:
-    """The metadata of a log without the worker's folders.
+    """Return the metadata of a log without the worker's folders.
 
     Args:
         meta: What `evaluate` wrote.

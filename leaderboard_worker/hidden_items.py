@@ -23,7 +23,7 @@ FORGET_ITEMS, RETAIN_ITEMS = "hidden items to forget", "hidden items to keep"
 
 
 def hidden_tasks() -> list[Task]:
-    """CLEAR's tasks about people, with the hidden items' own questions."""
+    """Return CLEAR's tasks about people, with the hidden items' own questions."""
     people = [task for task in IMAGE_TASKS if task.config in ("{forget}_perturbed", "retain_perturbed")]
     return [
         replace(
@@ -37,7 +37,7 @@ def hidden_tasks() -> list[Task]:
 
 
 def hidden_rows(hidden: Path, dataset: str, forget: str, most: int | None = None) -> Callable[[str], Dataset]:
-    """The hidden items of those to forget and of those to keep.
+    """Return the hidden items of those to forget and of those to keep.
 
     Args:
         hidden: Folder that `python clear_dataset.py hidden` wrote.
@@ -65,13 +65,13 @@ def hidden_rows(hidden: Path, dataset: str, forget: str, most: int | None = None
 def evaluate_hidden(
     loaded: LoadedModel, hidden: Path, dataset: str, forget: str, most: int | None, batch_size: int
 ) -> dict[str, Any]:
-    """Scores a model on the hidden items: a log that is never published."""
+    """Score a model on the hidden items: a log that is never published."""
     rows = hidden_rows(hidden, dataset, forget, most)
     return evaluate_model(loaded, hidden_tasks(), rows, forget, batch_size=batch_size)[0]
 
 
 def hidden_numbers(hidden: Mapping[str, Any], gold: Mapping[str, Any], public_distance: float) -> dict[str, Any]:
-    """What a reader may see of the hidden items.
+    """Return what a reader may see of the hidden items.
 
     Args:
         hidden: Log of a submission on them.

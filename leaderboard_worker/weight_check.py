@@ -56,7 +56,7 @@ class WeightChange:
 
 
 def check_finite(weights: Weights) -> None:
-    """Makes sure that all weights are numbers.
+    """Make sure that all weights are numbers.
 
     Raises:
         ValueError: If one is NaN or infinite; its tensor is named.
@@ -67,7 +67,7 @@ def check_finite(weights: Weights) -> None:
 
 
 def compare_weights(theirs: Weights, ours: Weights) -> WeightChange:
-    """Compares the weights of two models of one architecture, tensor by tensor in double precision.
+    """Compare the weights of two models of one architecture, tensor by tensor in double precision.
 
     Args:
         theirs: Of the model in question; may have been saved in half precision, whose rounding is no change.
@@ -103,7 +103,7 @@ def compare_weights(theirs: Weights, ours: Weights) -> WeightChange:
 
 
 def refusal(change: WeightChange, to_golds: Sequence[float], between_golds: float | None) -> str | None:
-    """Why a model cannot be a submission, by its weights; None if it can.
+    """Return why a model cannot be a submission, by its weights; None if it can.
 
     Args:
         change: From the original to it.

@@ -13,7 +13,7 @@ from leaderboard_app.store.worker_queue import Job, LeaseLost
 
 
 def open_page(url: str, token: str | None = None) -> Client:
-    """A client of a leaderboard's page.
+    """Return a client of a leaderboard's page.
 
     Args:
         url: Its address, or the id of its Space.

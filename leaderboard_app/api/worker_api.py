@@ -15,7 +15,7 @@ SHORTEST = 24  # characters of a secret
 
 
 def add_worker_api(store: Store, secret: str) -> None:
-    """Adds the endpoint to the app that is being built.
+    """Add the endpoint to the app that is being built.
 
     Args:
         store: The store.

@@ -82,7 +82,7 @@ class WorkerQueue:
         weakref.finalize(self, kept.close)
 
     def claim(self, worker: str, lease_seconds: float, now: float | None = None) -> Job | None:
-        """Takes the oldest submission that waits, or whose worker has not been heard of for a lease.
+        """Take the oldest submission that waits, or whose worker has not been heard of for a lease.
 
         Args:
             worker: A name that no other process has.
@@ -110,7 +110,7 @@ class WorkerQueue:
         return None
 
     def heartbeat(self, number: int, worker: str, lease_seconds: float, now: float | None = None) -> None:
-        """Renews a lease.
+        """Renew a lease.
 
         Raises:
             LeaseLost: If the submission is no longer this worker's.
@@ -130,7 +130,7 @@ class WorkerQueue:
         provenance: Mapping[str, Any],
         now: float | None = None,
     ) -> None:
-        """Writes a result and sets the submission to scored, in one transaction.
+        """Write a result and set the submission to scored, in one transaction.
 
         Args:
             number: Of the submission.
@@ -156,7 +156,7 @@ class WorkerQueue:
             move(db, number, now, worker, "running", "scored", "")
 
     def refuse(self, number: int, worker: str, reason: str, now: float | None = None) -> None:
-        """Ends a submission that breaks a rule; the reason is shown.
+        """End a submission that breaks a rule; the reason is shown.
 
         Raises:
             LeaseLost: If the submission is no longer this worker's.
@@ -166,7 +166,7 @@ class WorkerQueue:
             move(db, number, clock(now), worker, "running", "refused", reason)
 
     def fail(self, number: int, worker: str, reason: str, retry: bool, now: float | None = None) -> None:
-        """Notes that scoring did not come to an end.
+        """Note that scoring did not come to an end.
 
         Args:
             number: Of the submission.
@@ -185,7 +185,7 @@ class WorkerQueue:
 
 
 def clock(now: float | None) -> float:
-    """The time that is given, or that of the clock."""
+    """Return the given time, or that of the clock."""
     return time.time() if now is None else now
 
 
@@ -200,7 +200,7 @@ def move(
     ranked: bool = True,
     **changes: Any,
 ) -> None:
-    """Changes a state, and writes it down. Outside `running` nobody has a lease.
+    """Change a state, and record it. Outside `running` nobody has a lease.
 
     Args:
         db: A connection in a transaction.
@@ -227,7 +227,7 @@ def move(
 
 
 def check_lease(db: sqlite3.Connection, number: int, worker: str) -> sqlite3.Row:
-    """A lease that ran out is still held as long as nobody else has taken it: what was computed is not thrown away."""
+    """Check that a worker has a submission: a lease that ran out counts until another worker takes it."""
     row = queries.row_of(db, number)
     if row["state"] != "running" or row["worker"] != worker:
         holder = f", of {row['worker']}" if row["worker"] else ""
@@ -236,6 +236,6 @@ def check_lease(db: sqlite3.Connection, number: int, worker: str) -> sqlite3.Row
 
 
 def replace(db: sqlite3.Connection, table: str, row: Mapping[str, Any]) -> None:
-    """Writes a row, in the place of one with the same key."""
+    """Write a row, replacing one with the same key."""
     marks = ", ".join(f":{name}" for name in row)
     db.execute(f"INSERT OR REPLACE INTO {table} ({', '.join(row)}) VALUES ({marks})", row)  # nosec B608
