@@ -161,7 +161,7 @@ def submit(argv: Sequence[str]) -> None:
         raise ValueError("say where to submit: --leaderboard URL, or --store FILE with --bases FILE")
     reported = options.pop("self_reported")
     said = {**options, "self_reported": _reported(reported) if reported else None}
-    from leaderboard_app.intake.submission_fields import clean_fields
+    from leaderboard_app.intake.submission import clean_fields
 
     if problems := clean_fields(said)[1]:
         raise ValueError("; ".join(problems))

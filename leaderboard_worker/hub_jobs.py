@@ -25,8 +25,7 @@ from clear_data.building.folder import META
 from evaluate_metrics import VERSION
 from leaderboard_app.bases import Base, Bases
 from leaderboard_app.intake.hub_repository import hub_answers
-from leaderboard_app.intake.submission import Submission
-from leaderboard_app.intake.submission_fields import clean_text
+from leaderboard_app.intake.submission import Submission, clean_text
 from leaderboard_app.pages.examples import dataset_key
 from leaderboard_app.store.worker_queue import Job, LeaseLost
 

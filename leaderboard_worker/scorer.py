@@ -22,8 +22,8 @@ from evaluate_metrics.log_format import LOG_NAME, META_NAME, write_log
 from evaluate_metrics.scores import score_log
 from leaderboard_app.bases import Base, Bases
 from leaderboard_app.intake.hub_repository import Repository, open_repository
+from leaderboard_app.intake.submission import clean_text
 from leaderboard_app.intake.submission_checks import SubmissionChecks, weights_digest
-from leaderboard_app.intake.submission_fields import clean_text
 from leaderboard_app.store.store import Submission
 from leaderboard_app.store.worker_queue import Job, LeaseLost
 

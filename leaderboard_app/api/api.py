@@ -8,6 +8,7 @@ from typing import Any, Literal
 import gradio as gr
 
 from leaderboard_app.intake.intake import Check, take, token_of
+from leaderboard_app.intake.submission import SAID
 from leaderboard_app.pages.status import status_dict
 from leaderboard_app.pages.table import row_dict
 from leaderboard_app.store.store import Store
@@ -74,7 +75,7 @@ def add_api(store: Store, check: Check | None) -> None:
         request: gr.Request | None = None,
     ) -> int:
         """Submit a model in the name of the client's token, and return its number."""
-        said = {name: value for name, value in locals().items() if name in FIELDS}
+        said = {name: value for name, value in locals().items() if name in SAID}
         with told():
             return take(store, check, said, token_of(None, request))
 
@@ -83,15 +84,9 @@ def add_api(store: Store, check: Check | None) -> None:
     gr.api(submit, api_name="submit", queue=False)
 
 
-FIELDS = (
-    "repo_id", "revision", "kind", "base_model", "method", "forget", "modality", "licence", "statement",
-    "acts_at_inference", "paper", "data_used", "seeds", "gpu_hours", "contact", "self_reported",
-)  # fmt: skip
-
-
 @contextmanager
 def told() -> Iterator[None]:
-    """Turn an error of the visitor into gradio's, whose text reaches him."""
+    """Turn an error of the visitor into gradio's, whose text the visitor sees."""
     try:
         yield
     except (ValueError, PermissionError, ConnectionError) as error:

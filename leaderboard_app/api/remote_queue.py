@@ -7,8 +7,7 @@ from gradio_client import Client
 from gradio_client.exceptions import AppError
 from httpx import HTTPError
 
-from leaderboard_app.intake.submission import Submission
-from leaderboard_app.intake.submission_fields import REPO_ID
+from leaderboard_app.intake.submission import REPO_ID, Submission
 from leaderboard_app.store.worker_queue import Job, LeaseLost
 
 

@@ -12,8 +12,7 @@ from leaderboard_app.bases import Bases
 from .hub_repository import Repository, hub_answers, open_repository
 from .original import Original, read_original
 from .repository_checks import adapter_problems, card_problems, file_problems, full_problems, setting_problems
-from .submission import Submission
-from .submission_fields import clean_fields
+from .submission import Submission, clean_fields
 
 SPARE_BYTES = 2**30  # beside twice the original's weights
 

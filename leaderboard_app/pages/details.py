@@ -8,23 +8,14 @@ from typing import Any
 
 from evaluate_metrics.columns import ABSENT, DETAILS, number, shown_columns
 from evaluate_metrics.tasks import task_title
+from leaderboard_app.intake.submission import FIELDS
 from leaderboard_app.store.queries import Details, Reference, Status
 from leaderboard_app.store.store import Store
 
 from .examples import examples
 from .html import render
 
-SUBMITTED = {
-    "user": "Submitter",
-    "kind": "Weights",
-    "paper": "Paper",
-    "modality": "Modality",
-    "data_used": "Data used",
-    "seeds": "Seeds",
-    "gpu_hours": "GPU hours",
-    "licence": "Licence",
-    "contact": "Contact",
-}
+SUBMITTED = ("user", "kind", "paper", "modality", "data_used", "seeds", "gpu_hours", "licence", "contact")
 
 
 @dataclass(frozen=True)
@@ -64,7 +55,7 @@ def details_html(store: Store, wanted: str | int | None) -> str:
         found=found,
         about=about,
         verified=found.state == "scored" and found.metric_version == store.metric_version(),
-        submitted=[(title, getattr(about, name) or ABSENT) for name, title in SUBMITTED.items()],
+        submitted=[(FIELDS[name].label, getattr(about, name) or ABSENT) for name in SUBMITTED],
         rows=number_rows(found, gold, original),
         tasks=task_rows(found.numbers or {}),
         notes=(found.numbers or {}).get("notes", []),

@@ -8,7 +8,7 @@ from gradio.utils import get_space
 from huggingface_hub import get_token
 
 from leaderboard_app.intake.intake import Check, take, token_of
-from leaderboard_app.intake.submission import FORGET_SETS, KINDS, LENGTHS, MODALITIES, REPORTED
+from leaderboard_app.intake.submission import FIELDS, FORGET_SETS, KINDS, MODALITIES, REPORTED
 from leaderboard_app.store.store import Store
 
 from .html import render
@@ -35,24 +35,24 @@ def submit_tab(store: Store, check: Check | None, bases: list[str]) -> None:
     gr.Markdown("Checked in seconds, without downloading weights. All that you write here is shown on the page.")
     boxes: dict[str, Any] = {}
     with gr.Row():
-        boxes["repo_id"] = _text("repo_id", "Repository", "USER/MODEL")
-        boxes["revision"] = _text("commit", "Commit", "all 40 digits")
+        boxes["repo_id"] = _text("repo_id")
+        boxes["revision"] = _text("revision")
+    choices = {"kind": KINDS, "base_model": bases, "forget": FORGET_SETS, "modality": MODALITIES}
+    chosen = {"kind": "full", "base_model": bases[0] if bases else None, "forget": "forget10", "modality": "both"}
     with gr.Row():
-        boxes["kind"] = gr.Dropdown(list(KINDS), value="full", label="Weights", elem_id="field-kind")
-        boxes["base_model"] = gr.Dropdown(
-            bases, value=bases[0] if bases else None, label="Base model", elem_id="field-base_model"
-        )
-        boxes["forget"] = gr.Dropdown(list(FORGET_SETS), value="forget10", label="Forget set", elem_id="field-forget")
-        boxes["modality"] = gr.Dropdown(list(MODALITIES), value="both", label="Modality", elem_id="field-modality")
+        for name, values in choices.items():
+            boxes[name] = gr.Dropdown(
+                list(values), value=chosen[name], label=FIELDS[name].label, elem_id=f"field-{name}"
+            )
     with gr.Row():
-        boxes["method"] = _text("method", "Method", "npo")
-        boxes["paper"] = _text("paper", "Paper", "https://arxiv.org/abs/…")
-        boxes["licence"] = _text("licence", "Licence", "apache-2.0")
-    boxes["data_used"] = _text("data_used", "Data used", "forget10 and retain90, captions and questions")
+        boxes["method"] = _text("method")
+        boxes["paper"] = _text("paper")
+        boxes["licence"] = _text("licence")
+    boxes["data_used"] = _text("data_used")
     with gr.Row():
-        boxes["seeds"] = _text("seeds", "Seeds", "0, 1, 2")
-        boxes["gpu_hours"] = gr.Number(0, label="GPU hours", minimum=0, elem_id="field-gpu_hours")
-        boxes["contact"] = _text("contact", "Contact (public)", "a page, a user name, an address")
+        boxes["seeds"] = _text("seeds")
+        boxes["gpu_hours"] = gr.Number(0, label=FIELDS["gpu_hours"].label, minimum=0, elem_id="field-gpu_hours")
+        boxes["contact"] = _text("contact")
     with gr.Accordion("Numbers of your own (shown beside ours, never ranked)", open=False):
         own = {name: gr.Number(None, label=name) for name in REPORTED}
     boxes["acts_at_inference"] = gr.Checkbox(label="The method acts when the model is asked (filters, prompts)")
@@ -132,5 +132,6 @@ def _number(wanted: str) -> int:
     return int(wanted)
 
 
-def _text(name: str, label: str, example: str) -> gr.Textbox:
-    return gr.Textbox(label=label, placeholder=example, max_length=LENGTHS[name], elem_id=f"field-{name}")
+def _text(name: str) -> gr.Textbox:
+    field = FIELDS[name]
+    return gr.Textbox(label=field.label, placeholder=field.example, max_length=field.limit, elem_id=f"field-{name}")

@@ -55,4 +55,4 @@ def test_the_command_writes_the_config_and_not_the_secret(tmp_path, capsys):
     assert main([*arguments, "--output", str(tmp_path / "other")]) == 2
     assert "at least 16" in capsys.readouterr().err
     assert main(["hidden", str(tmp_path / "hidden"), "--secret_file", str(tmp_path / "secret")]) == 2
-    assert "no built mini dataset" in capsys.readouterr().err
+    assert "not a built mini dataset" in capsys.readouterr().err
