@@ -1,6 +1,8 @@
 """The settings of the commands as dataclasses, one a concern. Nothing here imports torch."""
 
-from dataclasses import dataclass, field, fields
+import json
+from collections.abc import Collection
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +12,26 @@ from clear_unlearning.tasks import CONTROLS, QUESTION_TASKS, TASKS, Task
 MODALITIES = ("text", "image", "both")
 
 
-def asked_for(arguments: Any) -> dict[str, Any]:
-    """Return the fields of a dataclass that were set: what a run records of optional settings."""
-    return {name: value for name, value in vars(arguments).items() if value}
+def given(arguments: Any, aside: Collection[str] = ()) -> dict[str, Any]:
+    """Return the fields of a dataclass that differ from their defaults: what a run records of its settings.
+
+    Args:
+        arguments: The dataclass; a field that is added later counts by itself.
+        aside: Fields that change no number, and places, which count by their digests.
+    """
+    found = {}
+    for one in fields(arguments):
+        default = one.default_factory() if one.default_factory is not MISSING else one.default
+        if one.init and one.name not in aside and getattr(arguments, one.name) != default:
+            found[one.name] = getattr(arguments, one.name)
+    return json.loads(json.dumps(found, default=str))
+
+
+@dataclass
+class RunArguments:
+    """Say what happens to a result that is there already."""
+
+    overwrite: bool = field(default=False, metadata={"help": "Replace a result that was made with other settings."})
 
 
 @dataclass
@@ -44,11 +63,12 @@ class DataArguments:
             return QUESTION_TASKS, beside
         return TASKS[self.track], self.dataset
 
-    def fingerprint(self) -> str | None:
-        """Return the fingerprint of a built folder, None for data on the Hub, whose commit is recorded instead."""
-        from clear_data.building.folder import read_meta
+    def identity(self) -> str:
+        """Return which rows these are: the fingerprint of a built folder, else repository and commit."""
+        from .hub.logs import dataset_identity
 
-        return (read_meta(Path(self.dataset)) or {}).get("fingerprint")
+        about = dataset_identity(self.dataset)
+        return about["fingerprint"] or f"{self.dataset}@{about['revision']}"
 
 
 @dataclass
@@ -70,10 +90,6 @@ class ForgetRequest:
                 raise ValueError(f"{name} must be one of {', '.join(MODALITIES)}, not {getattr(self, name)!r}")
         if self.forget_people and self.forget_dataset:
             raise ValueError("give either forget_people or forget_dataset, not both")
-
-    def settings(self) -> dict[str, Any]:
-        """Return what differs from a forget set of the benchmark."""
-        return {f.name: getattr(self, f.name) for f in fields(self) if getattr(self, f.name) != f.default}
 
     def what(self, forget: str) -> str:
         """Say what is forgotten."""

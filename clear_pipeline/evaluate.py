@@ -12,15 +12,15 @@ from clear_dataset import load_clear
 from clear_unlearning.evaluate import FinishedRows, check_evaluation, evaluate_model
 from clear_unlearning.models import LoadedModel, load_model, require_model
 from clear_unlearning.processes import Processes
-from clear_unlearning.tasks import TASKS, Example, Task, controlled, task_example, training_example
+from clear_unlearning.tasks import Example, Task, controlled, task_example, training_example
 from clear_unlearning.token_level import answer_tokens, judge_losses, token_fields
 from evaluate_metrics.log_format import write_log
 from evaluate_metrics.token_log import write_token_log
 
-from .arguments import DataArguments, EvaluateArguments, TokenArguments, asked_for
+from .arguments import DataArguments, EvaluateArguments, TokenArguments, given
 from .hub.logs import dataset_identity
-from .model_arguments import load, revision_setting
-from .runs.provenance import lineage, versions
+from .model_arguments import digests_of, load, model_settings
+from .runs.provenance import lineage, model_digest, versions
 from .runs.run_folder import Run
 from .selection import selection_rows
 
@@ -39,6 +39,7 @@ class EvaluateJob:
         method: Recorded in the log: a key of METHODS, `original` or `gold`; None if unknown.
         scoring: How it is scored.
         tokens: What is written in addition to the log.
+        overwrite: Replace a log with other settings.
     """
 
     folder: Path
@@ -47,6 +48,7 @@ class EvaluateJob:
     method: str | None = None
     scoring: EvaluateArguments = field(default_factory=EvaluateArguments)
     tokens: TokenArguments = field(default_factory=TokenArguments)
+    overwrite: bool = False
 
 
 def evaluate(
@@ -69,17 +71,15 @@ def evaluate(
     settings = {
         "recipe": "evaluate",
         "model": job.model.model_name_or_path,
-        **revision_setting(job.model),
         "forget": data.forget,
-        **({} if tasks is TASKS[data.track] else {"track": data.track}),
-        "data": data.fingerprint(),
-        "seed": scoring.seed,
-        "max_examples": scoring.max_examples,
-        "control": scoring.control,
-        **asked_for(job.tokens),
-        **selection,
+        "track": data.track,
+        "data": data.identity(),
+        "loading": model_settings(job.model),
+        **given(scoring, ("output", "batch_size")),
+        **given(job.tokens),
+        "digests": digests_of(job.model) | _places(job),
     }
-    run = Run(job.folder, settings)
+    run = Run(job.folder, settings, job.overwrite)
     if run.finished:
         return
     processes = processes or Processes()
@@ -112,6 +112,7 @@ def evaluate(
         "schema": 1,
         "tasks": about,
         "model": job.model.model_name_or_path,
+        "model_digest": settings["digests"]["model"],
         "commit": loaded.commit,
         "method": job.method,
         "forget": data.forget,
@@ -126,6 +127,15 @@ def evaluate(
     write_log(run.part, log, meta)
     finished.delete()
     run.finish()
+
+
+def _places(job: EvaluateJob) -> dict[str, str]:
+    """Return the digests of the judge and of the datasets that an evaluation reads besides its own."""
+    digests = {"judge": model_digest(job.tokens.judge)} if job.tokens.judge else {}
+    for name, place in (("holdout", job.tokens.holdout), ("selection", job.scoring.selection)):
+        if place:
+            digests[name] = DataArguments(dataset=place).identity()
+    return digests
 
 
 @dataclass(frozen=True)
@@ -213,7 +223,7 @@ def write_tokens(
     Raises:
         ValueError: If a model gives NaN.
     """
-    if not asked_for(arguments):
+    if not given(arguments):
         return
     tasks: dict[str, dict[str, Any]] = {task.key: {} for task in asked.tasks}
     content: dict[str, Any] = {"schema": 1, "tasks": tasks, "judge": arguments.judge}

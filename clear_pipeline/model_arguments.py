@@ -11,6 +11,9 @@ from trl import ModelConfig
 
 from clear_unlearning.models import LoadedModel, load_model
 
+from .arguments import given
+from .runs.provenance import file_digest, model_digest
+
 
 @dataclass
 class ModelArguments(ModelConfig):
@@ -56,11 +59,20 @@ def load(model: ModelConfig, device: str | None = None) -> LoadedModel:
     )
 
 
-def lora_settings(model: ModelConfig) -> dict[str, Any] | None:
-    """Return rank and scale of the LoRA adapter, None where the weights themselves are trained."""
-    if not model.use_peft:
-        return None
-    return {"r": model.lora_r, "alpha": model.lora_alpha, "dropout": model.lora_dropout}
+# Fields of ModelArguments that change no number, or that count by a digest.
+NO_NUMBER = ("model_name_or_path", "model_revision", "device_map", "chat_template", "trust_remote_code")
+
+
+def model_settings(model: ModelConfig) -> dict[str, Any]:
+    """Return what a run records of its model: how it is loaded, and the adapter that is put on it."""
+    return given(model, NO_NUMBER)
+
+
+def digests_of(model: ModelConfig) -> dict[str, str]:
+    """Return the digests of a run's model, and of its chat template if one is given."""
+    template = getattr(model, "chat_template", None)
+    digests = {"model": model_digest(str(model.model_name_or_path), model.model_revision)}
+    return digests | ({"chat_template": file_digest(Path(template))} if template else {})
 
 
 def peft_config(model: ModelConfig, network: PreTrainedModel) -> PeftConfig | None:

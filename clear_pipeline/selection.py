@@ -21,7 +21,7 @@ from evaluate_metrics.log_format import read_log, read_meta
 from evaluate_metrics.tasks import FORGET_TASK
 from trainers.base.stopping import FORGET_QUALITY, Measure, StopWhen
 
-from .arguments import DataArguments, SelectionArguments, asked_for
+from .arguments import DataArguments, SelectionArguments, given
 
 SELECTION = "selection"  # the config
 
@@ -38,8 +38,8 @@ def check_selection(arguments: SelectionArguments, stop_when: str | None) -> Non
             f"stop_when {FORGET_QUALITY} requires --gold_log: the gold model's log on the selection set, written by "
             "evaluate --selection FOLDER"
         )
-    if not wanted and asked_for(arguments):
-        raise ValueError(f"--{next(iter(asked_for(arguments)))} requires --stop_when '{FORGET_QUALITY}>NUMBER'")
+    if not wanted and given(arguments):
+        raise ValueError(f"--{next(iter(given(arguments)))} requires --stop_when '{FORGET_QUALITY}>NUMBER'")
 
 
 def selection_rows(data: DataArguments, beside: str, retained: int | None = None) -> Callable[[str], Dataset]:

@@ -27,15 +27,18 @@ from trainers.base.rows import Rows
 from trainers.base.stopping import Measure
 from trainers.retain_finetune import RetainFinetuneTrainer
 
-from .arguments import DataArguments, FinetuneArguments, ForgetRequest, SelectionArguments, asked_for
+from .arguments import DataArguments, FinetuneArguments, ForgetRequest, SelectionArguments, given
 from .forget_request import sides_of
 from .hub.logs import dataset_identity
-from .model_arguments import load, lora_settings, peft_config, revision_setting
-from .runs.provenance import hardware, versions
+from .model_arguments import digests_of, load, model_settings, peft_config
+from .runs.provenance import file_digest, hardware, next_lineage, versions
 from .runs.run_folder import Run, write_json
 from .selection import check_selection, measures
 
 Progress = Callable[[int, int], None]
+# Fields of a training that change no weight: where it writes, and how it is watched.
+WATCHED = ("output_dir", "use_cpu", "logging_dir", "report_to", "run_name", "disable_tqdm", "logging_steps",
+           "logging_strategy", "log_level", "push_to_hub", "hub_model_id")  # fmt: skip
 
 
 @dataclass
@@ -48,6 +51,7 @@ class FinetuneJob:
         data: Where the rows are.
         rows: Which rows.
         training: Settings of the training.
+        overwrite: Replace a result with other settings.
     """
 
     folder: Path
@@ -55,6 +59,7 @@ class FinetuneJob:
     data: DataArguments
     rows: FinetuneArguments
     training: UnlearningConfig
+    overwrite: bool = False
 
 
 @dataclass
@@ -69,6 +74,7 @@ class UnlearnJob:
         training: Settings of the method.
         request: What is forgotten; the whole forget set by default.
         selection: What a condition to stop compares with.
+        overwrite: Replace a result with other settings.
     """
 
     folder: Path
@@ -78,11 +84,12 @@ class UnlearnJob:
     training: UnlearningConfig
     request: ForgetRequest = field(default_factory=ForgetRequest)
     selection: SelectionArguments = field(default_factory=SelectionArguments)
+    overwrite: bool = False
 
 
 def build_base(folder: Path, data: DataArguments, rows: FinetuneArguments, seed: int) -> None:
     """Write the untrained mini model of a track, its tokenizer trained on the training rows."""
-    run = Run(folder, {"recipe": "base", "track": data.track, "data": data.fingerprint(), "seed": seed})
+    run = Run(folder, {"recipe": "base", "track": data.track, "data": data.identity(), "seed": seed})
     if run.finished:
         return
     part = run.start()
@@ -96,7 +103,7 @@ def build_base(folder: Path, data: DataArguments, rows: FinetuneArguments, seed:
     ]
     build = build_mini_llava if data.track == "image" else build_mini_llama
     build(part, texts, seed=seed)
-    run.finish()
+    run.finish(lineage=next_lineage(run.settings))
 
 
 def finetune(job: FinetuneJob, progress: Progress | None = None) -> None:
@@ -106,17 +113,22 @@ def finetune(job: FinetuneJob, progress: Progress | None = None) -> None:
         job: What is trained.
         progress: Called with the number of steps done and in all.
     """
+    extra = {}
+    if job.rows.extra_config:
+        source = job.rows.extra_dataset or f"{job.data.dataset}_extra"
+        extra = {"extra_data": DataArguments(dataset=source, track=job.data.track).identity()}
     settings = {
         "recipe": "finetune",
         "model": job.model.model_name_or_path,
-        **revision_setting(job.model),
         "dataset_config": job.rows.dataset_config,
-        "extra_config": job.rows.extra_config,
-        "data": job.data.fingerprint(),
+        **given(job.rows, ("dataset_config", "extra_dataset")),
+        **extra,
+        "data": job.data.identity(),
         "settings": changed(job.training),
-        "lora": lora_settings(job.model),
+        "loading": model_settings(job.model),
+        "digests": digests_of(job.model),
     }
-    run = Run(job.folder, settings)
+    run = Run(job.folder, settings, job.overwrite)
     if run.finished:
         return
     rows = Rows(_training_rows(job.data, job.rows), seed=job.training.seed)
@@ -144,15 +156,15 @@ def unlearn(job: UnlearnJob, progress: Progress | None = None) -> None:
         "recipe": "unlearn",
         "method": job.method,
         "model": job.model.model_name_or_path,
-        **revision_setting(job.model),
         "forget": data.forget,
-        "data": data.fingerprint(),
+        "data": data.identity(),
         "settings": changed(job.training),
-        "lora": lora_settings(job.model),
-        **job.request.settings(),
-        **asked_for(job.selection),
+        "loading": model_settings(job.model),
+        **given(job.request),
+        **given(job.selection),
+        "digests": digests_of(job.model) | _places(job),
     }
-    run = Run(job.folder, settings)
+    run = Run(job.folder, settings, job.overwrite)
     if run.finished:
         return
     loaded = load(job.model)
@@ -163,11 +175,24 @@ def unlearn(job: UnlearnJob, progress: Progress | None = None) -> None:
     _train(job, run, trainer, loaded, sides, what, progress, measured)
 
 
+def _places(job: UnlearnJob) -> dict[str, str]:
+    """Return the digests of the files and datasets that an unlearning reads besides its model and data."""
+    digests = {}
+    for name, place in (("forget_dataset", job.request.forget_dataset), ("gold_log", job.selection.gold_log)):
+        path = Path(place) if place else None
+        if path is not None:
+            files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+            digests[name] = " ".join(file_digest(file) for file in files)
+    for name, place in (("held_out", job.request.held_out), ("selection", job.selection.selection)):
+        if place:
+            digests[name] = DataArguments(dataset=place).identity()
+    return digests
+
+
 def changed(training: UnlearningConfig) -> dict[str, Any]:
     """Return the settings of a training that are not the defaults of its Config."""
     default = type(training)(output_dir=training.output_dir, use_cpu=training.use_cpu)
-    aside = ("output_dir", "use_cpu", "logging_dir", "report_to", "run_name")  # where it is watched changes no weight
-    names = [f.name for f in fields(training) if f.init and f.name not in aside]
+    names = [f.name for f in fields(training) if f.init and f.name not in WATCHED]
     values = {name: getattr(training, name) for name in names if getattr(training, name) != getattr(default, name)}
     return json.loads(json.dumps(values, default=str))
 
@@ -224,7 +249,7 @@ def _train(
             part, run.folder.name, what, run.settings, loaded.takes_images, bool(job.model.use_peft), loaded.source
         )
         made = {"dataset": dataset_identity(job.data.dataset), "hardware": hardware(), "versions": versions()}
-        run.finish(steps=trainer.state.global_step, **made)
+        run.finish(steps=trainer.state.global_step, lineage=next_lineage(run.settings), **made)
     state.wait_for_everyone()
 
 

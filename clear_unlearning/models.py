@@ -81,6 +81,17 @@ def require_model(source: str, revision: str | None = None) -> None:
         raise FileNotFoundError(f"model {source!r} holds neither config.json nor adapter_config.json")
 
 
+def model_commit(source: str, revision: str | None = None) -> str | None:
+    """Return the commit of a model on the Hub, None for a folder.
+
+    Raises:
+        FileNotFoundError: If there is no such model.
+    """
+    require_model(source, revision)
+    found = (_file(source, name, revision) for name in ("adapter_config.json", "config.json"))
+    return next((_commit(source, file) for file in found if file), None)
+
+
 def _commit(source: str, file: Path) -> str | None:
     """Commit of a file of a Hub repository, None for a folder."""
     return None if Path(source).is_dir() else file.parent.name  # .../snapshots/<commit>/config.json

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from clear_pipeline.arguments import DataArguments, EvaluateArguments, TokenArguments
+from clear_pipeline.arguments import DataArguments, EvaluateArguments, RunArguments, TokenArguments
 
 from .parser import MODEL_FLAGS, check_early, parse, show_help, wants_help
 
-OWN = (EvaluateArguments, TokenArguments, DataArguments)
+OWN = (EvaluateArguments, TokenArguments, DataArguments, RunArguments)
 
 
 def evaluate(argv: Sequence[str]) -> None:
@@ -34,7 +34,7 @@ def _evaluate(argv: Sequence[str], processes: Any) -> Path:
     from clear_pipeline.evaluate import evaluate as run
     from clear_pipeline.model_arguments import ModelArguments
 
-    scoring, tokens, data, model = parse("evaluate", (*OWN, ModelArguments), argv)
+    scoring, tokens, data, again, model = parse("evaluate", (*OWN, ModelArguments), argv)
     folder = Path(scoring.output)
     bar: Any = None
 
@@ -46,7 +46,7 @@ def _evaluate(argv: Sequence[str], processes: Any) -> Path:
         bar.update(done - bar.n)
 
     try:
-        run(EvaluateJob(folder, model, data, None, scoring, tokens), progress, processes)
+        run(EvaluateJob(folder, model, data, None, scoring, tokens, again.overwrite), progress, processes)
     finally:
         if bar is not None:
             bar.close()

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from clear_pipeline.arguments import DataArguments, ForgetRequest, SelectionArguments
+from clear_pipeline.arguments import DataArguments, ForgetRequest, RunArguments, SelectionArguments
 from trainers import METHODS
 
 from .parser import MODEL_FLAGS, TRAINING_FLAGS, check_early, given_values, parse, show_help, wants_help
@@ -25,7 +25,7 @@ class MethodArguments:
 
 def unlearn(argv: Sequence[str]) -> None:
     """Make the original model forget, by one method."""
-    own = (MethodArguments, DataArguments, ForgetRequest, SelectionArguments)
+    own = (MethodArguments, DataArguments, ForgetRequest, SelectionArguments, RunArguments)
     if wants_help(argv) == "short":
         return show_help("unlearn", str(unlearn.__doc__), own, {"Model": MODEL_FLAGS, "Training": TRAINING_FLAGS})
     method = MethodArguments(str(given_values(argv).get("method", ""))).method
@@ -35,8 +35,10 @@ def unlearn(argv: Sequence[str]) -> None:
     from clear_pipeline.train import UnlearnJob
     from clear_pipeline.train import unlearn as run
 
-    _, data, request, selection, model, training = parse("unlearn", (*own, ModelArguments, METHODS[method][1]), argv)
+    _, data, request, selection, again, model, training = parse(
+        "unlearn", (*own, ModelArguments, METHODS[method][1]), argv
+    )
     folder = Path(training.output_dir)
-    run(UnlearnJob(folder, method, model, data, training, request, selection))
+    run(UnlearnJob(folder, method, model, data, training, request, selection, again.overwrite))
     print(f"model: {folder}")
     return None

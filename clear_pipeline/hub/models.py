@@ -12,6 +12,7 @@ from typing import Any
 from huggingface_hub import HfApi
 
 from clear_data.publishing.hub_commit import Pushed, hub_errors, push_files
+from clear_pipeline.runs.provenance import model_digest
 from clear_pipeline.runs.run_folder import RUN_FILE, read_run
 from clear_unlearning.model_card import Checkpoint, Score, model_card
 from evaluate_metrics.columns import CARD, shown_columns
@@ -159,7 +160,7 @@ def _what(settings: Mapping[str, Any], base: str | None) -> str:
 
 def _card_settings(record: Mapping[str, Any], dataset: Mapping[str, Any], base: str | None) -> dict[str, Any]:
     """Return how the model was made, without the places of a local disk."""
-    settings = {key: value for key, value in record["settings"].items() if key not in ("data", "recipe")}
+    settings = {key: value for key, value in record["settings"].items() if key not in ("data", "recipe", "digests")}
     local = [key for key in ("forget_dataset", "held_out") if settings.get(key)]
     names = {key: Path(settings[key]).name for key in local}
     source = dataset.get("source")
@@ -175,9 +176,9 @@ def _scores(folder: Path, log: Path, gold: Path | None) -> list[Score]:
     Raises:
         ValueError: If the log is of another model.
     """
-    scores, model = score_log(log, gold), read_meta(log).get("model")
-    if model is None or Path(model).resolve() != folder.resolve():
-        raise ValueError(f"{log} is of the model {model}, not of {folder}")
+    scores, meta = score_log(log, gold), read_meta(log)
+    if meta.get("model_digest") != model_digest(str(folder)):
+        raise ValueError(f"{log} is of the model {meta.get('model')} as it was when it was scored, not of {folder}")
     found = [
         Score(column.key, column.name or column.heading, scores[column.key], scores["intervals"].get(column.key))
         for column in shown_columns(CARD)

@@ -1,8 +1,10 @@
 """The provenance of a result: the model's history, the library versions, and the hardware."""
 
+import hashlib
 import json
 import os
 import platform
+from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,8 @@ from typing import Any
 from .run_folder import RUN_FILE
 
 DEFAULT_SEED = 42  # of transformers' TrainingArguments, for runs that record only changed settings
+MODEL_FILES = (".safetensors", ".json", ".jinja", ".txt", ".model")
+NOT_MODEL = (RUN_FILE, "history.json", "trainer_state.json")  # in a run folder
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "numpy")
 
 
@@ -29,8 +33,39 @@ def hardware() -> dict[str, Any]:
     return {"processor": platform.machine(), "processors": os.cpu_count(), "threads": torch.get_num_threads()}
 
 
+def file_digest(path: Path) -> str:
+    """Return the digest of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def model_digest(source: str, revision: str | None = None) -> str:
+    """Return what a model is, wherever it is: a digest of its files, or repository and commit on the Hub.
+
+    The base of an adapter counts by its own digest, not by its place.
+
+    Raises:
+        FileNotFoundError: If there is no such model.
+    """
+    folder = Path(source)
+    if not folder.is_dir():
+        from clear_unlearning.models import model_commit
+
+        return f"{source}@{model_commit(source, revision)}"
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.iterdir() if path.suffix in MODEL_FILES and path.name not in NOT_MODEL):
+        content = file_digest(path)
+        if path.name in ("config.json", "adapter_config.json"):
+            about = json.loads(path.read_text())
+            about.pop("_name_or_path", None)
+            base = about.pop("base_model_name_or_path", None)
+            content = json.dumps([about, model_digest(base, about.get("revision")) if base else None], sort_keys=True)
+        digest.update(f"{path.name} {content}\n".encode())
+    return digest.hexdigest()[:16]
+
+
 def lineage(model: str) -> dict[str, Any]:
-    """Trace a model through the `run.json` of its folder and of those that it was made from.
+    """Return where a model comes from, as the `run.json` of its folder has it.
 
     Args:
         model: Folder or Hub id.
@@ -39,16 +74,24 @@ def lineage(model: str) -> dict[str, Any]:
         `base_model` (Hub id, or `mini-<track>` for a model built here), `role` (`original`, `gold`, `unlearned`, None
         if no run is known), `trained_on` (config) and `training_seed`, None where unknown.
     """
-    about: dict[str, Any] = {"base_model": model, "role": None, "trained_on": None, "training_seed": None}
-    while (Path(model) / RUN_FILE).is_file():
-        settings = json.loads((Path(model) / RUN_FILE).read_text())["settings"]
-        if settings["recipe"] == "base":
-            return {**about, "base_model": f"mini-{settings['track']}"}
-        if about["role"] is None:
-            rows = settings.get("dataset_config") or settings["forget"]
-            kind = "gold" if rows.startswith("retain") else "original" if rows.startswith("full") else None
-            about["role"] = "unlearned" if settings["recipe"] == "unlearn" else kind
-            about["trained_on"] = rows
-            about["training_seed"] = settings["settings"].get("seed", DEFAULT_SEED)
-        model = about["base_model"] = settings["model"]
-    return about
+    if (Path(model) / RUN_FILE).is_file():
+        return json.loads((Path(model) / RUN_FILE).read_text())["lineage"]
+    return {"base_model": model, "role": None, "trained_on": None, "training_seed": None}
+
+
+def next_lineage(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the lineage of the model that a run makes; it is recorded with the run, so that both can be moved.
+
+    Args:
+        settings: Settings of the run, with `model`, the model that it starts from.
+    """
+    if settings["recipe"] == "base":
+        return {**lineage(""), "base_model": f"mini-{settings['track']}"}
+    rows = settings.get("dataset_config") or settings["forget"]
+    kind = "gold" if rows.startswith("retain") else "original" if rows.startswith("full") else None
+    return {
+        "base_model": lineage(settings["model"])["base_model"],
+        "role": "unlearned" if settings["recipe"] == "unlearn" else kind,
+        "trained_on": rows,
+        "training_seed": settings["settings"].get("seed", DEFAULT_SEED),
+    }

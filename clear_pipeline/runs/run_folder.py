@@ -39,41 +39,65 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         raise ValueError(f"{folder / RUN_FILE} is damaged ({error}); delete {folder} to run it again") from None
 
 
+def identity(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a run's identity is: its settings, with digests instead of the places that have one.
+
+    A model that was moved is the same model; a model that was trained again in its place is another one.
+    """
+    digests = settings.get("digests", {})
+    return {**{name: value for name, value in settings.items() if name not in digests}, "digests": digests}
+
+
 class Run:
     """One step with one output folder.
 
     Args:
         folder: Where its results are when it is finished.
-        settings: What the run is; plain JSON values.
+        settings: What the run is; plain JSON values. `digests` has the content of the places among them.
+        overwrite: Delete a finished run with other settings, and start anew.
 
     Raises:
         ValueError: If the folder, finished or not, belongs to a run with other settings.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, Any]) -> None:
+    def __init__(self, folder: Path, settings: Mapping[str, Any], overwrite: bool = False) -> None:
         self.folder = folder
         self.part = folder.with_name(folder.name + ".part")
         self.settings = json.loads(json.dumps(settings))
+        self.overwrite = overwrite
         self.record = self._own(folder)
         self._started = time.monotonic()
 
     @property
     def finished(self) -> bool:
-        """Whether the results are there already."""
+        """Return whether the results are there already."""
         return self.record is not None
 
     def _own(self, folder: Path) -> dict[str, Any] | None:
+        """Return the record of a folder if it belongs to this run.
+
+        Raises:
+            ValueError: If it belongs to another run.
+        """
         record = read_run(folder)
-        if record is not None and record["settings"] != self.settings:
-            names = self.settings.keys() | record["settings"].keys()
-            other = sorted(name for name in names if record["settings"].get(name) != self.settings.get(name))
-            seen = ", ".join(f"{name}={record['settings'].get(name)!r}" for name in other)
-            raise ValueError(f"{folder} holds another run ({seen}); choose another output or delete it")
-        return record
+        if record is None:
+            return None
+        here, there = (_flat(identity(settings)) for settings in (self.settings, record["settings"]))
+        if here == there:
+            return record
+        if self.overwrite:
+            return None
+        other = sorted(name for name in here.keys() | there.keys() if here.get(name) != there.get(name))
+        seen = ", ".join(f"{name.removeprefix('digests.')}={there.get(name)!r}" for name in other)
+        raise ValueError(
+            f"{folder} holds another run ({seen}); choose another output, or replace it with --overwrite true"
+        )
 
     def start(self) -> Path:
         """Return the folder to work in: a new one, or that of the same run, interrupted."""
         before = self._own(self.part)
+        if before is None and self.part.exists():  # another run's, to be overwritten
+            shutil.rmtree(self.part)
         self.part.mkdir(parents=True, exist_ok=True)
         seconds = before["seconds"] if before else 0.0
         self._started = time.monotonic() - seconds
@@ -81,12 +105,12 @@ class Run:
         return self.part
 
     def give_up(self) -> None:
-        """Remove the folder to work in if nothing was done there: what the user can mend leaves nothing behind."""
+        """Remove the folder to work in if nothing was done there: a user's mistake leaves nothing behind."""
         if [path.name for path in self.part.iterdir()] == [RUN_FILE]:
             shutil.rmtree(self.part)
 
     def note(self) -> None:
-        """Write down how long the run has worked, so that a resumed one counts all of it."""
+        """Record how long the run has worked, so that a resumed run counts all of it."""
         seconds = round(time.monotonic() - self._started, 2)
         write_json(self.part / RUN_FILE, {"settings": self.settings, "seconds": seconds})
 
@@ -97,5 +121,18 @@ class Run:
         seconds = round(time.monotonic() - self._started, 2)
         self.record = {"settings": self.settings, "seconds": seconds, **results}
         write_json(self.part / RUN_FILE, self.record)
+        if self.folder.exists():  # only with `overwrite`
+            shutil.rmtree(self.folder)
         self.part.rename(self.folder)
         return self.record
+
+
+def _flat(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return nested settings as one mapping, so that a difference is named by its key."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flat(value, f"{prefix}{name}.")
+        else:
+            flat[f"{prefix}{name}"] = value
+    return flat

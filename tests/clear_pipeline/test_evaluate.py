@@ -69,3 +69,25 @@ def test_a_prompt_longer_than_the_context_is_named(tofu, model, tmp_path, capsys
     err = capsys.readouterr().err
     assert "error: eval_log_forget.json, row " in err
     assert "and 64 new tokens do not fit into the model's context of 80" in err
+
+
+def test_a_log_belongs_to_the_weights_and_settings_that_made_it(tofu, model, tmp_path, capsys):
+    """The same request returns at once, another one is refused with what differs, or replaces it with --overwrite."""
+    log = tmp_path / "log"
+    assert evaluate(model, tofu, log) == 0
+    before = (log / LOG_NAME).stat().st_mtime_ns
+    moved = model.rename(tmp_path / "moved")
+    assert evaluate(moved, tofu, log, "--batch_size", "2") == 0  # neither place nor batch size changes a number
+    assert (log / LOG_NAME).stat().st_mtime_ns == before
+    for flag, value in (("--seed", "1"), ("--max_examples", "2"), ("--dtype", "bfloat16"), ("--control", "text")):
+        capsys.readouterr()
+        assert evaluate(moved, tofu, log, flag, value) == 2, flag
+        assert f"{flag[2:]}=" in capsys.readouterr().err.replace("loading.dtype", "dtype")
+    network = load_model(str(moved), device="cpu").model
+    with torch.no_grad():
+        next(network.parameters()).mul_(1.5)
+    network.save_pretrained(moved)  # trained again in its place
+    assert evaluate(moved, tofu, log) == 2
+    assert "holds another run (model='" in capsys.readouterr().err
+    assert evaluate(moved, tofu, log, "--overwrite", "true") == 0
+    assert (log / LOG_NAME).stat().st_mtime_ns != before

@@ -9,6 +9,7 @@ import yaml
 from peft import LoraConfig, get_peft_model
 
 from clear_pipeline.hub.models import push_model
+from clear_pipeline.runs.provenance import model_digest, next_lineage
 from clear_unlearning.models import load_model
 from evaluate_metrics.scores import score_log
 from tests.clear_pipeline.test_logs_on_hub import PRINT, log_at
@@ -32,6 +33,8 @@ def finished(folder, **settings):
     about = {"dataset": {"source": "/data/clear", "fingerprint": PRINT, "revision": None},
              "hardware": {"processor": "x86_64"}, "versions": {"torch": "2"}}  # fmt: skip
     record = {"settings": settings, "seconds": 2.0, "steps": 7, **about}
+    if settings["recipe"] != "evaluate":
+        record["lineage"] = next_lineage(settings)
     (folder / "run.json").write_text(json.dumps(record))
     (folder / "history.json").write_text("[]")
     return folder
@@ -54,7 +57,9 @@ def models(tmp_path, mini_llava):
 def test_an_original_and_an_adapter_of_it_go_to_the_hub(hub, models, tmp_path):
     original, npo = models
     tasks = dict.fromkeys(TASKS, PEOPLE)
-    log = log_at(tmp_path / "log", "unlearned", shift=0.2, model=str(npo), tasks=tasks)
+    log = log_at(
+        tmp_path / "log", "unlearned", shift=0.2, model=str(npo), model_digest=model_digest(str(npo)), tasks=tasks
+    )
     gold = log_at(tmp_path / "gold", "gold", shift=0.9, tasks=tasks)
     push = ["push", str(npo), "--repo_id", "ORG/npo", "--log", str(log), "--gold", str(gold)]
     based = [*push, "--base_model", "ORG/original", "--tag", "v1"]
@@ -124,5 +129,5 @@ def test_what_is_not_fit_to_publish_is_named(models, spoil, error, message):
 
 def test_a_log_of_another_model_is_refused(models, tmp_path):
     log = log_at(tmp_path / "log", "original")
-    with pytest.raises(ValueError, match="is of the model .*/model, not of .*original"):
+    with pytest.raises(ValueError, match="is of the model .*/model as it was when it was scored, not of .*original"):
         push_model(models[0], "ORG/original", log=log)

@@ -61,3 +61,29 @@ def test_json_is_strict_and_whole(tmp_path):
         write_json(tmp_path / "a.json", {"x": float("nan")})
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
     assert read_run(tmp_path / "nothing") is None
+
+
+def settings_of(model: str, digest: str, **more):
+    return {"model": model, **more, "digests": {"model": digest}}
+
+
+def test_a_moved_model_is_the_same_run_and_a_changed_one_is_not(tmp_path):
+    Run(tmp_path / "log", settings_of("here", "abc", seed=0)).start()
+    Run(tmp_path / "log", settings_of("here", "abc", seed=0)).finish()
+    assert Run(tmp_path / "log", settings_of("there", "abc", seed=0)).finished
+    with pytest.raises(ValueError, match=r"holds another run \(model='abc'\).*--overwrite true"):
+        Run(tmp_path / "log", settings_of("here", "def", seed=0))
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_overwrite_replaces_another_run_and_keeps_the_same_one(tmp_path, finished):
+    run = Run(tmp_path / "log", {"seed": 0})
+    (run.start() / "old").write_text("old")
+    if finished:
+        run.finish()
+    assert Run(tmp_path / "log", {"seed": 0}, overwrite=True).finished == finished
+    again = Run(tmp_path / "log", {"seed": 1}, overwrite=True)
+    assert not again.finished and not (again.start() / "old").exists()
+    assert (tmp_path / "log" / "old").exists() == finished  # there until the new one is whole
+    again.finish()
+    assert read_run(tmp_path / "log")["settings"] == {"seed": 1} and not (tmp_path / "log" / "old").exists()
