@@ -22,13 +22,10 @@ def test_methods_have_their_rows_in_order():
     assert first_column("docs/methods.md") == list(METHODS)
 
 
-def test_what_each_method_stands_on_is_what_the_docs_say():
+def test_the_base_class_of_each_method_is_what_the_docs_say():
     text = (ROOT / "docs/methods.md").read_text()
-    found = re.findall(r"^\| (\w+) \| `(\w+)` \| (\d+) \| .+ \|$", text, re.MULTILINE)
-    lines = {name: len((ROOT / "trainers" / f"{name}.py").read_text().splitlines()) for name in METHODS}
-    assert found == [
-        (name, trainer.__bases__[0].__name__, str(lines[name])) for name, (trainer, _) in METHODS.items()
-    ]  # fmt: skip
+    found = re.findall(r"^\| (\w+) \| `(\w+)` \| .+ \|$", text, re.MULTILINE)
+    assert dict(found) == {name: trainer.__bases__[0].__name__ for name, (trainer, _) in METHODS.items()}
 
 
 def test_visual_methods_have_their_rows_in_order():
