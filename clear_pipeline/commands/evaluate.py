@@ -1,5 +1,6 @@
 """`clear-unlearning evaluate`."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,15 @@ def evaluate(argv: Sequence[str]) -> None:
     """Score a model and write its log; under `accelerate launch`, by several processes."""
     if wants_help(argv) == "short":
         return show_help("evaluate", str(evaluate.__doc__), OWN, {"Model": MODEL_FLAGS})
-    if not wants_help(argv):
+    several = int(os.environ.get("WORLD_SIZE", "1")) > 1
+    if not several and not wants_help(argv):
         check_early(argv, OWN, "output")
     from clear_unlearning.processes import Processes
 
     processes = Processes()
     with processes.together():
+        if several:  # together, so that only one of them prints the error
+            check_early(argv, OWN, "output")
         folder = _evaluate(argv, processes)
     if processes.index == 0:
         print(f"log: {folder}")

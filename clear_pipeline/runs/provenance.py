@@ -73,9 +73,15 @@ def lineage(model: str) -> dict[str, Any]:
     Returns:
         `base_model` (Hub id, or `mini-<track>` for a model built here), `role` (`original`, `gold`, `unlearned`, None
         if no run is known), `trained_on` (config) and `training_seed`, None where unknown.
+
+    Raises:
+        ValueError: If an older version made it.
     """
     if (Path(model) / RUN_FILE).is_file():
-        return json.loads((Path(model) / RUN_FILE).read_text())["lineage"]
+        record = json.loads((Path(model) / RUN_FILE).read_text())
+        if "lineage" not in record:
+            raise ValueError(f"{model} was made by an older version, which recorded no lineage; make it again")
+        return record["lineage"]
     return {"base_model": model, "role": None, "trained_on": None, "training_seed": None}
 
 

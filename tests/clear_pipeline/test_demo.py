@@ -20,8 +20,9 @@ from evaluate_metrics.scores import score_log
 from evaluate_metrics.tasks import FORGET_TASK
 from trainers import METHODS
 
-DOCS = Path(__file__).parents[2] / "docs"
-TOFU = Path(__file__).parents[2] / "../shared/data/tofu_text"
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+TOFU = ROOT / "../shared/data/tofu_text"
 COMMAND = Path(sys.executable).with_name("clear-unlearning")
 # A demo gives each of its processes one thread; it must not inherit the tests' offline or thread settings by accident.
 ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
@@ -146,7 +147,10 @@ def test_a_finished_demo_is_not_run_again(demo):
 def test_blind_models_answer_with_what_they_know_without_looking(demo):
     if json.loads((demo / "demo.json").read_text())["seed"]:
         pytest.skip("one seed is enough")
-    done = subprocess.run([COMMAND, "corrections", demo], capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.corrections", demo], cwd=ROOT, capture_output=True, text=True,
+        env=ENVIRONMENT, check=False,
+    )  # fmt: skip
     assert done.returncode == 0, done.stderr
     original = next(line for line in done.stdout.splitlines() if line.startswith("| original |"))
     seeing, blind = (float(cell) for cell in original.split("|")[2:4])
