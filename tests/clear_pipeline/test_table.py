@@ -113,7 +113,7 @@ seeds: [5]
 modalities: [both, text]
 finetune: {max_steps: 4, learning_rate: 1e-3, per_device_train_batch_size: 8, muon: true, logging_steps: 10}
 unlearn: {max_steps: 2, learning_rate: 1e-3, per_device_train_batch_size: 4, logging_steps: 10}
-methods: {gradient_ascent: {}}
+methods: [gradient_ascent]
 evaluate: {batch_size: 32, max_examples: 6}
 """
 
