@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from huggingface_hub import hf_hub_download
+from huggingface_hub import hf_hub_download, snapshot_download
 from huggingface_hub.errors import (
     EntryNotFoundError,
+    GatedRepoError,
     HFValidationError,
     LocalEntryNotFoundError,
     RepositoryNotFoundError,
+    RevisionNotFoundError,
 )
 from peft import PeftModel
 from safetensors import safe_open
@@ -57,16 +59,34 @@ class LoadedModel:
 
 
 def _file(source: str, name: str, revision: str | None) -> Path | None:
-    """Return a file of a model folder or Hub repository, None if it has no such file."""
+    """Return a file of a model folder or Hub repository, None if it has no such file.
+
+    Raises:
+        FileNotFoundError: If there is no such folder, repository or revision, or the Hub cannot be reached and the
+            cache does not have the model.
+        PermissionError: If the repository is gated.
+    """
     if Path(source).is_dir():
         path = Path(source, name)
         return path if path.is_file() else None
     try:
         return Path(hf_hub_download(source, name, revision=revision))
-    except LocalEntryNotFoundError as error:
-        raise FileNotFoundError(f"model {source!r}: no such folder, and the Hub cannot be reached") from error
+    except LocalEntryNotFoundError as error:  # offline: the cache does not say whether the repository has the file
+        try:
+            path = Path(snapshot_download(source, revision=revision, local_files_only=True), name)
+        except LocalEntryNotFoundError:
+            raise FileNotFoundError(
+                f"model {source!r}: no such folder, the Hub cannot be reached, and the cache does not have it"
+            ) from error
+        return path if path.is_file() else None
     except EntryNotFoundError:
         return None
+    except RevisionNotFoundError as error:
+        raise FileNotFoundError(f"model {source!r} has no revision {revision!r} on the Hub") from error
+    except GatedRepoError as error:
+        raise PermissionError(
+            f"model {source!r} is gated: accept its terms on the Hub, then log in with `hf auth login`"
+        ) from error
     except (RepositoryNotFoundError, HFValidationError) as error:
         raise FileNotFoundError(f"model {source!r}: no such folder and no such repository on the Hub") from error
 

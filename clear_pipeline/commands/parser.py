@@ -115,10 +115,11 @@ def check_place(what: str, place: str) -> None:
     """
     path = Path(place)
     looks_local = place.startswith((".", "/", "~")) or (what == "dataset" and "/" not in place)
-    if path.exists() or not (looks_local or (path.parent != Path() and path.parent.is_dir())):
-        return
     beside = [folder.name for folder in path.parent.iterdir()] if path.parent.is_dir() else []
     near = difflib.get_close_matches(path.name, beside, n=1)
+    mistyped = near and path.parent != Path()  # runs/orignal; ORG/model may also be on the Hub
+    if path.exists() or not (looks_local or mistyped):
+        return
     hint = f"; did you mean {str(path.parent / near[0])!r}?" if near else ""
     build = "; `python clear_dataset.py build --corpus mini` makes one" if what == "dataset" and not hint else ""
     raise FileNotFoundError(f"{what} {place!r}: no such folder{hint}{build}")

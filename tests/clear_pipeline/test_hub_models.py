@@ -131,3 +131,28 @@ def test_a_log_of_another_model_is_refused(models, tmp_path):
     log = log_at(tmp_path / "log", "original")
     with pytest.raises(ValueError, match="is of the model .*/model as it was when it was scored, not of .*original"):
         push_model(models[0], "ORG/original", log=log)
+
+
+OFFLINE = """
+import os, sys
+if sys.argv[1] == "offline":
+    os.environ["HF_HUB_OFFLINE"] = "1"
+from clear_unlearning.models import load_model, model_commit
+for source, revision in (("ORG/original", None), ("ORG/original", "v2"), ("ORG/nothing", None)):
+    try:
+        loaded = load_model(source, revision=revision, device="cpu")
+        print(loaded.commit == model_commit(source, revision), len(loaded.commit))
+    except OSError as error:
+        print(type(error).__name__, error)
+"""
+
+
+def test_a_cached_model_loads_without_a_network(hub, models):
+    push_program = "import sys; from clear_pipeline.cli import main; sys.exit(main(sys.argv[1:]))"
+    assert hub.run("-c", push_program, "push", models[0], "--repo_id", "ORG/original").returncode == 0
+    online, offline = (hub.run("-c", OFFLINE, where).stdout.splitlines() for where in ("online", "offline"))
+    assert online[0] == offline[0] == "True 40"
+    assert online[1] == "FileNotFoundError model 'ORG/original' has no revision 'v2' on the Hub"
+    assert "no such repository on the Hub" in online[2]
+    for line in offline[1:]:
+        assert line.endswith("the Hub cannot be reached, and the cache does not have it")
