@@ -88,6 +88,12 @@ def score_log(
 def _gold_task(tasks: Mapping[str, TaskLog], meta: Mapping[str, Any], gold: LogSource) -> TaskLog:
     """Return the forget task of the gold log, if that is of the same forget set, rows, questions and control."""
     golden, gold_meta = read_log(gold), read_meta(gold)
+    about = gold_meta.get("lineage", {})
+    if about.get("role") not in (None, "gold"):
+        raise ValueError(
+            f"the gold log is of a model that is not gold: its role is {about['role']!r}, trained on "
+            f"{about.get('trained_on')}; give the log of a model that was fine-tuned only on the retain set"
+        )
     for name, value, other in (
         ("forget set", meta.get("forget"), gold_meta.get("forget")),
         ("control", meta.get("control"), gold_meta.get("control")),

@@ -48,6 +48,8 @@ def import_log(
         tables = json.loads(source.read_text())
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{source} is not JSON ({error})") from error
+    if isinstance(tables, Mapping) and tables and all(isinstance(value, int | float) for value in tables.values()):
+        raise ValueError(f"{source} has only means, as TOFU_SUMMARY.json does; give the TOFU_EVAL.json beside it")
     log, missing = _convert(source, tables)
     if not log:
         needed = "; ".join(f"{task} lacks {', '.join(names)}" for task, names in missing.items())
@@ -72,9 +74,7 @@ def _convert(source: Path, tables: Any) -> tuple[dict[str, Any], dict[str, list[
         right, said, wrong = (f"{prefix}_Q_A_{kind}" for kind in ("Prob", "ROUGE", "PERT_Prob"))
         paraphrased = f"{prefix}_Q_A_PARA_Prob" if has_paraphrase else right
         names = dict.fromkeys((right, paraphrased, wrong, said))
-        absent = [
-            name for name in names if not isinstance(tables, Mapping) or "value_by_index" not in tables.get(name, {})
-        ]
+        absent = [name for name in names if not isinstance(_rows(tables, name), Mapping)]
         if absent:
             missing[task] = absent
             continue
@@ -91,10 +91,16 @@ def _convert(source: Path, tables: Any) -> tuple[dict[str, Any], dict[str, list[
     return log, missing
 
 
+def _rows(tables: Any, table: str) -> Any:
+    """Return the rows of a table by index, None where it has none."""
+    content = tables.get(table) if isinstance(tables, Mapping) else None
+    return content.get("value_by_index") if isinstance(content, Mapping) else None
+
+
 def _column(source: Path, tables: Mapping[str, Any], table: str, field: str) -> dict[str, Any]:
     """Return one field of a table by index."""
     column = {}
-    for index, values in tables[table]["value_by_index"].items():
+    for index, values in _rows(tables, table).items():
         if not isinstance(values, Mapping) or values.get(field) is None:
             raise ValueError(f"{source}, {table}, row {index}: {field} is missing")
         column[index] = values[field]

@@ -107,6 +107,10 @@ def test_what_is_incomplete_is_left_out_and_said(source, tmp_path, capsys):
         ('{"forget', "is not JSON"),
         ("[1, 2]", "has no complete task of TOFU: eval_log_forget.json lacks forget_Q_A_Prob, "),
         ('{"forget_quality": {"agg_value": 0.5}}', "has no complete task of TOFU"),
+        ('{"forget_Q_A_Prob": 0.99, "retain_Q_A_ROUGE": 1}', "has only means, as TOFU_SUMMARY.json does"),
+        ('{"forget_Q_A_Prob": "x", "retain_Q_A_ROUGE": null}', "has no complete task of TOFU"),
+        ('{"forget_Q_A_Prob": {"value_by_index": [0.99]}}', "has no complete task of TOFU"),
+        ("null", "has no complete task of TOFU"),
         (None, "forget_Q_A_Prob, row 1: avg_loss is missing"),
     ],
 )

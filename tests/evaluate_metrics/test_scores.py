@@ -127,3 +127,17 @@ def test_the_table_of_a_report_fits_a_terminal_of_80_columns():
 
 def test_scores_are_plain_json():
     assert json.loads(json.dumps(score_log(LOG, LOG), allow_nan=False)) == score_log(LOG, LOG)
+
+
+@pytest.mark.parametrize(
+    ("role", "refused"), [("unlearned", True), ("original", True), ("gold", False), (None, False)]
+)
+def test_a_gold_log_is_of_a_gold_model(tmp_path, role, refused):
+    meta = {"schema": 1, "tasks": {}, "lineage": {"role": role, "trained_on": "forget10"}}
+    (tmp_path / "gold").mkdir()
+    write_log(tmp_path / "gold", LOG, meta)
+    if not refused:
+        assert score_log(LOG, tmp_path / "gold")["forget_quality"] == 1
+        return
+    with pytest.raises(ValueError, match=f"not gold: its role is '{role}', trained on forget10; give the log of"):
+        score_log(LOG, tmp_path / "gold")
