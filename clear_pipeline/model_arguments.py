@@ -1,15 +1,16 @@
 """The model of a command: TRL's flags, where its weights go, its chat template, and the LoRA adapter put on it."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from peft import LoraConfig, PeftConfig
+from peft import PeftConfig
 from torch import nn
 from transformers import PreTrainedModel
-from trl import ModelConfig
+from trl import ModelConfig, get_peft_config
 
 from clear_unlearning.models import LoadedModel, load_model
+from trainers.base.vision import vision_tower
 
 from .arguments import given
 from .runs.provenance import file_digest, model_digest
@@ -30,6 +31,39 @@ class ModelArguments(ModelConfig):
         default=None, metadata={"help": "Jinja file, for a model that comes without a chat template."}
     )
 
+    def __post_init__(self) -> None:
+        """Check the flags of TRL."""
+        check_model_flags(self)
+        super().__post_init__()
+
+
+QUANTISED = ("load_in_8bit", "load_in_4bit", "bnb_4bit_quant_type", "use_bnb_nested_quant", "bnb_4bit_quant_storage")
+ADAPTER = (
+    *(one.name for one in fields(ModelConfig) if one.name.startswith("lora_") and one.name != "lora_task_type"),
+    "use_rslora",
+    "use_dora",
+)
+
+
+def check_model_flags(model: ModelConfig) -> None:
+    """Refuse flags of TRL that would do nothing.
+
+    Raises:
+        ValueError: If a flag is not supported, or one of the adapter is given without an adapter.
+    """
+    changed = given(model)
+    for name in QUANTISED:
+        if name in changed:
+            raise ValueError(
+                f"--{name} is not supported: quantised weights cannot be merged or compared with the original's; use "
+                "--dtype bfloat16, and --use_peft true to save memory"
+            )
+    if "lora_task_type" in changed:
+        raise ValueError("--lora_task_type is not supported: the task follows from the model")
+    wrong = [name for name in ADAPTER if name in changed]
+    if wrong and not model.use_peft:
+        raise ValueError(f"--{wrong[0]} requires --use_peft true")
+
 
 def revision_setting(model: ModelConfig) -> dict[str, str]:
     """Return the revision as a setting of a run, nothing for `main`."""
@@ -48,14 +82,15 @@ def load(model: ModelConfig, device: str | None = None) -> LoadedModel:
     """
     if not model.model_name_or_path:
         raise ValueError("name a model: --model_name_or_path FOLDER_OR_HUB_ID")
-    given = model if isinstance(model, ModelArguments) else ModelArguments()
+    check_model_flags(model)
+    own = model if isinstance(model, ModelArguments) else ModelArguments()
     return load_model(
         model.model_name_or_path,
         revision=revision_setting(model).get("revision"),
         dtype=model.dtype or "float32",
-        device=device or given.device_map,
+        device=device or own.device_map,
         attention=model.attn_implementation,
-        chat_template=Path(given.chat_template) if given.chat_template else None,
+        chat_template=Path(own.chat_template) if own.chat_template else None,
     )
 
 
@@ -75,15 +110,27 @@ def digests_of(model: ModelConfig) -> dict[str, str]:
     return digests | ({"chat_template": file_digest(Path(template))} if template else {})
 
 
-def peft_config(model: ModelConfig, network: PreTrainedModel) -> PeftConfig | None:
-    """Return LoRA on all linear layers of the language model, as in the paper, unless other targets are named."""
-    if not model.use_peft:
+def peft_config(model: ModelConfig, network: PreTrainedModel, freeze_vision: bool = True) -> PeftConfig | None:
+    """Return the LoRA adapter of the flags, by TRL's own helper.
+
+    Without other targets it is put on all linear layers of the language model, as in the paper.
+
+    Args:
+        model: The flags.
+        network: The model.
+        freeze_vision: Keep the adapter off the vision tower, whatever targets are named.
+    """
+    config: Any = get_peft_config(model)
+    if config is None:
         return None
-    targets = model.lora_target_modules
-    if targets is None:
+    config.task_type = None  # the model's own forward pass: images are passed on as they are
+    if config.target_modules is None:
         decoder = network.get_decoder()
         inside = {id(module) for module in decoder.modules() if isinstance(module, nn.Linear)}
-        targets = [name for name, module in network.named_modules() if id(module) in inside]
-    return LoraConfig(
-        r=model.lora_r, lora_alpha=model.lora_alpha, lora_dropout=model.lora_dropout, target_modules=targets
-    )
+        config.target_modules = {name for name, module in network.named_modules() if id(module) in inside}
+    tower = vision_tower(network)
+    if freeze_vision and tower is not None:
+        config.exclude_modules = [
+            name for name, module in network.named_modules() if any(module is part for part in tower.modules())
+        ]
+    return config

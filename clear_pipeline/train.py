@@ -231,7 +231,7 @@ def _train(
             args=training,
             sides=dict(sides),
             processing_class=loaded.processor,
-            peft_config=peft_config(job.model, loaded.model),  # type: ignore[arg-type]
+            peft_config=peft_config(job.model, loaded.model, training.freeze_vision),  # type: ignore[arg-type]
             callbacks=[_Report(run, progress)],
             measures=measured,
         )

@@ -92,7 +92,9 @@ def test_from_models_to_numbers(place, unlearned, capsys):
     assert (meta["lineage"]["role"], of_gold["role"], of_gold["trained_on"]) == ("unlearned", "gold", "retain90+tofu")
     assert meta["lineage"]["base_model"] == of_gold["base_model"]
     before = log.stat().st_mtime_ns
-    assert main(["score", str(log), "--gold", str(log)]) == 0
+    assert main(["score", str(gold), "--gold", str(gold)]) == 0
+    assert main(["score", str(log), "--gold", str(log)]) == 2
+    assert "is of a model that is not gold: its role is 'unlearned', trained on forget10" in capsys.readouterr().err
     assert evaluate(place, "npo").stat().st_mtime_ns == before  # finished: not done again
 
 
