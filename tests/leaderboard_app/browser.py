@@ -80,7 +80,6 @@ def kept(attempt: Attempt, folder: Path) -> Iterator[str]:
 
 def fill(page: Any, said: dict[str, Any]) -> None:
     """Fills in the form of a submission, without its statement."""
-    for name in ("repo_id", "method", "paper", "licence", "data_used", "seeds", "contact"):
+    for name in ("repo_id", "revision", "method", "paper", "licence", "data_used", "seeds", "contact"):
         page.locator(f"#field-{name} textarea, #field-{name} input").fill(said[name])
-    page.locator("#field-commit textarea, #field-commit input").fill(said["revision"])
     page.locator("#field-gpu_hours input").fill(str(said["gpu_hours"]))

@@ -98,7 +98,7 @@ def test_the_table_pages_filters_searches_and_sorts(page):
     assert methods(page)[2:] == ["method 41", "method 43", "method 45", "method 47", "method 49"]
     page.locator("#turned input").check()
     until(page, "#table tbody tr:nth-child(3)", "method 49")
-    choose(page, "sort", "utility")
+    choose(page, "sort", "Utility")
     until(page, "#table tbody tr:nth-child(3)", "method 41")
 
 
