@@ -70,7 +70,7 @@ def test_a_submission_goes_from_the_form_to_its_verified_row(hub, online, mini_l
         page.get_by_text("Its numbers").click()
         details = page.locator("#details-page")
         details.locator("h2", has_text="npo").wait_for()
-        assert re.search(rf"D \(distance to gold\)\s+{re.escape(distance)}", details.inner_text())
+        assert re.search(rf"^D\s+{re.escape(distance)}", details.inner_text(), re.M)
         assert "Hidden gap" in details.inner_text()
         asked = details.locator(".example")
         asked.filter(has=page.get_by_role("img")).first.wait_for()
