@@ -52,7 +52,8 @@ log = dict.fromkeys({TASKS}, fields)
 people = {{"person": [f"person {{i}}" for i in range({ROWS})]}}
 meta = {{"dataset": {{"source": "clear"}}, "forget": "forget10", "tasks": dict.fromkeys({TASKS}, people)}}
 (folder / "{PUBLIC}").mkdir()
-for name, content in (("lineage.json", dict.fromkeys({sorted(LINEAGE_KEYS)}, 0)), ("{PUBLIC}/eval_log_aggregated.json", log),
+lineage = dict.fromkeys({sorted(LINEAGE_KEYS)}, 0)
+for name, content in (("lineage.json", lineage), ("{PUBLIC}/eval_log_aggregated.json", log),
                       ("{PUBLIC}/eval_log_meta.json", meta), ("done.json", {{"seconds": {{}}}})):
     time.sleep(0.05)
     (folder / name).write_text(json.dumps(content))
