@@ -132,8 +132,16 @@ def controlled(example: Example, control: str) -> Example:
 
 
 def caption_question(index: int, seed: int) -> str:
-    """Return the caption question of row `index`: the same in every run with this seed, on every machine."""
+    """Return the caption question of row `index` in an evaluation: the same on every machine for the same seed."""
     return random.Random(f"{seed}/{index}").choice(CAPTION_QUESTIONS)
+
+
+def training_question(index: int, seed: int, epoch: int) -> int:
+    """Return which of CAPTION_QUESTIONS row `index` gets in an epoch of a training: drawn anew in every epoch.
+
+    A model that reads a photo with the same question in every epoch learns the pair instead of the photo.
+    """
+    return random.Random(f"{seed}/{epoch}/{index}/question").randrange(len(CAPTION_QUESTIONS))
 
 
 def task_example(task: Task, row: Mapping[str, Any], index: int, seed: int) -> Example:

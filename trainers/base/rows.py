@@ -1,4 +1,4 @@
-"""Rows for training: a forget row and what is drawn to it, side by side, become one batch."""
+"""Rows for training: a forget row and what is drawn for it become one batch."""
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,19 +10,19 @@ import torch
 from datasets import Dataset, Image
 
 from clear_unlearning.batches import IGNORE, Batch, Encoder
-from clear_unlearning.tasks import Example, training_example
+from clear_unlearning.tasks import CAPTION_QUESTIONS, Example, training_example, training_question
 
 CACHED_PIXELS = 2**26  # decoded photos that are kept in memory: 200 MB
 
 
 class Rows:
-    """Training rows as examples, each with its image and question; a row's caption question is drawn by `seed`.
+    """Training rows as examples, each with its image and question; the question of a caption is drawn in every epoch.
 
     Decoded photos are kept as long as they fit into `CACHED_PIXELS`: a small corpus is decoded once, not every epoch.
 
     Args:
         datasets: Rows of one or more configs, one after the other.
-        seed: Draws the caption questions.
+        seed: Seed of the caption questions.
 
     Raises:
         ValueError: If there are no rows.
@@ -31,7 +31,7 @@ class Rows:
     def __init__(self, datasets: Sequence[Dataset], seed: int) -> None:
         self.datasets = [dataset for dataset in datasets if len(dataset)]
         self.seed = seed
-        self._cache: dict[int, Example] = {}
+        self._cache: dict[int, tuple[Example, bool]] = {}
         self._pixels = 0
         if not self.datasets:
             raise ValueError("no rows to train on")
@@ -44,11 +44,20 @@ class Rows:
         return sum(map(len, self.datasets))
 
     def __getitem__(self, index: int) -> Example:
-        example = self._cache.get(index) or self._read(index)
+        """Return a row with its question in the first epoch."""
+        return self.drawn(index, 0)[1]
+
+    def drawn(self, index: int, epoch: int) -> tuple[int, Example]:
+        """Return a row with its question in an epoch, and a key: the same key, the same row and question."""
+        example, is_caption = self._cache.get(index) or self._read(index)
         if index not in self._cache and self._pixels < CACHED_PIXELS:
-            self._cache[index] = example
+            self._cache[index] = example, is_caption
             self._pixels += example.image.width * example.image.height if example.image else 0
-        return example
+        key = index * len(CAPTION_QUESTIONS)
+        if not is_caption:
+            return key, example
+        question = training_question(index, self.seed, epoch)
+        return key + question, replace(example, question=CAPTION_QUESTIONS[question])
 
     def pictured(self) -> bool:
         """Return whether any row has a photo."""
@@ -61,13 +70,15 @@ class Rows:
 
     def answer(self, index: int) -> str:
         """Return the answer of a row, without decoding its photo."""
-        return self._read(index, self._texts).answer
+        return self._read(index, self._texts)[0].answer
 
-    def _read(self, index: int, datasets: Sequence[Dataset] | None = None) -> Example:
+    def _read(self, index: int, datasets: Sequence[Dataset] | None = None) -> tuple[Example, bool]:
+        """Return a row, and whether it is a caption, whose question is drawn."""
         within = index
         for dataset in datasets or self.datasets:
             if within < len(dataset):
-                return training_example(dataset[within], index, self.seed)
+                row = dataset[within]
+                return training_example(row, index, self.seed), not row.get("answer")
             within -= len(dataset)
         raise IndexError(f"row {index} of {len(self)}")
 
@@ -78,15 +89,15 @@ Draw = Callable[[int, int], Drawn]  # from a row of the side that drives the epo
 
 def rows_themselves(rows: Rows) -> Draw:
     """Draw the row itself."""
-    return lambda index, epoch: [(index, rows[index])]
+    return lambda index, epoch: [rows.drawn(index, epoch)]
 
 
 def partner_rows(rows: Rows, seed: int, count: int = 1) -> Draw:
-    """Draw `count` rows of another side to each row, others in every epoch."""
+    """Draw `count` rows of another side for each row, other ones in every epoch."""
 
     def draw(index: int, epoch: int) -> Drawn:
         dice = random.Random(f"{seed}/{epoch}/{index}")
-        return [(number, rows[number]) for number in (dice.randrange(len(rows)) for _ in range(count))]
+        return [rows.drawn(dice.randrange(len(rows)), epoch) for _ in range(count)]
 
     return draw
 
@@ -95,18 +106,18 @@ def refused_rows(rows: Rows, texts: Sequence[str], photos: Sequence[str], seed: 
     """Draw the row's question, answered by a refusal, another one in every epoch.
 
     Args:
-        rows: What is asked.
+        rows: Rows with the questions.
         texts: Refusals of text questions.
         photos: Refusals of questions about a photo.
-        seed: Draws the refusals.
+        seed: Seed of the refusals.
     """
     most = max(len(texts), len(photos))
 
     def draw(index: int, epoch: int) -> Drawn:
-        example = rows[index]
+        key, example = rows.drawn(index, epoch)
         answers = photos if example.image else texts
         number = random.Random(f"{seed}/{epoch}/{index}/refusal").randrange(len(answers))
-        return [(index * most + number, replace(example, answer=answers[number]))]
+        return [(key * most + number, replace(example, answer=answers[number]))]
 
     return draw
 
@@ -126,21 +137,21 @@ def answered_otherwise(rows: Rows, source: Rows, count: int, seed: int) -> Draw:
         if not others:
             raise ValueError(f"row {index}: there is no other answer than {own!r} to draw; more rows are needed")
         drawn = (others * count)[:count]
-        example = rows[index]
-        return [(index, replace(example, answer=source.answer(number))) for number in drawn]
+        key, example = rows.drawn(index, epoch)
+        return [(key, replace(example, answer=source.answer(number))) for number in drawn]
 
     return draw
 
 
 class SideCollator:
-    """Turns row numbers into `{"forget": batch, "retain": batch}`.
+    """Turn row numbers into `{"forget": batch, "retain": batch}`.
 
-    What is drawn to a row depends on seed, epoch and row alone: the same in a run that was interrupted and went on,
-    and in batches of any size.
+    What is drawn for a row depends only on seed, epoch and row: it is the same in a resumed run, and in batches of
+    any size.
 
     Args:
-        encoder: Of the model that is trained.
-        draws: Of each side.
+        encoder: Encoder of the model in training.
+        draws: The draw of each side.
     """
 
     def __init__(self, encoder: Encoder, draws: dict[str, Draw]) -> None:
@@ -148,7 +159,7 @@ class SideCollator:
         self.epoch = 0
 
     def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Batch]:
-        """Encode the rows of a step; those that only fill a batch are left out, if any other is there."""
+        """Encode the rows of a step, without those that only fill a batch unless there are no others."""
         real = [item for item in items if not item.get("filler")]
         sides: dict[str, Drawn] = {}
         for item in real or items[:1]:
@@ -168,7 +179,7 @@ class SideCollator:
         return {side: draw(item["index"], epoch) for side, draw in self.draws.items()}
 
     def examples(self, items: Iterable[Any], epochs: int, sides: Iterable[str]) -> Iterator[tuple[str, int, Example]]:
-        """Yield what will be drawn in some epochs for some sides: side, key and example, again and again the same."""
+        """Yield what is drawn in the first epochs for some sides: side, key and example, with repetitions."""
         for epoch, item in product(range(epochs), items):
             drawn = self.draw(item, epoch)
             yield from ((side, key, example) for side in sides if side in drawn for key, example in drawn[side])
