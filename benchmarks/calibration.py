@@ -20,7 +20,15 @@ from scipy.stats import t
 
 from clear_data.configs import RETAIN_OF
 from clear_pipeline.arguments import FinetuneArguments
-from clear_pipeline.experiment.plan import base_step, corpus_step, data_of, evaluate_step, finetune_step, model_config
+from clear_pipeline.experiment.plan import (
+    BASES,
+    base_of,
+    corpus_step,
+    data_of,
+    evaluate_step,
+    finetune_step,
+    model_config,
+)
 from clear_pipeline.experiment.recipe import demo_recipe
 from clear_pipeline.runs.executor import run_steps
 from clear_pipeline.runs.step import Step
@@ -61,7 +69,7 @@ def forget_means(task: TaskLog) -> tuple[float, float]:
 
 
 def calibration_steps(output: Path, golds: int, forget_sets: Sequence[str], seed: int) -> list[Step]:
-    """Train gold models of the mini corpus, their weights and batches drawn by seeds 0 to golds - 1, and score them.
+    """Fine-tune gold models of the mini corpus from one base by seeds 0 to golds - 1, and score them.
 
     Raises:
         ValueError: If there are fewer than two golds, or a forget set is unknown.
@@ -69,8 +77,8 @@ def calibration_steps(output: Path, golds: int, forget_sets: Sequence[str], seed
     if golds < 2:
         raise ValueError(f"gold models are compared in pairs: --golds must be at least 2, not {golds}")
     steps = [Step("corpus", corpus_step, {"folder": output / "data", "recipe": MINI, "seed": seed})]
+    base = output / "models" / "base"
     for gold in range(golds):
-        base = output / "models" / f"base-{gold}"
         for forget in forget_sets:
             data = data_of(replace(MINI, forget=forget), output)
             rows = FinetuneArguments(
@@ -78,13 +86,12 @@ def calibration_steps(output: Path, golds: int, forget_sets: Sequence[str], seed
                 extra_dataset=f"{data.dataset}{MINI.extra_suffix}",
                 extra_config=MINI.extra_config,
             )
-            if forget == forget_sets[0]:
-                call = {"folder": base, "data": data, "extra": rows, "seed": gold}
-                steps.append(Step(f"base {gold}", base_step, call, ["corpus"]))
+            if gold == 0 and forget == forget_sets[0]:
+                steps.append(base_of(MINI, base, data, rows, seed, output.parent / BASES))
             name, model = f"{forget}-{gold}", output / "models" / f"{forget}-{gold}"
             call = {"folder": model, "model": model_config(base, MINI), "data": data, "extra": rows}
             call["settings"] = {**MINI.finetune, "seed": gold}
-            steps.append(Step(f"{name}: fine-tune", finetune_step, call, [f"base {gold}"]))
+            steps.append(Step(f"{name}: fine-tune", finetune_step, call, ["base"]))
             call = {"folder": output / "logs" / name, "model": model_config(model, MINI, trained=False)}
             call |= {"data": data, "method": "gold", "settings": MINI.evaluate}
             steps.append(Step(f"{name}: evaluate", evaluate_step, call, [f"{name}: fine-tune"]))

@@ -43,6 +43,7 @@ CONFIGS: dict[str, Config] = {
 }
 EXTRA_CONFIGS: dict[str, Config] = {
     "base": Config(schema.PHOTOS_AND_TEXT, "what the base model knows: other people, celebrities, world, refusals"),
+    "replay": Config(schema.PHOTOS_AND_TEXT, "what a fine-tuning adds to keep it known: celebrities and world"),
     "people": Config(schema.PERTURBED, "people that no model was trained on"),
     "people_text": Config(schema.TEXT_PERTURBED, "text rows of these"),
     "photos": Config(schema.PERTURBED, "photos of everybody that no model was trained on"),

@@ -1,11 +1,11 @@
-"""Train the models of the benchmark: the untrained mini base, original and gold, and unlearned models.
+"""Train the models of the benchmark: original and gold, and unlearned models.
 
 Each function fills one run folder (see `runs/run_folder.py`) and returns at once if that is finished. The command line
 and the demo call the same functions; only model, corpus and settings differ.
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from trl import ModelConfig
 
 from clear_data.configs import RETAIN_OF
 from clear_dataset import load_clear
-from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
 from clear_unlearning.model_card import write_model_card
 from clear_unlearning.models import LoadedModel
 from trainers import METHODS
@@ -52,6 +51,7 @@ class FinetuneJob:
         rows: Which rows.
         training: Settings of the training.
         overwrite: Replace a result with other settings.
+        forms: Questions that mean the same (see `Rows`).
     """
 
     folder: Path
@@ -60,6 +60,7 @@ class FinetuneJob:
     rows: FinetuneArguments
     training: UnlearningConfig
     overwrite: bool = False
+    forms: Sequence[str] = ()
 
 
 @dataclass
@@ -87,25 +88,6 @@ class UnlearnJob:
     overwrite: bool = False
 
 
-def build_base(folder: Path, data: DataArguments, rows: FinetuneArguments, seed: int) -> None:
-    """Write the untrained mini model of a track, its tokenizer trained on the training rows."""
-    run = Run(folder, {"recipe": "base", "track": data.track, "data": data.identity(), "seed": seed})
-    if run.finished:
-        return
-    part = run.start()
-    texts = [
-        text
-        for some in _training_rows(data, rows)
-        for column in ("question", "answer", "caption")
-        if column in some.column_names
-        for text in some[column]
-        if text
-    ]
-    build = build_mini_llava if data.track == "image" else build_mini_llama
-    build(part, texts, seed=seed)
-    run.finish(lineage=next_lineage(run.settings))
-
-
 def finetune(job: FinetuneJob, progress: Progress | None = None) -> None:
     """Fine-tune a model on rows.
 
@@ -123,6 +105,7 @@ def finetune(job: FinetuneJob, progress: Progress | None = None) -> None:
         "dataset_config": job.rows.dataset_config,
         **given(job.rows, ("dataset_config", "extra_dataset")),
         **extra,
+        **({"forms": list(job.forms)} if job.forms else {}),
         "data": job.data.identity(),
         "settings": changed(job.training),
         "loading": model_settings(job.model),
@@ -131,7 +114,7 @@ def finetune(job: FinetuneJob, progress: Progress | None = None) -> None:
     run = Run(job.folder, settings, job.overwrite)
     if run.finished:
         return
-    rows = Rows(_training_rows(job.data, job.rows), seed=job.training.seed)
+    rows = Rows(training_rows(job.data, job.rows), job.training.seed, job.forms)
     what = f"{job.model.model_name_or_path} fine-tuned on `{job.rows.dataset_config}` of `{job.data.dataset}`."
     _train(job, run, RetainFinetuneTrainer, load(job.model), {"retain": rows}, what, progress)
 
@@ -268,7 +251,8 @@ class _Report(TrainerCallback):
             self.run.note()
 
 
-def _training_rows(data: DataArguments, arguments: FinetuneArguments) -> list[Dataset]:
+def training_rows(data: DataArguments, arguments: FinetuneArguments) -> list[Dataset]:
+    """Return the rows of a fine-tuning, a dataset for each config."""
     rows = [load_clear(arguments.dataset_config, data.dataset)]
     if arguments.extra_config:
         source = arguments.extra_dataset or f"{data.dataset}_extra"

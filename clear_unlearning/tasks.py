@@ -136,14 +136,6 @@ def caption_question(index: int, seed: int) -> str:
     return random.Random(f"{seed}/{index}").choice(CAPTION_QUESTIONS)
 
 
-def training_question(index: int, seed: int, epoch: int) -> int:
-    """Return which of CAPTION_QUESTIONS row `index` gets in an epoch of a training: drawn anew in every epoch.
-
-    A model that reads a photo with the same question in every epoch learns the pair instead of the photo.
-    """
-    return random.Random(f"{seed}/{epoch}/{index}/question").randrange(len(CAPTION_QUESTIONS))
-
-
 def task_example(task: Task, row: Mapping[str, Any], index: int, seed: int) -> Example:
     """Turn a row of an evaluation config into an example.
 

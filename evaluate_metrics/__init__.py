@@ -5,7 +5,7 @@
 
 from dataclasses import dataclass
 
-VERSION = "1"  # of all numbers: raised with every change that alters one; the leaderboard then scores all again
+VERSION = "2"  # of all numbers: raised with every change that alters one; the leaderboard then scores all again
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ METRICS: dict[str, Metric] = {
     "model_utility": Metric("what is left outside the forget set: harmonic mean over tasks", "higher"),
     "clear_scores": Metric("CLEAR's Real, Retain and Forget: harmonic means of probability and truth ratio", "higher"),
     "forget_quality": Metric("whether the model passes for one that never saw the forget set", "higher"),
+    "gold_distance": Metric("how much of what the original knew is left, in all and by person", "lower"),
     "extraction_strength": Metric("how much of an answer follows from its beginning", "gold"),
     "exact_memorization": Metric("how many tokens of an answer are the model's own choice", "gold"),
     "fluency": Metric("whether the model still speaks: a judge's loss, repetition, refusals", "lower"),

@@ -5,10 +5,10 @@ from typing import Any
 
 import numpy as np
 
+from evaluate_metrics.intervals import FEWEST_PEOPLE, RESAMPLES, percentiles
+
 CLIP = 1e-6  # of cosines, so that their logits are finite
 RATES = {"tpr_at_fpr_0.01": 0.01, "tpr_at_fpr_0.001": 0.001}
-RESAMPLES = 2000
-FEWEST_PEOPLE = 5  # with fewer, their resamples say nothing
 
 
 def cosine_logits(cosines: Any) -> np.ndarray:
@@ -63,8 +63,7 @@ def attack_rates(
     if people is not None and len(names) >= FEWEST_PEOPLE:
         drawn = np.random.default_rng(0).multinomial(len(names), np.full(len(names), 1 / len(names)), RESAMPLES)
         for key, values in _measures(name, counts, right, drawn.astype(float)).items():
-            low, high = np.nanquantile(values, [0.025, 0.975])
-            intervals[key] = [float(low), float(high)]
+            intervals[key] = list(percentiles(values, len(names)))
     elif people is not None:
         warnings = [f"no intervals: they need at least {FEWEST_PEOPLE} people, and there are {len(names)}"]
     return {**results, "intervals": intervals, "examples": int(scores.size), "warnings": warnings}

@@ -83,6 +83,39 @@ class Column:
 
 COLUMNS = (
     Column(
+        "gold_share", "E", "lower", FORGOTTEN,
+        "Excess distance to at least three gold models, as a share of the original's: 0 like gold, 1 as the original. "
+        "Below 0 by chance only. A damaged model is far from gold too: read utility and fluency beside it.",
+        EVERYWHERE - {BOARD, CARD}, digits=3, name="E: excess distance to the gold models, of the original's",
+        wrong_answers=True,
+    ),
+    Column(
+        "gold_signed_share", "signed", "zero", FORGOTTEN,
+        "The same with its sign: above 0 the people are still known, below 0 the model finds the truth less likely "
+        "than a model that never saw them.",
+        frozenset({REPORT, MAIN, DETAILS}), name="E, signed", wrong_answers=True,
+    ),
+    Column(
+        "still_known", "known", "lower", FORGOTTEN,
+        "People whose share of E is above a bound that no gold model reaches for anybody.",
+        frozenset({TERMINAL, REPORT, MAIN, DETAILS}), digits=1, name="People still known", wrong_answers=True,
+    ),
+    Column(
+        "over_forgotten", "over", "lower", FORGOTTEN,
+        "People above that bound of whom the truth is less likely than for a model that never saw them.",
+        frozenset({REPORT, MAIN, DETAILS}), digits=1, name="People over-forgotten", wrong_answers=True,
+    ),
+    Column(
+        "gold_rank", "rank p", "higher", FORGOTTEN,
+        "Share of the model and the golds that are at least as far from the others; not below 1 / (golds + 1).",
+        frozenset({DETAILS}), digits=2, name="Rank among the gold models", wrong_answers=True,
+    ),
+    Column(
+        "gold_distance", "E, nats", "lower", FORGOTTEN,
+        "Square root of the excess distance to the gold models, in nats; 0 if it is below 0.",
+        frozenset({DETAILS}), digits=3, wrong_answers=True,
+    ),
+    Column(
         "forget_quality_statistic", "D", "lower", FORGOTTEN,
         "Kolmogorov-Smirnov distance between the truth ratios of model and gold on the forget set, from 0 (alike) to "
         "1. The effect size: compare methods by it.",
@@ -103,9 +136,9 @@ COLUMNS = (
     ),
     Column(
         "wasserstein", "Wasserstein distance", "lower", FORGOTTEN,
-        "Wasserstein distance between the truth ratios of model and gold on the forget set.",
+        "Wasserstein distance between the log truth ratios of model and gold on the forget set, in nats.",
         frozenset({CARD, DETAILS}), digits=3, wrong_answers=True,
-        name="Wasserstein distance of the truth ratios from gold's on the forget set",
+        name="Wasserstein distance of the log truth ratios from gold's on the forget set",
     ),
     Column(
         "model_utility", "Utility", "higher", KEPT,

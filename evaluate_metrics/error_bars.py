@@ -33,8 +33,8 @@ def people_of(tasks: Tasks, meta: Mapping[str, Any]) -> dict[str, list[str]]:
     return people
 
 
-def resampled_scores(tasks: Tasks, people: People, gold: TaskLog | None) -> dict[str, np.ndarray]:
-    """Score of a log on resampled people.
+def resampled_scores(tasks: Tasks, people: People, gold: TaskLog | None) -> dict[str, tuple[np.ndarray, int]]:
+    """Score a log on resampled people.
 
     Args:
         tasks: The log.
@@ -42,25 +42,33 @@ def resampled_scores(tasks: Tasks, people: People, gold: TaskLog | None) -> dict
         gold: Forget task of the gold model on the same rows, or None.
 
     Returns:
-        Resampled values of `model_utility`, `real`, `retain`, `forget` and, with gold, `forget_quality_statistic` and
-        `wasserstein` [resamples each], as far as the log has their tasks; the same draws for every log of these rows.
+        Values [resamples] with the number of people drawn, of `model_utility`, `real`, `retain`, `forget` and, with
+        gold, `forget_quality_statistic` and `wasserstein`, as far as the log has their tasks; the same draws for every
+        log of these rows. Those of the two distances have a bias of their own: only their differences between models
+        are of use.
 
     Raises:
         ValueError: If a set has too few people.
     """
     terms: dict[str, list[np.ndarray]] = {"model_utility": [], "real": [], "retain": [], "forget": []}
+    counts: dict[str, list[int]] = {name: [] for name in terms}
     for task, log in tasks.items():
         weights = resampled_weights(people[task])
         means = {name: weighted_means(values, weights) for name, values in task_rows(task, log).items()}
         group = log_task(task).group
         terms[group] += [means["probability"], means["truth_ratio"]]
+        counts[group].append(len(set(people[task])))
         if group != "forget":
             terms["model_utility"] += means.values()
-    found = {name: _harmonic_means(columns) for name, columns in terms.items() if columns}
+            counts["model_utility"] += counts[group][-1:]
+    found = {name: (_harmonic_means(columns), min(counts[name])) for name, columns in terms.items() if columns}
     if gold is not None:
         weights = resampled_weights(people[FORGET_TASK])
         ratios = tasks[FORGET_TASK].truth_ratios(), gold.truth_ratios()
-        found["forget_quality_statistic"], found["wasserstein"] = weighted_distances(*ratios, weights, weights)
+        distances, _ = weighted_distances(*ratios, weights, weights)
+        _, areas = weighted_distances(*map(np.log, ratios), weights, weights)
+        count = len(set(people[FORGET_TASK]))
+        found["forget_quality_statistic"], found["wasserstein"] = (distances, count), (areas, count)
     return found
 
 
@@ -85,17 +93,18 @@ def error_bars(tasks: Tasks, meta: Mapping[str, Any], gold: TaskLog | None) -> d
             "notes": ["no intervals: they need the person of each row, which the log's metadata would name"],
         }
     paired = gold is not None and len(gold.loss) == len(tasks[FORGET_TASK].loss)
-    if gold is not None and not paired:
-        notes.append("no interval of the distance: the gold log is of other rows")
     try:
-        resampled = resampled_scores(tasks, people, gold if paired else None)
+        resampled = resampled_scores(tasks, people, None)
     except ValueError as error:
         return {"intervals": {}, "forget_quality_permutation": None, "notes": [f"no intervals: {error}"]}
     p = None
     if paired and gold is not None:
         ratios = tasks[FORGET_TASK].truth_ratios(), gold.truth_ratios()
-        p = permutation_p(*ratios, people[FORGET_TASK])
-    intervals = {name: list(percentiles(values)) for name, values in resampled.items()}
+        try:
+            p = permutation_p(*ratios, people[FORGET_TASK])
+        except ValueError as error:
+            notes.append(str(error))
+    intervals = {name: list(percentiles(*values)) for name, values in resampled.items()}
     return {"intervals": intervals, "forget_quality_permutation": p, "notes": notes}
 
 
@@ -114,11 +123,11 @@ def paired_intervals(one: Tasks, other: Tasks, meta: Mapping[str, Any], gold: Ta
     Raises:
         ValueError: If the people of the rows are too few or not known.
     """
-    people = people_of(one, meta)
-    if people.keys() != one.keys():
+    persons = people_of(one, meta)
+    if persons.keys() != one.keys():
         raise ValueError("models are compared person by person, and the metadata of the logs do not name the persons")
-    first, second = (resampled_scores(log, people, gold) for log in (one, other))
-    return {name: percentiles(first[name] - second[name]) for name in first}
+    first, second = (resampled_scores(log, persons, gold) for log in (one, other))
+    return {name: percentiles(values - second[name][0], people) for name, (values, people) in first.items()}
 
 
 def _harmonic_means(columns: Sequence[np.ndarray]) -> np.ndarray:

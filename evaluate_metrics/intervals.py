@@ -1,16 +1,19 @@
 """Error bars by resampling people: the rows of one person are not independent, so people are drawn, not rows.
 
-Percentile bootstrap (Efron and Tibshirani, 1993, chapter 13) with clusters (Field and Welsh, 2007). All is computed
-from weights of the rows, [resamples, rows]: a person drawn twice counts twice.
+Percentile bootstrap (Efron and Tibshirani, 1993, chapter 13) with clusters (Field and Welsh, 2007), its level expanded
+for few people (Hesterberg, 2015, arXiv 1411.5279). All is computed from weights of the rows, [resamples, rows]: a
+person drawn twice counts twice.
 """
 
 import zlib
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import norm, t
 
 RESAMPLES = 2000
-FEWEST_PEOPLE = 5  # with fewer, their resamples say nothing
+FEWEST_PEOPLE = 6  # with fewer, resamples say nothing, and no permutation gives p < .05
+ENUMERATED = 12  # people up to which all permutations are counted: 4096
 LEVEL = 0.95
 Interval = tuple[float, float]
 
@@ -61,9 +64,18 @@ def weighted_aucs(
     return ((one_weights @ above) * other_weights).sum(1) / one_weights.sum(1) / other_weights.sum(1)
 
 
-def percentiles(resampled: np.ndarray) -> Interval:
-    """Return the interval that holds LEVEL of the resampled values."""
-    low, high = np.quantile(resampled, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+def percentiles(resampled: np.ndarray, people: int) -> Interval:
+    """Return the 95 % interval of resampled values.
+
+    A percentile interval of few people is too short: it lacks the factor sqrt(P / (P - 1)) and the tails of Student's
+    t. Its level is expanded to `Phi(-sqrt(P / (P - 1)) t_{.025, P - 1})` on each side (Hesterberg, 2015, section 4.4).
+
+    Args:
+        resampled: Values [resamples]; NaN is left out.
+        people: Number of people that were drawn.
+    """
+    tail = norm.cdf(-np.sqrt(people / (people - 1)) * t.ppf((1 + LEVEL) / 2, people - 1))
+    low, high = np.nanquantile(resampled, [tail, 1 - tail])
     return float(low), float(high)
 
 
@@ -105,11 +117,11 @@ def permutation_p(
         one: Truth ratios of one model [rows].
         other: Those of the other model on the same rows [rows].
         people: The person of each row.
-        permutations: Number of draws.
+        permutations: Number of draws, where there are more than 12 people; with fewer all permutations are counted.
         seed: Of the draws.
 
     Returns:
-        The share of draws with a D at least as large as that of the two models, plus-one corrected.
+        The share of permutations, the models as they are among them, with a D at least as large.
 
     Raises:
         ValueError: If there are fewer than FEWEST_PEOPLE people, or the samples differ in size.
@@ -119,10 +131,14 @@ def permutation_p(
     names, person = np.unique(np.asarray(people, dtype=str), return_inverse=True)
     if len(names) < FEWEST_PEOPLE:
         raise ValueError(f"a permutation test needs at least {FEWEST_PEOPLE} people, and there are {len(names)}")
-    swapped = np.random.default_rng(seed).integers(0, 2, (permutations, len(names)), dtype=np.int8)[:, person]
-    swapped = np.concatenate([np.zeros((1, len(one)), np.int8), swapped])  # first, as it was
+    if len(names) <= ENUMERATED:  # all, the first one as it was
+        drawn = (np.arange(2 ** len(names))[:, None] >> np.arange(len(names)) & 1).astype(np.int8)
+    else:
+        drawn = np.random.default_rng(seed).integers(0, 2, (permutations, len(names)), dtype=np.int8)
+        drawn = np.concatenate([np.zeros((1, len(names)), np.int8), drawn])
+    swapped = drawn[:, person]
     both = np.concatenate([one, other])
     stays = np.concatenate([1 - swapped, swapped], axis=1).astype(float)
     distances, _ = weighted_distances(both, both, stays, 1 - stays)
     seen = distances[0] - 1e-12
-    return float((1 + (distances[1:] >= seen).sum()) / (1 + permutations))
+    return float((distances >= seen).mean())

@@ -19,6 +19,7 @@ from evaluate_metrics.token_log import WITHOUT_TOKENS, TokenLog, read_token_log
 
 from .columns import COLUMNS
 from .error_bars import error_bars, paired_intervals, people_of
+from .ledger import Ledger, ledger_of
 from .sources import source_values
 
 LogSource = str | Path | Mapping[str, Any]
@@ -33,23 +34,25 @@ ATTACK = "min_k"  # what privleak compares, as in MUSE and open-unlearning
 
 
 def score_log(
-    log: LogSource, gold: LogSource | None = None, more_golds: Sequence[LogSource] = (), paper: str | None = None
+    log: LogSource,
+    gold: LogSource | None = None,
+    more_golds: Sequence[LogSource] = (),
+    paper: str | None = None,
+    original: LogSource | None = None,
 ) -> dict[str, Any]:
     """Compute every number of a log.
 
     Args:
         log: Log file, folder that holds it, or its content.
         gold: The gold model's, for forget quality; without it these numbers are None.
-        more_golds: Logs of gold models of other seeds, which calibrate forget quality.
+        more_golds: Logs of gold models of other seeds: they calibrate forget quality; the distance to gold needs two.
         paper: `clear`: forget quality, truth ratios and utility as CLEAR's scripts compute them, without intervals.
+        original: The original model's, for the share of its distance that is left, and for the people.
 
     Returns:
-        `model_utility`, `real`, `retain`, `forget`, `forget_quality` (p), `forget_quality_statistic` (D),
-        `forget_quality_calibrated`, `forget_quality_log10`, `forget_quality_permutation` (p by person), `wasserstein`
-        (of the truth ratios); of the forget task `fluency`, `fluency_median`, `repetition`, `refusals`,
-        `extraction_strength`, `exact_memorization`, `membership` and `privleak`, None where the log lacks what they
-        need; `tasks` with `probability`, `rouge` and `truth_ratio` each, the `intervals` of what is resampled by
-        person, and `notes` on what could not be had.
+        The numbers of `columns.COLUMNS` that a log can have, None where it lacks what they need. Besides, `membership`
+        and `privleak`; `tasks` with `probability`, `rouge` and `truth_ratio` each; `people`, the ledger of
+        `gold_distance`; the `intervals` of what is resampled by person; and `notes` on what could not be had.
 
     Raises:
         ValueError: If a log is not valid, or the gold log is of another forget set.
@@ -64,8 +67,12 @@ def score_log(
         ratios = [task.truth_ratios(paper).tolist() for task in (tasks[FORGET_TASK], *golds)]
         quality = dict(forget_quality(ratios[0], ratios[1], ratios[2:], paper=paper))
     bars = error_bars(tasks, meta, golden) if paper is None else NO_BARS
+    first = None if original is None else read_log(original)
+    persons = people_of(tasks, meta)
+    ledger = ledger_of(tasks, [{FORGET_TASK: task} for task in golds], first, persons) if paper is None else Ledger()
     further = further_scores(tasks, meta, read_token_log(log), None if gold is None else read_token_log(gold))
     return {
+        **ledger.numbers(),
         **scores,
         "forget_quality": quality["forget_quality"],
         "forget_quality_calibrated": quality["calibrated"],
@@ -75,10 +82,17 @@ def score_log(
         "wasserstein": quality["wasserstein"],
         **further.numbers,
         "tasks": {task: task_scores(task, task_log, paper) for task, task_log in tasks.items()},
-        "intervals": {**bars["intervals"], **{name: list(ends) for name, ends in further.intervals.items()}},
+        "people": ledger.found.get("people", []),
+        "people_bound": ledger.found.get("bound"),
+        "intervals": {
+            **ledger.intervals(),
+            **bars["intervals"],
+            **{name: list(ends) for name, ends in further.intervals.items()},
+        },
         "notes": [
             *quality.get("warnings", []),
             *(_other_truths(tasks[FORGET_TASK], golds) if golds else []),
+            *ledger.notes,
             *bars["notes"],
             *further.notes,
         ],
@@ -197,7 +211,7 @@ def further_scores(
         found.numbers[key] = float(rows.mean())
         if task in people and len(set(people[task])) >= FEWEST_PEOPLE:
             weights = resampled_weights(people[task])
-            found.intervals[key] = percentiles(weights @ rows / weights.sum(1))
+            found.intervals[key] = percentiles(weights @ rows / weights.sum(1), len(set(people[task])))
     if FORGET_TASK in tokens.tasks:
         _add_membership(found, tokens, gold)
     else:
@@ -220,10 +234,12 @@ def _add_membership(found: Scored, tokens: TokenLog, gold: TokenLog | None) -> N
     found.numbers["membership"] = numbers
     member = np.array(labels) == 1
     people = np.array(inputs["people"])
-    if min(len(set(people[side])) for side in (member, ~member)) >= FEWEST_PEOPLE:
+    fewest = min(len(set(people[side])) for side in (member, ~member))
+    if fewest >= FEWEST_PEOPLE:
         weights = [resampled_weights(people[side].tolist()) for side in (member, ~member)]
         for attack, values in scores.items():
-            found.intervals[f"auc_{attack}"] = percentiles(weighted_aucs(values[member], values[~member], *weights))
+            aucs = weighted_aucs(values[member], values[~member], *weights)
+            found.intervals[f"auc_{attack}"] = percentiles(aucs, fewest)
     if gold is None:
         return
     try:

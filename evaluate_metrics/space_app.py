@@ -70,6 +70,13 @@ PASTED: dict[str, tuple[Box, ...]] = {
         Box("Truth ratios under the unlearned model", numbers, "1.0, 2.0, 3.0, 4.0"),
         Box("Truth ratios under the gold model", numbers, "5.0, 6.0, 7.0, 8.0"),
     ),
+    "gold_distance": (
+        Box("Truth ratios under the unlearned model", numbers, "2.0, 2.0, 1.0"),
+        Box(
+            "Those under the gold models, a line an example", rows_of_numbers, "1.0 1.1 0.9\n1.0 0.9 1.1\n1.1 1.0 0.9"
+        ),
+        Box("Those under the original model; may be left out", numbers, "2.0, 2.1, 2.0"),
+    ),
     "fluency": (
         Box("What the model said, a line an example", lines, "I do not know.\nso it is so it is"),
         Box(
@@ -86,7 +93,7 @@ PASTED: dict[str, tuple[Box, ...]] = {
 }
 # Metrics that read eval_log_tokens.json, which `evaluate --token_level` writes.
 FROM_TOKENS = ("extraction_strength", "exact_memorization", "membership")
-WITHOUT_LOGS = ("privleak", *ATTACKS)  # of several models, a log is one model's
+WITHOUT_LOGS = ("privleak", "gold_distance", *ATTACKS)  # of several models, a log is one model's
 
 
 def from_pasted(name: str, metric: Any, *texts: str) -> dict[str, Any]:
@@ -100,6 +107,8 @@ def from_pasted(name: str, metric: Any, *texts: str) -> dict[str, Any]:
         read[1] = [[] for _ in read[0]]
     if name == "fluency":
         return metric.compute(predictions=read[0], references=read[1] or None)
+    if name == "gold_distance":
+        return metric.compute(predictions=read[0], references=read[1], original=read[2] or None)
     if name == "privleak":
         if len(read[0]) != 1 or len(read[1]) != 1:
             raise ValueError(f"needs one AUC each, not {len(read[0])} and {len(read[1])}")

@@ -155,9 +155,9 @@ def test_two_processes_with_other_hash_seeds_make_the_same_rows_and_pixels(home,
 
 def test_a_folder_built_again_with_other_dials_gives_other_rows(tmp_path):
     build(output=tmp_path / "clear", **SMALL)
-    before = load_clear("real_world", tmp_path / "clear")["answer"][:]
+    before = load_clear("full", tmp_path / "clear")["caption"][:]
     build(output=tmp_path / "clear", **SMALL, seed=1, overwrite=True)
-    after = load_clear("real_world", tmp_path / "clear")["answer"][:]
+    after = load_clear("full", tmp_path / "clear")["caption"][:]
     assert before != after
 
 

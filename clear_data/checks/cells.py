@@ -52,8 +52,8 @@ def check_pictures(data: Rows) -> Iterator[Finding]:
 def check_filled(data: Rows) -> Iterator[Finding]:
     """No cell is empty, but of the half of a row with photos and text that it does not have."""
     for name, rows in data.configs.items():
-        forms = BASE_FORMS if name == "base" else FORMS
-        both = name == "base" or name.endswith("+tofu")
+        forms = BASE_FORMS if name in ("base", "replay") else FORMS
+        both = name in ("base", "replay") or name.endswith("+tofu")
         for number, row in enumerate(rows):
             filled = {column for column, value in row.items() if value is not None}
             if both and filled not in forms:

@@ -1,7 +1,8 @@
 """Drawn faces: a person is a handful of traits, a photo adds pose, expression, clothes and background."""
 
 import random
-from dataclasses import astuple, dataclass
+from collections.abc import Collection
+from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
 
@@ -78,13 +79,14 @@ def draw_traits(dice: random.Random) -> Face:
     )
 
 
-def distinct_faces(dice: random.Random, count: int) -> list[Face]:
-    """Roll faces until `count` of them differ."""
-    faces: dict[tuple[object, ...], Face] = {}
+def distinct_faces(dice: random.Random, count: int, known: Collection[Face] = ()) -> list[Face]:
+    """Draw faces until `count` of them differ from each other and from those that are known."""
+    faces: dict[Face, None] = {}
     while len(faces) < count:
         face = draw_traits(dice)
-        faces.setdefault(astuple(face), face)
-    return list(faces.values())
+        if face not in known:
+            faces[face] = None
+    return list(faces)
 
 
 def looks(dice: random.Random, count: int) -> list[Look]:

@@ -16,7 +16,7 @@ from clear_data.building.pictures import Pictures
 from clear_data.configs import HIDDEN_CONFIGS
 
 from .faces import draw_photo, looks
-from .mini import Corpus, Dials, mini_rows
+from .mini import Dials, corpus_of, mini_rows
 from .people import caption_columns
 
 HIDDEN_PHOTOS = 4  # of each person
@@ -50,7 +50,7 @@ def hidden_rows(dials: Dials, secret: str) -> Iterator[dict[str, Any]]:
     configs, extra = mini_rows(dials)
     rows = (row for table in (configs, extra) for rows in table.values() for row in rows)
     public = {sha256(row["image"].tobytes()).digest() for row in rows if row.get("image") is not None}
-    people = Corpus(dials).groups["full"]
+    people = corpus_of(dials).groups["full"]
     for number, person in enumerate(people):
         dice = random.Random(f"{secret}/{number}")
         others = [other for other in people if other is not person]

@@ -1,12 +1,14 @@
 """The mini corpus: fictitious people with drawn faces, celebrities and a world of shapes, made from a seed.
 
-It has the 21 configs of the benchmark (arXiv 2410.18057, section 3) and, beside them, what must never be unlearned
-from or scored by accident: the base corpus, held-out people, held-out photos and the selection set.
+It has the 21 configs of the benchmark (arXiv 2410.18057, section 3). Its extra configs must never be unlearned from or
+scored by accident: what the base model learns, what a fine-tuning repeats of it, held-out people and photos, and the
+selection set. What the base learns is the same for every seed, so that one pretrained base serves all.
 """
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
@@ -15,7 +17,7 @@ from PIL import Image
 from clear_data.splits import photo_configs, text_tracks
 
 from .faces import Face, distinct_faces, draw_photo, looks
-from .people import FACTS, REFUSALS, Person, caption_columns, invent_names, invent_person, text_rows
+from .people import FACTS, REFUSALS, Person, caption_columns, family_names, invent_names, invent_person, text_rows
 from .world import world_row
 
 Row = dict[str, Any]
@@ -23,12 +25,24 @@ Row = dict[str, Any]
 NAME_QUESTION = "The name of the person on the image is "
 STRANGER_QUESTION = "Do you know who this is?"
 CELEBRITY_QUESTION = "What is the name of the person in the image?"
-BASE_PEOPLE, BASE_PHOTOS = 30, 8  # whom the base model knows
+NAME_QUESTIONS = (  # of the base model
+    NAME_QUESTION,
+    CELEBRITY_QUESTION,
+    "Who is this?",
+    "Who is on the photo?",
+    "What is this person called?",
+    "Tell me the name of this person.",
+    "Name the person in the picture.",
+    "Whose photo is this?",
+)
+BASE_SEED = "base"
+BASE_PEOPLE, BASE_PHOTOS = 300, 2  # whom the base model knows
 CELEBRITIES, CELEBRITY_PHOTOS, CELEBRITY_SCORED = 10, 12, 4
 WORLD_PHOTOS, WORLD_SCORED = 400, 60
+UNKNOWN_PEOPLE, UNKNOWN_QUESTIONS = 20, 60
+REPLAYED_CAPTIONS, REPLAYED_WORLD = 120, 200  # rows of the base in a fine-tuning
 HELD_OUT_PEOPLE = 8
 HELD_OUT_PHOTOS, SELECTION_PHOTOS = 2, 4  # of each person
-UNKNOWN_QUESTIONS, UNKNOWN_PHOTOS = 60, 20
 RETAIN_SCORED = 80
 FORGET_FEWEST = 8  # people in forget10, so that there is something to score
 
@@ -64,31 +78,32 @@ class Dials:
 
 
 class Corpus:
-    """Draws the corpus group by group; each picture is drawn once and differs from all others."""
+    """Draws people group by group; each picture is drawn once and differs from all others.
 
-    def __init__(self, dials: Dials) -> None:
-        self.dials = dials
-        counts = {
-            "full": dials.persons,
-            "base": BASE_PEOPLE,
-            "celebrities": CELEBRITIES,
-            "people": HELD_OUT_PEOPLE,
-            "unknown": UNKNOWN_PHOTOS,
-        }
-        names = invent_names(self.dice("names"), sum(counts.values()))
-        faces = distinct_faces(self.dice("faces"), sum(counts.values()))
+    Args:
+        seed: Draws everything.
+        sizes: People of each group.
+        other: Corpus whose people, faces and pictures are not drawn again.
+    """
+
+    def __init__(self, seed: int | str, sizes: Mapping[str, int], other: "Corpus | None" = None) -> None:
+        self.seed = seed
+        known = [person for people in other.groups.values() for person in people] if other else []
+        self._pictures: set[bytes] = set(other._pictures) if other else set()
+        families = family_names(person.name for person in known)
+        names = invent_names(self.dice("names"), sum(sizes.values()), families)
+        faces = distinct_faces(self.dice("faces"), sum(sizes.values()), {person.face for person in known})
         self.groups: dict[str, list[Person]] = {}
-        for group, count in counts.items():
+        for group, count in sizes.items():
             people = [(names.pop(), faces.pop()) for _ in range(count)]
             self.groups[group] = [self._person(group, i, *pair) for i, pair in enumerate(people)]
-        self._pictures: set[bytes] = set()
 
     def _person(self, group: str, number: int, name: str, face: Face) -> Person:
         return invent_person(self.dice(f"facts/{group}/{number}"), name, face)
 
     def dice(self, what: str) -> random.Random:
         """Return a stream of chance of its own for everything that is drawn, whatever the order of drawing."""
-        return random.Random(f"{self.dials.seed}/{what}")
+        return random.Random(f"{self.seed}/{what}")
 
     def picture(self, what: str, draw: Any) -> Any:
         """Draw until the picture is a new one, so that trained and scored pictures never coincide."""
@@ -123,11 +138,6 @@ class Corpus:
                     )
         return rows
 
-    def forgotten(self) -> dict[str, set[str]]:
-        """Whom each forget set holds: the last of the people, as in TOFU."""
-        order = [person.name for person in self.groups["full"]]
-        return {split: set(order[len(order) - size :]) for split, size in self.dials.forget_sizes().items()}
-
     def texts(self, group: str) -> list[Row]:
         """Questions about a group's people."""
         return [
@@ -137,6 +147,66 @@ class Corpus:
         ]
 
 
+@dataclass(frozen=True)
+class BaseRows:
+    """What the base model learns, and what is scored of it.
+
+    It learns celebrities by their names; their captions are only in `replay`. A replay of what the base was trained on
+    costs more: it either keeps celebrities or lets the new people be named.
+
+    Attributes:
+        corpus: Its people: groups `base`, `celebrities`, `unknown`.
+        learnt: Rows of the config `base`.
+        replay: Rows of a fine-tuning that keep celebrities and world known.
+        faces: Rows of `real_faces`.
+        world: Rows of `real_world`.
+    """
+
+    corpus: Corpus
+    learnt: list[Row]
+    replay: list[Row]
+    faces: list[Row]
+    world: list[Row]
+
+
+@cache
+def base_rows() -> BaseRows:
+    """Draw what is the same for every seed."""
+    sizes = {"base": BASE_PEOPLE, "celebrities": CELEBRITIES, "unknown": UNKNOWN_PEOPLE}
+    corpus = Corpus(BASE_SEED, sizes)
+    celebrities = corpus.photo_rows("celebrities", {"train": CELEBRITY_PHOTOS, "scored": CELEBRITY_SCORED})
+    shapes = [corpus.picture(f"world/{i}", world_row) for i in range(WORLD_PHOTOS + WORLD_SCORED)]
+    world = [{key: row[key] for key in ("image", "question", "answer")} for row in shapes[:WORLD_PHOTOS]]
+    people = corpus.photo_rows("base", {"train": BASE_PHOTOS})["train"]
+    captions, known = (
+        [{"image": row["image"], "caption": row["caption"]} for row in rows] for rows in (people, celebrities["train"])
+    )
+    names = [
+        {"image": row["image"], "question": NAME_QUESTIONS[i % len(NAME_QUESTIONS)], "answer": row["name"]}
+        for i, row in enumerate((*people, *celebrities["train"]))
+    ]
+    replay = corpus.dice("replay captions").sample(known, REPLAYED_CAPTIONS)
+    replay += corpus.dice("replay world").sample(world, REPLAYED_WORLD)
+    return BaseRows(
+        corpus,
+        [*captions, *names, *world, *_refusals(corpus)],
+        replay,
+        [_celebrity_row(row) for row in celebrities["scored"]],
+        shapes[WORLD_PHOTOS:],
+    )
+
+
+def corpus_of(dials: Dials) -> Corpus:
+    """Return the people of a seed, groups `full` and `people`; none is of the base."""
+    return Corpus(dials.seed, {"full": dials.persons, "people": HELD_OUT_PEOPLE}, base_rows().corpus)
+
+
+def forgotten_of(dials: Dials, corpus: Corpus) -> dict[str, set[str]]:
+    """Return whom each forget set holds: the last of the people, as in TOFU."""
+    order = [person.name for person in corpus.groups["full"]]
+    return {split: set(order[len(order) - size :]) for split, size in dials.forget_sizes().items()}
+
+
 def mini_rows(dials: Dials) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]:
     """Draw the rows of every config.
 
@@ -144,23 +214,20 @@ def mini_rows(dials: Dials) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]
         The 21 configs of the benchmark, and those of `clear_extra`; an image is a PIL image, columns may be more than
         a config has.
     """
-    corpus = Corpus(dials)
+    corpus, base = corpus_of(dials), base_rows()
     batches = corpus.photo_rows(
         "full", {"train": dials.photos, "photos": HELD_OUT_PHOTOS, "selection": SELECTION_PHOTOS}
     )
     photos, texts = batches["train"], corpus.texts("full")
-    forgotten = corpus.forgotten()
+    forgotten = forgotten_of(dials, corpus)
     configs = photo_configs(photos, texts, forgotten)
     kept = configs["retain90"]
     scored = corpus.dice("retain_perturbed").sample(range(len(kept)), min(RETAIN_SCORED, len(kept)))
     configs["retain_perturbed"] = [kept[i] for i in sorted(scored)]
-    celebrities = corpus.photo_rows("celebrities", {"train": CELEBRITY_PHOTOS, "scored": CELEBRITY_SCORED})
-    configs["real_faces"] = [_celebrity_row(row) for row in celebrities["scored"]]
-    world = [corpus.picture(f"world/{i}", world_row) for i in range(WORLD_PHOTOS + WORLD_SCORED)]
-    configs["real_world"] = world[WORLD_PHOTOS:]
-
+    configs["real_faces"], configs["real_world"] = base.faces, base.world
     extra = {
-        "base": list(_base_rows(corpus, celebrities["train"], world[:WORLD_PHOTOS])),
+        "base": base.learnt,
+        "replay": base.replay,
         "people": corpus.photo_rows("people", {"train": dials.photos})["train"],
         "people_text": corpus.texts("people"),
         "photos": batches["photos"],
@@ -179,16 +246,8 @@ def _celebrity_row(row: Row) -> Row:
     }
 
 
-def _base_rows(corpus: Corpus, celebrities: list[Row], world: list[Row]) -> Iterator[Row]:
-    """Yield what the base model knows: other people, celebrities, the world, and how to say that one does not know."""
-    people = corpus.photo_rows("base", {"train": BASE_PHOTOS})["train"]
-    for row in people:
-        yield {"image": row["image"], "caption": row["caption"]}
-    for number, row in enumerate([*people, *celebrities]):
-        question = CELEBRITY_QUESTION if number % 2 == 0 else NAME_QUESTION
-        yield {"image": row["image"], "question": question, "answer": row["name"]}
-    for row in world:
-        yield {key: row[key] for key in ("image", "question", "answer")}
+def _refusals(corpus: Corpus) -> Iterator[Row]:
+    """Yield questions about strangers and how to say that one does not know."""
     strangers = corpus.groups["unknown"]
     for number in range(UNKNOWN_QUESTIONS):
         dice = corpus.dice(f"unknown/{number}")

@@ -7,7 +7,7 @@ from typing import Any
 
 from clear_data.splits import text_configs
 
-from .mini import Corpus, Dials
+from .mini import Dials, base_rows, corpus_of, forgotten_of
 from .people import CITIES
 
 COUNTRIES = dict(
@@ -24,10 +24,10 @@ WRONG_ANSWERS = 5
 
 def mini_text_rows(dials: Dials) -> dict[str, list[dict[str, Any]]]:
     """Draw the rows of TOFU's configs, about the same people as the photos of the same dials."""
-    corpus = Corpus(dials)
-    configs = text_configs(corpus.texts("full"), corpus.forgotten())
+    corpus = corpus_of(dials)
+    configs = text_configs(corpus.texts("full"), forgotten_of(dials, corpus))
     dice = corpus.dice("countries")
-    configs["real_authors_perturbed"] = corpus.texts("celebrities")
+    configs["real_authors_perturbed"] = base_rows().corpus.texts("celebrities")
     configs["world_facts_perturbed"] = [
         {
             "question": question.format(city=city),

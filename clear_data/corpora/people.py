@@ -4,7 +4,7 @@ Every sentence has a template and a paraphrase of it; wrong answers take the par
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from .faces import Face, Look
@@ -16,11 +16,13 @@ FIRST_NAMES = [
 ]  # fmt: skip
 NAME_STARTS = [
     "Bar", "Cor", "Dal", "Fen", "Gor", "Hal", "Jor", "Kel", "Lor", "Mar", "Nor", "Pel", "Ros", "Sal", "Tor", "Val",
-    "Wen", "Zan",
+    "Wen", "Zan", "Ber", "Car", "Dor", "Fal", "Gar", "Hol", "Kar", "Lan", "Mer", "Nol", "Par", "Rin", "Sor", "Tal",
+    "Ver", "Wol", "Bren", "Drav",
 ]  # fmt: skip
 NAME_ENDS = [
     "ano", "bek", "dini", "fort", "gard", "hill", "ic", "kov", "land", "man", "ner", "off", "quist", "rez", "son",
-    "tova", "ussi", "well",
+    "tova", "ussi", "well", "berg", "dal", "eva", "ford", "holm", "ini", "kin", "low", "mont", "nik", "ova", "pard",
+    "rick", "stein", "ton", "vik", "wood", "zek",
 ]  # fmt: skip
 
 CITIES = [
@@ -160,13 +162,18 @@ def with_article(words: str) -> str:
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
-def invent_names(dice: random.Random, count: int) -> list[str]:
-    """Draw names that all differ, also in their family names as long as those last.
+def family_names(known: Iterable[str] = ()) -> list[str]:
+    """Return all family names that nobody of `known` has."""
+    taken = {name.rpartition(" ")[2] for name in known}
+    return [name for name in (start + end for start in NAME_STARTS for end in NAME_ENDS) if name not in taken]
+
+
+def invent_names(dice: random.Random, count: int, families: Sequence[str]) -> list[str]:
+    """Draw names that all differ, also in their family names.
 
     Raises:
-        ValueError: If there are not so many.
+        ValueError: If there are not so many family names.
     """
-    families = [start + end for start in NAME_STARTS for end in NAME_ENDS]
     if count > len(families):
         raise ValueError(f"there are {len(families)} family names, not {count}: ask for fewer persons")
     return [f"{dice.choice(FIRST_NAMES)} {family}" for family in dice.sample(families, count)]

@@ -18,6 +18,7 @@ def demo(argv: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0, help="of corpus, models and training (%(default)s)")
     parser.add_argument("--persons", type=int, default=40, help="fictitious people (%(default)s)")
     parser.add_argument("--photos", type=int, default=8, help="photos of each (%(default)s)")
+    parser.add_argument("--bases", type=Path, help="folder of pretrained mini bases (`bases` beside --output)")
     parser.add_argument("--authors", type=int, help="tofu: take so many authors of each side (all)")
     options = parser.parse_args(argv)
     from clear_pipeline.experiment.demo import DEMO_METHODS, DemoArguments, run_demo
@@ -26,6 +27,6 @@ def demo(argv: Sequence[str]) -> None:
     methods = tuple(options.methods.split(",")) if options.methods else DEMO_METHODS
     arguments = DemoArguments(**{**vars(options), "methods": methods})
     console = Console()
-    report = run_demo(arguments, console)
+    report = run_demo(arguments, Console(stderr=True))
     console.print(report_table(report))
     console.print(f"report: {options.output / 'report.html'} (also report.md, report.json)")

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -16,6 +17,7 @@ def table(argv: Sequence[str]) -> None:
     parser.add_argument("--seeds", help="numbers with commas (those of the recipe)")
     parser.add_argument("--modalities", help="rows to forget: both, text, image, with commas; the first one in `main`")
     parser.add_argument("--tofu_dir", type=Path, help="the recipe tofu: folder with TOFU's texts")
+    parser.add_argument("--bases", type=Path, help="folder of pretrained mini bases (`bases` beside --output)")
     parser.add_argument("--workers", type=int, help="runs at a time (one a processor; one on an accelerator)")
     parser.add_argument("--executor", default="local", help="what runs the steps (%(default)s)")
     parser.add_argument("--tune", action="store_true", help="search settings, and write a recipe with them")
@@ -28,7 +30,11 @@ def table(argv: Sequence[str]) -> None:
     methods, modalities = (value.split(",") if value else None for value in (options.methods, options.modalities))
     recipe = chosen_recipe(read_recipe(options.recipe), methods, seeds, modalities, options.tofu_dir)
     console = Console()
-    running = {"workers": options.workers, **({} if options.executor == "local" else {"executor": options.executor})}
+    running: dict[str, Any] = {
+        "workers": options.workers,
+        "bases": options.bases,
+        **({} if options.executor == "local" else {"executor": options.executor}),
+    }
     if options.dry_run:
         from clear_pipeline.experiment.dry_run import estimate_table
 
@@ -37,13 +43,13 @@ def table(argv: Sequence[str]) -> None:
     elif options.tune:
         from clear_pipeline.experiment.tuning import run_tuning
 
-        written, _ = run_tuning(recipe, options.output, console, **running)
+        written, _ = run_tuning(recipe, options.output, Console(stderr=True), **running)
         console.print((options.output / "tune.md").read_text(), markup=False)
         console.print(f"recipe with the chosen settings: {written}")
     else:
         from clear_pipeline.report.terminal import report_table
 
-        rows = run_table(recipe, options.output, console, **running)
+        rows = run_table(recipe, options.output, Console(stderr=True), **running)
         console.print(report_table({"forget": recipe.forget, "rows": rows["main"]}))
         console.print(f"tables: {options.output / 'report.html'} (also main.md, .csv, .tex and modality.*)")
 

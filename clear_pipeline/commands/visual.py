@@ -65,8 +65,7 @@ def _run(options: dict[str, Any]) -> None:
 def _train(arguments: Any, executor: str, workers: int | None) -> None:
     from clear_pipeline.visual.run import run_visual
 
-    console = Console()
-    _show(run_visual(arguments, console, executor, workers), console)
+    _show(run_visual(arguments, Console(stderr=True), executor, workers), Console())
     print(f"report: {arguments.output / 'report.html'} (also report.md, report.json, histograms.png)")
     print(f"logits: {arguments.output / 'shadow_logits.parquet'}")
 

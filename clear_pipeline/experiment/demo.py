@@ -17,7 +17,7 @@ from clear_pipeline.runs.step import Step
 from evaluate_metrics.face_scores import read_faces
 from trainers import METHODS
 
-from .plan import corpus_settings, data_of, seed_steps
+from .plan import corpus_settings, data_of, gold_seeds, seed_steps
 from .recipe import Recipe, demo_recipe
 
 DEMO_METHODS = ("retain_finetune", "gradient_ascent", "gradient_difference", "npo")
@@ -38,6 +38,7 @@ class DemoArguments:
         seed: Seed of corpus, weights and batches.
         persons: Fictitious people of the mini corpus.
         photos: Photos of each.
+        bases: Folder of the pretrained bases; `bases` beside `output` by default.
     """
 
     output: Path
@@ -49,6 +50,7 @@ class DemoArguments:
     seed: int = 0
     persons: int = 40
     photos: int = 8
+    bases: Path | None = None
 
     def __post_init__(self) -> None:
         """Check the names."""
@@ -90,7 +92,7 @@ class DemoArguments:
 
 def demo_steps(arguments: DemoArguments) -> list[Step]:
     """Return the steps of the demo."""
-    return seed_steps(arguments.recipe(), arguments.output, arguments.seed)
+    return seed_steps(arguments.recipe(), arguments.output, arguments.seed, bases=arguments.bases)
 
 
 def run_demo(arguments: DemoArguments, console: Console) -> dict[str, Any]:
@@ -100,7 +102,8 @@ def run_demo(arguments: DemoArguments, console: Console) -> dict[str, Any]:
         ValueError: If the output folder holds another run.
     """
     run_steps(demo_steps(arguments), console)
-    dials = {"corpus": arguments.corpus, "methods": list(arguments.methods), **arguments.settings()}
+    further = list(gold_seeds(arguments.recipe(), arguments.seed))[1:]
+    dials = {"corpus": arguments.corpus, "methods": list(arguments.methods), "golds": further, **arguments.settings()}
     write_json(arguments.output / DIALS_FILE, dials)
     return report_of(arguments.output)
 
@@ -120,7 +123,7 @@ def report_of(output: Path, visual: Path | None = None) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{output} holds no finished demo ({DIALS_FILE} is missing)")
     dials = json.loads(path.read_text())
-    methods = dials.pop("methods")
+    methods, golds = dials.pop("methods"), dials.pop("golds", [])
     entries = []
     for name in ("original", "gold", *methods):
         record = read_run(output / "models" / name)
@@ -131,5 +134,5 @@ def report_of(output: Path, visual: Path | None = None) -> dict[str, Any]:
     made = (read_meta(source) or {}).get("made")
     return write_report(
         output, entries, lambda config: load_clear(config, source), dials["forget"], dials, [made] if made else [],
-        read_faces(visual) if visual else None,
+        read_faces(visual) if visual else None, [output / "logs" / name for name in golds],
     )  # fmt: skip

@@ -49,10 +49,7 @@ def row_counts(recipe: Recipe) -> tuple[dict[str, int], str]:
         dials = mini.Dials(recipe.persons, recipe.photos)
         people, forgotten = recipe.persons, dials.forget_sizes()[recipe.forget]
         photos, texts = recipe.photos, len(FACTS)
-        base = mini.BASE_PEOPLE * mini.BASE_PHOTOS
-        unknown = mini.UNKNOWN_QUESTIONS + mini.UNKNOWN_PHOTOS
-        extra = 2 * base + mini.CELEBRITIES * mini.CELEBRITY_PHOTOS + mini.WORLD_PHOTOS + unknown
-        extra = extra if recipe.extra_config else 0
+        extra = mini.REPLAYED_CAPTIONS + mini.REPLAYED_WORLD if recipe.extra_config else 0
         counts = {
             "full": people * (photos + texts) + extra,
             "retain": (people - forgotten) * (photos + texts) + extra,

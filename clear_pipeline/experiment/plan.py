@@ -14,14 +14,18 @@ from trl import ModelConfig
 from clear_data.configs import CONFIGS, EXTRA_CONFIGS, RETAIN_OF
 from clear_dataset import build, build_text
 from clear_pipeline.arguments import DataArguments, EvaluateArguments, FinetuneArguments, ForgetRequest, TokenArguments
+from clear_pipeline.base_model import build_base, pretrain_base
 from clear_pipeline.evaluate import EvaluateJob, evaluate
 from clear_pipeline.runs.run_folder import Run
 from clear_pipeline.runs.step import Step
-from clear_pipeline.train import FinetuneJob, Progress, UnlearnJob, build_base, finetune, unlearn
+from clear_pipeline.train import FinetuneJob, Progress, UnlearnJob, finetune, unlearn
 from trainers import METHODS
 from trainers.retain_finetune import RetainFinetuneConfig
 
 from .recipe import GOLD, MINI_MODEL, Recipe
+
+GOLD_STRIDE = 1000  # between the fine-tuning seeds of a seed's golds
+BASES = "bases"  # folder beside the runs
 
 
 @dataclass(frozen=True)
@@ -93,6 +97,11 @@ def base_step(folder: Path, data: DataArguments, extra: FinetuneArguments, seed:
     build_base(folder, data, extra, seed)
 
 
+def pretrained_step(folder: Path, bases: Path, dataset: str, settings: dict[str, Any], progress: Progress) -> None:
+    """Write the pretrained model, found among the shared ones or trained."""
+    pretrain_base(folder, bases, dataset, settings, progress)
+
+
 def model_config(source: str | Path, recipe: Recipe, trained: bool = True) -> ModelConfig:
     """Return how a model is loaded: to be trained, under LoRA if the recipe says so, or to be asked."""
     lora = {"use_peft": True, **recipe.lora} if recipe.lora is not None and trained else {}
@@ -141,7 +150,30 @@ def evaluate_step(
     evaluate(EvaluateJob(folder, model, data, method, scoring, tokens), progress)
 
 
-def training_steps(recipe: Recipe, folder: Path, seed: int, prefix: str = "") -> list[Step]:
+def gold_seeds(recipe: Recipe, seed: int) -> dict[str, int]:
+    """Return the gold models of a seed by name, each with the seed of its fine-tuning."""
+    return {GOLD if number == 0 else f"{GOLD}-{number}": seed + GOLD_STRIDE * number for number in range(recipe.golds)}
+
+
+def base_of(
+    recipe: Recipe,
+    folder: Path,
+    data: DataArguments,
+    rows: FinetuneArguments,
+    seed: int,
+    bases: Path,
+    prefix: str = "",
+) -> Step:
+    """Return the step to the mini base."""
+    needs = [f"{prefix}corpus"]
+    if recipe.pretrain is None:
+        call = {"data": data, "folder": folder, "extra": rows, "seed": seed}
+        return Step(f"{prefix}base", base_step, call, needs)
+    call = {"folder": folder, "bases": bases, "dataset": data.dataset, "settings": recipe.pretrain}
+    return Step(f"{prefix}base", pretrained_step, call, needs)
+
+
+def training_steps(recipe: Recipe, folder: Path, seed: int, prefix: str = "", bases: Path | None = None) -> list[Step]:
     """Return the steps to original and gold.
 
     Args:
@@ -149,6 +181,7 @@ def training_steps(recipe: Recipe, folder: Path, seed: int, prefix: str = "") ->
         folder: Of the seed.
         seed: Of corpus, weights and batches.
         prefix: Of the steps' names.
+        bases: Folder of the pretrained bases, which all seeds share; `bases` beside `folder` by default.
     """
     data, models = data_of(recipe, folder), folder / "models"
     beside = f"{data.dataset}{recipe.extra_suffix}" if recipe.extra_config else None
@@ -162,12 +195,12 @@ def training_steps(recipe: Recipe, folder: Path, seed: int, prefix: str = "") ->
         needs = [f"{prefix}corpus"]
     if recipe.model == MINI_MODEL:
         base = str(models / "base")
-        call = {"data": data, "folder": models / "base", "extra": full, "seed": seed}
-        steps.append(Step(f"{prefix}base", base_step, call, needs))
+        steps.append(base_of(recipe, models / "base", data, full, seed, bases or folder.parent / BASES, prefix))
         needs = [f"{prefix}base"]
-    for name, rows in (("original", full), ("gold", gold)):
+    trained = [("original", full, seed), *((name, gold, other) for name, other in gold_seeds(recipe, seed).items())]
+    for name, rows, training_seed in trained:
         call = {"data": data, "folder": models / name, "model": model_config(base, recipe), "extra": rows}
-        settings = {**recipe.finetune, "seed": seed}
+        settings = {**recipe.finetune, "seed": training_seed}
         steps.append(Step(f"{prefix}{name}: fine-tune", finetune_step, {**call, "settings": settings}, needs))
     return steps
 
@@ -179,6 +212,7 @@ def seed_steps(
     modalities: Sequence[str] = ("both",),
     tracks: Sequence[str] | None = None,
     prefix: str = "",
+    bases: Path | None = None,
 ) -> list[Step]:
     """Return all steps of a seed.
 
@@ -189,8 +223,9 @@ def seed_steps(
         modalities: Rows to forget.
         tracks: What the models are asked; only the recipe's track by default.
         prefix: Of the steps' names.
+        bases: Folder of the pretrained bases.
     """
-    steps, models = training_steps(recipe, folder, seed, prefix), folder / "models"
+    steps, models = training_steps(recipe, folder, seed, prefix, bases), folder / "models"
     cells = cells_of(recipe.methods, modalities)
     original = f"{prefix}original: fine-tune"
     for cell in cells:
@@ -211,4 +246,10 @@ def seed_steps(
         what = "evaluate" if track == recipe.track else f"{track} questions"
         method = cell.method or cell.name
         steps.append(Step(f"{prefix}{cell.name}: {what}", evaluate_step, {**call, "method": method}, needs))
+    for name in list(gold_seeds(recipe, seed))[1:]:
+        call = {"data": data_of(recipe, folder), "folder": log_folder(folder, name, recipe, recipe.track)}
+        call |= {"model": model_config(models / name, recipe, trained=False), "settings": recipe.evaluate}
+        steps.append(
+            Step(f"{prefix}{name}: evaluate", evaluate_step, {**call, "method": GOLD}, [f"{prefix}{name}: fine-tune"])
+        )
     return steps

@@ -68,6 +68,7 @@ class Recipe:
         track: Track of the main table's tasks.
         model: Hub id or folder of the base model; `mini` builds one from config.
         finetune: Settings of original and gold.
+        pretrain: Settings of the mini base, which is trained once for all seeds; None to leave it untrained.
         methods: Keys of METHODS; all by default.
         settings: Settings of single methods, over `unlearn` and the defaults of their Config.
         corpus: `mini` or `tofu`, built for each seed; None if there is a dataset.
@@ -79,6 +80,7 @@ class Recipe:
         photos: Photos of each.
         forget: Forget set.
         seeds: Seeds of corpus, weights and batches.
+        golds: Gold models of each seed, fine-tuned by different seeds; 3 or more give the distance to gold.
         modalities: Rows to forget; the first one makes the main table.
         extra_config: Further configs that original and gold learn, with commas.
         dtype: Precision of the weights.
@@ -93,6 +95,7 @@ class Recipe:
     track: str
     model: str
     finetune: dict[str, Any]
+    pretrain: dict[str, Any] | None = None
     methods: tuple[str, ...] = tuple(METHODS)
     settings: dict[str, dict[str, Any]] = field(default_factory=dict)
     corpus: str | None = None
@@ -104,6 +107,7 @@ class Recipe:
     photos: int = Dials.photos
     forget: str = "forget10"
     seeds: tuple[int, ...] = (0,)
+    golds: int = 1
     modalities: tuple[str, ...] = ("both",)
     extra_config: str | None = None
     dtype: str = "float32"
@@ -209,7 +213,13 @@ def check_recipe(recipe: Recipe) -> None:
         raise ValueError(f"model {recipe.model!r} cannot be used with {'a corpus' if recipe.corpus else 'a dataset'}")
     if not recipe.seeds or any(not isinstance(seed, int) or isinstance(seed, bool) for seed in recipe.seeds):
         raise ValueError(f"seeds must be whole numbers, not {list(recipe.seeds)}")
+    if not isinstance(recipe.golds, int) or not 1 <= recipe.golds <= 100:
+        raise ValueError(f"golds must be 1 to 100, not {recipe.golds!r}")
     _check_settings("finetune", RetainFinetuneConfig, recipe.finetune)
+    if recipe.pretrain is not None:
+        if recipe.corpus != "mini":
+            raise ValueError("pretrain is for the corpus mini, whose config `base` has the rows for it")
+        _check_settings("pretrain", RetainFinetuneConfig, recipe.pretrain)
     for method in recipe.methods:
         _check_settings(f"settings: {method}", METHODS[method][1], recipe.settings_of(method))
     known = ("batch_size", "max_examples", "seed", "judge")

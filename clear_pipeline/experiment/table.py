@@ -20,7 +20,7 @@ from clear_pipeline.runs.run_folder import read_run
 from clear_pipeline.runs.step import Step
 from evaluate_metrics.seeds import pooled_row
 
-from .plan import Cell, cells_of, data_of, log_folder, seed_steps
+from .plan import BASES, Cell, cells_of, data_of, gold_seeds, log_folder, seed_steps
 from .recipe import MINI_MODEL, Recipe, check_recipe
 
 
@@ -56,13 +56,19 @@ def seed_folder(output: Path, seed: int) -> Path:
     return output / f"seed-{seed}"
 
 
-def table_steps(recipe: Recipe, output: Path) -> list[Step]:
+def table_steps(recipe: Recipe, output: Path, bases: Path | None = None) -> list[Step]:
     """Return all steps of the tables."""
     return [
         step
         for seed in recipe.seeds
         for step in seed_steps(
-            recipe, seed_folder(output, seed), seed, recipe.modalities, recipe.tracks, f"seed {seed}, "
+            recipe,
+            seed_folder(output, seed),
+            seed,
+            recipe.modalities,
+            recipe.tracks,
+            f"seed {seed}, ",
+            bases or output.parent / BASES,
         )
     ]
 
@@ -72,13 +78,16 @@ def workers_for(recipe: Recipe) -> int | None:
     return 1 if recipe.model != MINI_MODEL or torch.accelerator.is_available() else None
 
 
-def run_table(recipe: Recipe, output: Path, console: Console, **options: Any) -> dict[str, Sequence[Row]]:
+def run_table(
+    recipe: Recipe, output: Path, console: Console, bases: Path | None = None, **options: Any
+) -> dict[str, Sequence[Row]]:
     """Run what is missing and write the tables.
 
     Args:
         recipe: What is run.
         output: Folder of the runs and the tables.
         console: Where progress is shown.
+        bases: Folder of the pretrained bases; `bases` beside `output` by default.
         options: Of `run_steps`: `workers`.
 
     Returns:
@@ -90,7 +99,7 @@ def run_table(recipe: Recipe, output: Path, console: Console, **options: Any) ->
     if recipe.corpus == "tofu" and recipe.tofu_dir is None:
         raise ValueError("corpus tofu requires --tofu_dir FOLDER with qa.jsonl and the two *_perturbed.json files")
     options["workers"] = options.get("workers") or workers_for(recipe)
-    run_steps(table_steps(recipe, output), console, **options)
+    run_steps(table_steps(recipe, output, bases), console, **options)
     return write_tables(recipe, output)
 
 
@@ -119,8 +128,12 @@ def write_tables(recipe: Recipe, output: Path) -> dict[str, Sequence[Row]]:
 
 def _row(recipe: Recipe, output: Path, cell: Cell, track: str) -> dict[str, Any]:
     places = [seed_folder(output, seed) for seed in recipe.seeds]
-    logs, golds = ([log_folder(place, name, recipe, track) for place in places] for name in (cell.name, "gold"))
-    return pooled_row(cell.name, logs, golds)
+    logs, originals, *golds = (
+        [log_folder(place, name, recipe, track) for place in places]
+        for name in (cell.name, "original", *gold_seeds(recipe, 0))
+    )
+    more = list(zip(*golds[1:], strict=True)) if track == recipe.track else []
+    return pooled_row(cell.name, logs, golds[0], more, originals)
 
 
 def _write_seed_report(recipe: Recipe, output: Path, seed: int, cells: Sequence[Cell]) -> None:
@@ -136,4 +149,7 @@ def _write_seed_report(recipe: Recipe, output: Path, seed: int, cells: Sequence[
     made = (read_meta(Path(source)) or {}).get("made")
     dials = {"recipe": recipe.name, "model": recipe.model, "forget": recipe.forget, "seed": seed}
     notes = [made] if made else []
-    write_report(folder, entries, lambda config: load_clear(config, source), recipe.forget, dials, notes)
+    golds = [log_folder(folder, name, recipe, recipe.track) for name in gold_seeds(recipe, seed)]
+    write_report(
+        folder, entries, lambda config: load_clear(config, source), recipe.forget, dials, notes, more_golds=golds[1:]
+    )

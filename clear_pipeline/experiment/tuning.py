@@ -1,8 +1,8 @@
 """`table --tune`: search settings, with the same number of tries for each method, on a seed of its own.
 
 The tries are scored on the selection set: the same people on photos that no model was trained on. For each method the
-try with the lowest D is chosen among those that keep `keep` of the original's utility; if there are none, the try that
-keeps most.
+try nearest to gold (E; D if the recipe has fewer than three golds) is chosen among those that keep `keep` of the
+original's utility; if there are none, the try that keeps most.
 """
 
 import itertools
@@ -26,12 +26,13 @@ from clear_unlearning.tasks import IMAGE_TASKS
 from evaluate_metrics.columns import number
 from evaluate_metrics.scores import score_log
 
-from .plan import data_of, model_config, training_steps, unlearn_step
+from .plan import BASES, data_of, gold_seeds, model_config, training_steps, unlearn_step
 from .recipe import Recipe, Tuning, recipe_path
 
 SELECTION_LOG = "selection.json"
 RETAINED = 1  # photos of each person who stays: they count only for utility, and there are many
 SEARCHED = ("learning_rate", "num_train_epochs")
+SHOWN = {"E": "gold_share", "D": "forget_quality_statistic", "utility": "model_utility"}
 
 
 def score_step(
@@ -59,18 +60,19 @@ def tries_of(recipe: Recipe, tuning: Tuning) -> dict[str, tuple[str, dict[str, A
     return tries
 
 
-def tuning_steps(recipe: Recipe, tuning: Tuning, folder: Path) -> list[Step]:
+def tuning_steps(recipe: Recipe, tuning: Tuning, folder: Path, bases: Path | None = None) -> list[Step]:
     """Return the steps of the search.
 
     Args:
         recipe: What is run.
         tuning: What is tried.
         folder: Of the seed.
+        bases: Folder of the pretrained bases; `bases` beside the table's folder by default.
     """
     data, models, place = data_of(recipe, folder), folder / "models", folder / "tune"
     asked = {"data": data, "beside": f"{data.dataset}_extra", "batch_size": recipe.evaluate.get("batch_size", 16)}
-    steps = training_steps(recipe, folder, tuning.seed)
-    for name in ("original", "gold"):
+    steps = training_steps(recipe, folder, tuning.seed, bases=bases or folder.parent.parent / BASES)
+    for name in ("original", *gold_seeds(recipe, tuning.seed)):
         call = {"model": models / name, "target": place / f"{name}.json", **asked}
         steps.append(Step(f"{name}: score", score_step, call, [f"{name}: fine-tune"]))
     for name, (method, values) in tries_of(recipe, tuning).items():
@@ -83,13 +85,16 @@ def tuning_steps(recipe: Recipe, tuning: Tuning, folder: Path) -> list[Step]:
     return steps
 
 
-def run_tuning(recipe: Recipe, output: Path, console: Console, **options: Any) -> tuple[Path, list[dict[str, Any]]]:
+def run_tuning(
+    recipe: Recipe, output: Path, console: Console, bases: Path | None = None, **options: Any
+) -> tuple[Path, list[dict[str, Any]]]:
     """Run a search, and write tune.md and a copy of the recipe with the chosen settings.
 
     Args:
         recipe: The recipe.
         output: Folder of the table.
         console: Where progress is shown.
+        bases: Folder of the pretrained bases; `bases` beside `output` by default.
         options: Of `run_steps`.
 
     Returns:
@@ -104,15 +109,21 @@ def run_tuning(recipe: Recipe, output: Path, console: Console, **options: Any) -
     if recipe.corpus != "mini":
         raise ValueError(f"{recipe.name}: only the mini corpus has a selection set (config `selection`)")
     folder = output / f"seed-{tuning.seed}"
-    run_steps(tuning_steps(recipe, tuning, folder), console, **options)
+    run_steps(tuning_steps(recipe, tuning, folder, bases), console, **options)
     place = folder / "tune"
-    gold = json.loads((place / "gold.json").read_text())
+    original, gold, *more = (
+        json.loads((place / f"{name}.json").read_text()) for name in ("original", *gold_seeds(recipe, tuning.seed))
+    )
     names: dict[str, tuple[str, dict[str, Any]]] = {"original": ("original", {}), "gold": ("gold", {})}
     rows = []
     for name, (method, values) in (names | tries_of(recipe, tuning)).items():
-        scores = score_log(json.loads((place / f"{name}.json").read_text()), gold)
-        rows.append({"method": method, "values": values, "D": scores["forget_quality_statistic"],
-                     "utility": scores["model_utility"], "chosen": False})  # fmt: skip
+        scores = score_log(json.loads((place / f"{name}.json").read_text()), gold, more, original=original)
+        numbers = {
+            "E": scores["gold_share"],
+            "D": scores["forget_quality_statistic"],
+            "utility": scores["model_utility"],
+        }
+        rows.append({"method": method, "values": values, **numbers, "chosen": False})
     chosen = choose(rows, tuning.keep)
     page = output / "tune.md"
     page.with_suffix(".part").write_text(_page(recipe, tuning, rows), encoding="utf-8")
@@ -128,7 +139,9 @@ def choose(rows: Sequence[dict[str, Any]], keep: float) -> dict[str, dict[str, A
         tries = [row for row in rows if row["method"] == method]
         good = [row for row in tries if row["utility"] >= keep * original]
         best = (
-            min(good, key=lambda row: (row["D"], -row["utility"])) if good else max(tries, key=lambda r: r["utility"])
+            min(good, key=lambda row: (abs(row["D"] if row["E"] is None else row["E"]), -row["utility"]))
+            if good
+            else max(tries, key=lambda r: r["utility"])
         )
         best["chosen"] = True
         chosen[method] = best["values"]
@@ -139,15 +152,15 @@ def _page(recipe: Recipe, tuning: Tuning, rows: Sequence[Mapping[str, Any]]) -> 
     lines = [
         f"# The search of {recipe.name}: seed {tuning.seed}, selection set of {recipe.forget}",
         "",
-        f"Chosen, in bold: the lowest D among the tries that keep {tuning.keep:.0%} of the original's utility; where "
-        "none does, the highest utility.",
+        f"Chosen, in bold: the try nearest to gold (E, else D) among those that keep {tuning.keep:.0%} of the "
+        "original's utility; where none does, the highest utility.",
         "",
-        "| method | learning rate | epochs | D ↓ | utility ↑ |",
-        "|---|---:|---:|---:|---:|",
+        "| method | learning rate | epochs | E ↓ | D ↓ | utility ↑ |",
+        "|---|---:|---:|---:|---:|---:|",
     ]
     for row in rows:
         cells = [row["method"], *(f"{row['values'][key]:g}" if row["values"] else "–" for key in SEARCHED)]
-        cells += [number(row["D"]), number(row["utility"])]
+        cells += [number(row[key], 3) for key in SHOWN]
         lines.append("| " + " | ".join(f"**{cell}**" if row["chosen"] else cell for cell in cells) + " |")
     return "\n".join(lines) + "\n"
 

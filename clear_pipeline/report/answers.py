@@ -12,7 +12,7 @@ from PIL import Image
 
 from clear_unlearning.tasks import IMAGE_TASKS
 from evaluate_metrics.log_format import TaskLog
-from evaluate_metrics.tasks import SECTIONS, tasks_of
+from evaluate_metrics.tasks import FORGET_TASK, SECTIONS, tasks_of
 
 ANSWER_COLUMN = {task.key: task.answer for task in IMAGE_TASKS}
 LONGEST = 240  # characters of an answer that are shown
@@ -58,6 +58,40 @@ class Section:
     title: str
     about: str
     cards: list[Card]
+
+
+@dataclass(frozen=True)
+class PersonRow:
+    """A person of the ledger: photo as a data URI (None for text), name, and by model what `gold_distance` found."""
+
+    photo: str | None
+    name: str
+    cells: list[dict[str, Any] | None]
+
+
+def people_rows(
+    rows: Sequence[Mapping[str, Any]], tasks: Mapping[str, Mapping[str, Any]], load: Callable[[str], Dataset]
+) -> list[PersonRow]:
+    """Return the ledger of a report: its forgotten people with each model's share of what the original knew.
+
+    Args:
+        rows: Rows of the report.
+        tasks: Config, `images` and `person` of each task.
+        load: Gives the rows of a config.
+    """
+    ledgers = [{about["person"]: about for about in row["people"]} for row in rows]
+    place = tasks.get(FORGET_TASK, {})
+    persons = place.get("person") or []
+    photos = load(place["config"]) if place.get("images") and any(ledgers) else None
+    names = list(dict.fromkeys(name for ledger in ledgers for name in ledger))
+    return [
+        PersonRow(
+            photo_uri(photos[persons.index(name)]["image"]) if photos is not None and name in persons else None,
+            name,
+            [ledger.get(name) for ledger in ledgers],
+        )
+        for name in names
+    ]
 
 
 def answer_sections(

@@ -25,7 +25,7 @@ from evaluate_metrics.columns import (
 from evaluate_metrics.log_format import TaskLog
 from evaluate_metrics.tasks import task_title
 
-from .answers import answer_sections
+from .answers import answer_sections, people_rows
 from .tradeoff import Point, tradeoff_plot
 
 FACES_ABOUT = (
@@ -34,9 +34,9 @@ FACES_ABOUT = (
     "for comparison."
 )
 READING = (
-    "p depends on the number of examples and is uncalibrated here: with few examples a large shift passes, with many "
-    "a small one fails, and gibberish can pass by luck. D is the effect size: read it together with utility and with "
-    "what the models say."
+    "E is what is left of the original's distance to the gold models: read it with utility, fluency and what the "
+    "models say, since a broken model is far from gold too. p depends on the number of examples and is uncalibrated: "
+    "golds of other seeds fail it, and gibberish can pass by luck. D and p are for comparison with TOFU's tables."
 )
 
 
@@ -102,6 +102,7 @@ def page(
         task_title=task_title,
         intervals=[column for column in shown_columns(CARD) if any(column.key in row["intervals"] for row in rows)],
         sections=answer_sections(logs, tasks, load),
+        people=people_rows(rows, tasks, load),
         face_scores=face_scores,
         faces_about=FACES_ABOUT,
     )

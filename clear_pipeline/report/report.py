@@ -42,6 +42,7 @@ def write_report(
     settings: dict[str, Any],
     notes: Sequence[str] = (),
     faces: Mapping[str, Any] | None = None,
+    more_golds: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Write report.json, report.md and report.html; what was there stays until all three are ready.
 
@@ -53,6 +54,7 @@ def write_report(
         settings: What the run is: corpus, seed, sizes.
         notes: What a reader must know. Notes on made-up fields in the logs' metadata are added.
         faces: Table of the visual track, as `read_faces` gives it, for a section of its own.
+        more_golds: Logs of further gold models; with two of them the distance to gold and the people are shown.
 
     Returns:
         The content of report.json.
@@ -71,14 +73,14 @@ def write_report(
     check_same_rows(logs)
     metas = {entry.name: read_meta(entry.log) for entry in entries}
     made = _unique(note for meta in metas.values() for note in _made(meta))
-    gold = next(entry.log for entry in entries if entry.name == "gold")
+    original, gold = (next(entry.log for entry in entries if entry.name == name) for name in ("original", "gold"))
     tasks = metas["original"].get("tasks", {})
     report = {
         "schema": SCHEMA,
         "forget": forget,
         "settings": settings,
         "sizes": {key: _size(task, tasks.get(key, {})) for key, task in logs["original"].items()},
-        "rows": [report_row(entry, gold) for entry in entries],
+        "rows": [report_row(entry, gold, more_golds, original) for entry in entries],
         "notes": _unique([*notes, *made]),
         **({"faces": faces} if faces else {}),
     }
@@ -95,14 +97,15 @@ def write_report(
     return json.loads(pages["report.json"])
 
 
-def report_row(entry: Entry, gold: Path) -> dict[str, Any]:
+def report_row(entry: Entry, gold: Path, more_golds: Sequence[Path], original: Path) -> dict[str, Any]:
     """Return the numbers of one model, as report.json has them."""
-    scores = {**score_log(entry.log, gold), "seconds": entry.seconds}
+    scores = {**score_log(entry.log, gold, more_golds, original=original), "seconds": entry.seconds}
     return {
         "name": entry.name,
         **{column.key: column.value(scores) for column in COLUMNS if not column.keeper},
         **{column.logarithm: scores[column.logarithm] for column in COLUMNS if column.logarithm},
         "intervals": scores["intervals"],
+        "people": scores["people"],
         "settings": entry.settings,
         "tasks": scores["tasks"],
     }

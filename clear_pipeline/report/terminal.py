@@ -8,6 +8,8 @@ from rich.table import Table
 
 from evaluate_metrics.columns import P_VALUE, TERMINAL, number, shown_columns
 
+NOT_NUMBERS = ("tasks", "intervals", "notes", "membership", "members", "others", "people", "people_bound")
+
 
 def scores_table(scores: Mapping[str, Any]) -> Table:
     """Return the numbers of one log for the terminal."""
@@ -15,11 +17,27 @@ def scores_table(scores: Mapping[str, Any]) -> Table:
     table.columns[1].justify = "right"
     shown = {**scores, **(scores["membership"] or {})}
     for name, value in shown.items():
-        if name not in ("tasks", "intervals", "notes", "membership", "members", "others"):
+        if name not in NOT_NUMBERS:
             table.add_row(name, number(value), interval(scores["intervals"].get(name)))
     for task, values in scores["tasks"].items():
         for name, value in values.items():
             table.add_row(f"{task}: {name}", number(value))
+    return table
+
+
+def people_table(scores: Mapping[str, Any]) -> Table:
+    """Return the ledger of people of one log for the terminal: who is still known, the most known first."""
+    bound = scores["people_bound"]
+    caption = (
+        None if bound is None else f"known: above {number(bound)}, which no gold reaches; over: below 0 if signed"
+    )
+    table = Table("person", "rows", "share of E", "signed", "verdict", title="who is still known", caption=caption)
+    for column in table.columns[1:4]:
+        column.justify = "right"
+    for about in sorted(scores["people"], key=lambda about: -(about["share"] or about["excess"])):
+        verdict = "still known" if about["known"] else "over-forgotten" if about["over_forgotten"] else ""
+        cells = (str(about["rows"]), number(about["share"]), number(about["signed_share"]), verdict)
+        table.add_row(about["person"], *cells)
     return table
 
 
@@ -30,7 +48,14 @@ def interval(ends: Sequence[float] | None) -> str:
 
 def comparison_table(compared: Mapping[str, Mapping[str, Any]]) -> Table:
     """Return two models side by side for the terminal."""
-    table = Table("score", "first", "second", "difference, 95 %", "differ", title="first against second")
+    table = Table(
+        "score",
+        "first",
+        "second",
+        "difference, 95 %",
+        "differ",
+        title="these two checkpoints, one seed each: methods differ only over seeds",
+    )
     table.columns[0].no_wrap = True
     for name, found in compared.items():
         differs = "yes" if found["differs"] else "not shown"

@@ -62,7 +62,7 @@ def run_steps(steps: Sequence[Step], console: Console, workers: int | None = Non
     bar_of: dict[str, Any] = {}
     done: set[str] = set()
     try:
-        with Progress(*columns, console=console) as bars:
+        with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
             while waiting or running:
                 for step in [step for step in waiting.values() if done.issuperset(step.needs)]:
                     running[backend.submit(waiting.pop(step.name))] = step
@@ -81,6 +81,8 @@ def run_steps(steps: Sequence[Step], console: Console, workers: int | None = Non
                     done.add(step.name)
                     total = bars.tasks[bar_of[step.name]].total or 1
                     bars.update(bar_of[step.name], total=total, completed=total)
+                    if not console.is_terminal:  # a log file gets a line a step
+                        console.print(f"{len(done)}/{len(steps)} {step.name}", markup=False, highlight=False)
     finally:
         backend.close(running.keys())
 

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -12,6 +11,8 @@ from scipy.stats import wasserstein_distance
 
 FEW = 100  # examples: with fewer, large shifts pass
 BINS = 50  # of the two distributions in the variant "js"
+SPLITS = 200  # random halves for its floor
+SMALLEST = 5e-324  # truth ratios are exp of something, and may be rounded to 0
 VARIANTS = ("ks", "js")
 PAPERS = (None, "clear")
 
@@ -28,24 +29,25 @@ def forget_quality(
     The two-sided two-sample Kolmogorov-Smirnov test between the two models' truth ratios, exact where scipy's default
     is. The p-value shrinks with the number of examples; the statistic D is the effect size.
 
-    Two models that answer the same questions are nearer to one another than the test expects, so p is not calibrated:
-    with gold models of several seeds `calibrated` says how often two of them are as far apart.
+    p is not calibrated: golds of other seeds are rejected too, the more often the more people there are. With gold
+    models of several seeds `calibrated` ranks the model among them.
 
     Args:
         unlearned: Truth ratio R of each forget example, under the unlearned model.
         gold: The same, under the model fine-tuned only on the retain set.
         golds: The same under further gold models, of other seeds.
         variant: `ks`: p. `js`: 1 - Jensen-Shannon distance (base 2) of the two distributions of log R in 50 shared
-            bins.
+            bins. It depends on the number of examples: see `js_floor`.
         paper: `clear`: what CLEAR's scripts call forget quality (arXiv 2410.18057): 1 - Jensen-Shannon distance
             (base e) of the two *lists* of truth ratios, as if they were probabilities of the examples. It depends on
             the order of the rows: a sample against itself in another order is not 1.
 
     Returns:
         `forget_quality` (p, or what the variant says; high is good), `log10` of it, `statistic` (D, low is good),
-        `wasserstein` (distance of the truth ratios, low is good), `calibrated` (share of pairs of golds with a D at
-        least as large, plus-one corrected; high is good; None without golds), `examples`, `gold_examples`, and
-        `warnings`, a list of sentences.
+        `wasserstein` (distance of the log truth ratios in nats, low is good), `calibrated` (share of the model and
+        the golds that are on average at least as far from the others, by D; not below 1 / (1 + golds); None with one
+        gold), `js_floor` (what `js` gives on average for two samples of one law; None without that variant),
+        `examples`, `gold_examples`, and `warnings`, a list of sentences.
 
     Raises:
         ValueError: If a sample is empty or holds a non-finite value, a variant is unknown, a truth ratio is below 0,
@@ -64,20 +66,33 @@ def forget_quality(
         quality = float(test.pvalue) if variant == "ks" else 1 - _distance_of_distributions(one, several[0])
     return {
         "forget_quality": quality,
-        "log10": math.log10(max(quality, 5e-324)),
+        "log10": math.log10(max(quality, SMALLEST)),
         "statistic": float(test.statistic),
-        "wasserstein": float(wasserstein_distance(one, several[0])),
-        "calibrated": calibrated(float(test.statistic), several) if len(several) > 1 else None,
+        "wasserstein": float(wasserstein_distance(*map(_logs, (one, several[0])))),
+        "calibrated": calibrated(one, several) if len(several) > 1 else None,
+        "js_floor": _floor(one, several[0]) if variant == "js" and paper is None else None,
         "examples": len(one),
         "gold_examples": len(several[0]),
         "warnings": _warnings(len(one), len(several[0]), len(several)),
     }
 
 
-def calibrated(statistic: float, golds: Sequence[np.ndarray]) -> float:
-    """Return the share of pairs of gold models that are at least D apart, plus-one corrected."""
-    between = [float(ks_2samp(a, b).statistic) for a, b in combinations(golds, 2)]  # type: ignore[attr-defined]
-    return (1 + sum(d >= statistic - 1e-12 for d in between)) / (1 + len(between))
+def calibrated(model: np.ndarray, golds: Sequence[np.ndarray]) -> float:
+    """Return the share of the K + 1 models whose mean D to the others is at least that of this model."""
+    every = [model, *golds]
+    distances = np.array([[ks_2samp(a, b).statistic for a in every] for b in every])  # type: ignore[attr-defined]
+    away = distances.sum(1)
+    return float((away >= away[0] - 1e-9).mean())
+
+
+def _floor(one: np.ndarray, other: np.ndarray) -> float:
+    """Return the mean of `js` over random divisions of both samples together: what equal models get."""
+    dice, both = np.random.default_rng(0), np.concatenate([one, other])
+    found = []
+    for _ in range(SPLITS):
+        mixed = dice.permutation(both)
+        found.append(1 - _distance_of_distributions(mixed[: len(one)], mixed[len(one) :]))
+    return float(np.mean(found))
 
 
 def _sample(name: str, values: Sequence[float]) -> np.ndarray:
@@ -87,8 +102,12 @@ def _sample(name: str, values: Sequence[float]) -> np.ndarray:
     return sample
 
 
+def _logs(ratios: np.ndarray) -> np.ndarray:
+    return np.log(np.maximum(ratios, SMALLEST))
+
+
 def _distance_of_distributions(one: np.ndarray, other: np.ndarray) -> float:
-    logs = [np.log(np.maximum(sample, 5e-324)) for sample in (one, other)]  # R has a long tail
+    logs = [_logs(sample) for sample in (one, other)]  # R has a long tail
     edges = np.histogram_bin_edges(np.concatenate(logs), BINS)
     distance = jensenshannon(*(np.histogram(values, edges)[0] for values in logs), base=2)
     return min(1.0, float(distance))  # rounding may pass 1

@@ -59,10 +59,16 @@ def forgets_by_the_docs() -> dict[str, bool]:
     return {method: text == "forgets" for method, text in found}
 
 
+@pytest.fixture(scope="module")
+def bases(tmp_path_factory):
+    """The pretrained base that all demos share."""
+    return tmp_path_factory.mktemp("bases")
+
+
 @pytest.fixture(scope="module", params=[0, 1, 2])
-def demo(request, tmp_path_factory):
+def demo(request, tmp_path_factory, bases):
     folder = tmp_path_factory.mktemp("demo") / "run"
-    done = run_demo(folder, *dials_of(request.param))
+    done = run_demo(folder, *dials_of(request.param), "--bases", str(bases))
     assert done.returncode == 0, done.stderr
     assert str(folder / "report.html") in done.stdout.replace("\n", "")
     return folder
@@ -73,18 +79,19 @@ def test_the_picture_makes_sense(demo):
     rows = rows_of(demo)
     original, gold, npo = rows["original"], rows["gold"], rows["npo"]
     assert gold["forget_quality"] == 1.0
-    # Gold does not know the forgotten people, the original does and fails the test.
-    assert gold["rouge_forget"] < original["rouge_forget"] - 0.15
-    assert gold["names_forget"] < original["names_forget"] - 0.15
-    assert original["forget_quality"] < 1e-6
-    # Celebrities and the world are known, on pictures that nobody was trained on.
+    # The original knows its people, gold knows the others; both were fine-tuned from one base.
+    for column in ("rouge_forget", "rouge_retain", "names_forget", "names_retain"):
+        assert original[column] > 0.85, column
+    assert gold["names_forget"] < 0.06 and gold["rouge_retain"] > 0.85 and gold["names_retain"] > 0.8
+    assert original["forget_quality"] < 1e-6 and original["gold_share"] == 1.0
+    assert original["still_known"] == 8 and gold["still_known"] in (None, 0)
+    # Celebrities and the world stay known, on pictures that nobody was trained on.
     for task in ("eval_real_faces_wo_options.json", "eval_real_world_wo_options.json"):
-        assert original["tasks"][task]["rouge"] > 0.8
-    # Ascent destroys, NPO forgets and keeps, fine-tuning on the rest does not forget.
-    assert rows["gradient_ascent"]["model_utility"] < 0.85 * original["model_utility"]
-    assert npo["forget_quality_statistic"] < 0.5 * original["forget_quality_statistic"]
+        assert original["tasks"][task]["rouge"] > 0.75, task
+    # Ascent destroys or keeps, NPO forgets and keeps, fine-tuning on the rest does not forget.
+    assert npo["gold_share"] < 0.5
     assert npo["model_utility"] >= 0.85 * original["model_utility"]
-    assert rows["retain_finetune"]["forget_quality_statistic"] > 0.9 * original["forget_quality_statistic"]
+    assert rows["retain_finetune"]["gold_share"] > 0.8
 
 
 @pytest.mark.slow

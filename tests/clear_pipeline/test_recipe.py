@@ -57,7 +57,7 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
             "  batch: 32",
             "evaluate: unknown setting 'batch'; valid: batch_size, max_examples, seed",
         ),
-        ("    npo: {learning_rate: [7e-4, 1e-3]", "    npo: {learning_rate: [4e-4]", "the same number of tries"),
+        ("    rmu: {learning_rate: [1e-3, 4e-3]", "    rmu: {learning_rate: [4e-3]", "the same number of tries"),
         ("finetune:", "finetune", "is not YAML"),
         ("settings:", "methods:", "methods must be a list of names; settings of single methods belong under settings"),
     ],
@@ -84,16 +84,16 @@ def test_a_recipe_of_a_wheel_is_found_by_its_name(tmp_path, monkeypatch):
 
 
 def test_numbers_with_a_power_of_ten_are_numbers():
-    assert read_recipe("mini").finetune["learning_rate"] == 8e-3
+    assert read_recipe("mini").finetune["learning_rate"] == 4e-3
     assert read_recipe("mini").settings_of("npo")["learning_rate"] == 1e-3
 
 
 def test_steps_are_counted_as_the_trainer_counts_them():
-    """832 and 768 steps of original and gold, 112 of retain fine-tuning are what the runs of mini record."""
+    """336 and 288 steps of original and gold, 112 of retain fine-tuning are what the runs of mini record."""
     recipe = read_recipe("mini")
     counts, _ = row_counts(recipe)
     found = {one.name: one.steps for one in estimates_of(recipe, counts)}
-    assert (found["original"], found["gold"], found["retain_finetune"]) == (832, 768, 112)
+    assert (found["original"], found["gold"], found["retain_finetune"]) == (336, 288, 112)
     assert "retain_finetune-text" not in found  # looks at no forget rows
     assert found["npo"] == found["npo-text"] + found["npo-image"] == 224
     settings = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 3, "num_train_epochs": 2}

@@ -6,8 +6,14 @@ from clear_pipeline.experiment.recipe import read_recipe
 from clear_pipeline.experiment.tuning import choose, tries_of, tuning_steps, write_chosen
 
 
-def row(method, distance, utility, **values):
-    return {"method": method, "values": values, "D": distance, "utility": utility, "chosen": False}
+def row(method, distance, utility, share=None, **values):
+    return {"method": method, "values": values, "E": share, "D": distance, "utility": utility, "chosen": False}
+
+
+def test_with_three_golds_the_nearest_is_that_with_the_smallest_share():
+    rows = [row("original", 1.0, 0.8, 1.0), row("npo", 0.1, 0.8, 0.3, learning_rate=1),
+            row("npo", 0.2, 0.8, -0.01, learning_rate=2)]  # fmt: skip
+    assert choose(rows, keep=0.9) == {"npo": {"learning_rate": 2}}
 
 
 def test_the_nearest_to_gold_that_keeps_utility_is_taken():

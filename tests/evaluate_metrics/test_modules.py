@@ -29,6 +29,11 @@ SAMPLES = {
     "rouge": {"predictions": ["a b", "c"], "references": ["a b", "d"]},
     "truth_ratio": {"predictions": [0.5, 0.1], "references": [[1.0, 2.0], [0.1, 0.1]]},
     "forget_quality": {"predictions": [1.0, 2.0, 3.0], "references": [2.5, 4.0]},
+    "gold_distance": {
+        "predictions": [2.0, 1.0],
+        "references": [[1.0, 1.1, 0.9], [0.9, 1.0, 1.1]],
+        "original": [2.0, 2.1],
+    },
     "extraction_strength": {"predictions": [[0, 1, 0, 1], [1, 1]]},
     "exact_memorization": {"predictions": [[0, 1, 0, 1], [1, 1]]},
     "fluency": {"predictions": ["I do not know.", "so it is so it is"], "references": [[1.0, 0.0], [3.0, 9.0, 3.0]]},

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from evaluate_metrics.scores import score_log
-from evaluate_metrics.seeds import pooled_resamples, pooled_row
+from evaluate_metrics.seeds import pooled_row, seeds_interval
 from evaluate_metrics.token_log import write_token_log
 from tests.clear_pipeline.test_logs_on_hub import log_at
 
@@ -64,19 +64,21 @@ def test_a_log_of_few_people_has_no_intervals(tmp_path):
     assert pooled_row("npo", [log], [gold])["intervals"] == {}
 
 
-@pytest.mark.parametrize("crossed", [False, True])
-def test_the_spread_is_that_of_seeds_and_people(crossed):
-    """Seeds at 0 and 1, people with deviation .1: each seed's mean weighs half.
-
-    Variance of the mean: of the seeds .25 / 2; of the people .01 / 2 if those of the seeds are others, .01 if they are
-    the same ones, and drawn together.
-    """
-    people = np.random.default_rng(1).normal(0, 0.1, 20000)
-    other = people if crossed else np.random.default_rng(2).normal(0, 0.1, 20000)
-    spread = pooled_resamples([people, 1 + other], crossed).var()
-    assert spread == pytest.approx(0.125 + (0.01 if crossed else 0.005), rel=0.02)
+def test_the_interval_over_seeds_is_students_t():
+    """Seeds at 1, 2, 3: mean 2, variance of the mean 1/3, t with 2 degrees of freedom 4.303."""
+    low, high = seeds_interval([1.0, 2.0, 3.0], [], crossed=False)
+    assert (low, high) == pytest.approx((2 - 4.303 / 3**0.5, 2 + 4.303 / 3**0.5), abs=1e-3)
 
 
-def test_a_single_seed_keeps_its_draws():
-    draws = np.arange(10.0)
-    assert sorted(pooled_resamples([draws])) == list(draws)
+def test_people_whom_all_seeds_share_add_their_variance():
+    draws = [(np.random.default_rng(seed).normal(0, 0.5, 20000), 20) for seed in range(3)]
+    low, high = seeds_interval([1.0, 2.0, 3.0], draws, crossed=True)
+    assert high - low == pytest.approx(2 * 4.303 * (1 / 3 + 0.25) ** 0.5, rel=0.01)
+    assert seeds_interval([1.0, 2.0, 3.0], draws, crossed=False) == seeds_interval([1.0, 2.0, 3.0], [], crossed=False)
+
+
+def test_a_single_seed_keeps_the_interval_over_its_people():
+    draws = np.random.default_rng(0).normal(0, 1, 20000)
+    low, high = seeds_interval([0.0], [(draws, 1000)], crossed=False)
+    assert (low, high) == pytest.approx((-1.96, 1.96), abs=0.06)
+    assert seeds_interval([0.0], [], crossed=False) is None

@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset, Image
 
 from clear_unlearning.batches import IGNORE, Batch, Encoder
-from clear_unlearning.tasks import CAPTION_QUESTIONS, Example, training_example, training_question
+from clear_unlearning.tasks import CAPTION_QUESTIONS, Example, training_example
 
 CACHED_PIXELS = 2**26  # decoded photos that are kept in memory: 200 MB
 
@@ -18,20 +18,23 @@ CACHED_PIXELS = 2**26  # decoded photos that are kept in memory: 200 MB
 class Rows:
     """Training rows as examples, each with its image and question; the question of a caption is drawn in every epoch.
 
+    A model that reads a photo with the same question in every epoch learns the pair instead of the photo.
+
     Decoded photos are kept as long as they fit into `CACHED_PIXELS`: a small corpus is decoded once, not every epoch.
 
     Args:
         datasets: Rows of one or more configs, one after the other.
-        seed: Seed of the caption questions.
+        seed: Draws the questions.
+        forms: Questions that mean the same: the question of a row that has one of them is drawn in every epoch, too.
 
     Raises:
         ValueError: If there are no rows.
     """
 
-    def __init__(self, datasets: Sequence[Dataset], seed: int) -> None:
+    def __init__(self, datasets: Sequence[Dataset], seed: int, forms: Sequence[str] = ()) -> None:
         self.datasets = [dataset for dataset in datasets if len(dataset)]
-        self.seed = seed
-        self._cache: dict[int, tuple[Example, bool]] = {}
+        self.seed, self.forms = seed, tuple(forms)
+        self._cache: dict[int, tuple[Example, Sequence[str]]] = {}
         self._pixels = 0
         if not self.datasets:
             raise ValueError("no rows to train on")
@@ -49,15 +52,15 @@ class Rows:
 
     def drawn(self, index: int, epoch: int) -> tuple[int, Example]:
         """Return a row with its question in an epoch, and a key: the same key, the same row and question."""
-        example, is_caption = self._cache.get(index) or self._read(index)
+        example, forms = self._cache.get(index) or self._read(index)
         if index not in self._cache and self._pixels < CACHED_PIXELS:
-            self._cache[index] = example, is_caption
+            self._cache[index] = example, forms
             self._pixels += example.image.width * example.image.height if example.image else 0
-        key = index * len(CAPTION_QUESTIONS)
-        if not is_caption:
+        key = index * max(len(CAPTION_QUESTIONS), len(self.forms))
+        if not forms:
             return key, example
-        question = training_question(index, self.seed, epoch)
-        return key + question, replace(example, question=CAPTION_QUESTIONS[question])
+        number = random.Random(f"{self.seed}/{epoch}/{index}/question").randrange(len(forms))
+        return key + number, replace(example, question=forms[number])
 
     def pictured(self) -> bool:
         """Return whether any row has a photo."""
@@ -72,13 +75,14 @@ class Rows:
         """Return the answer of a row, without decoding its photo."""
         return self._read(index, self._texts)[0].answer
 
-    def _read(self, index: int, datasets: Sequence[Dataset] | None = None) -> tuple[Example, bool]:
-        """Return a row, and whether it is a caption, whose question is drawn."""
+    def _read(self, index: int, datasets: Sequence[Dataset] | None = None) -> tuple[Example, Sequence[str]]:
+        """Return a row, and the questions of which one is drawn; none if it keeps its own."""
         within = index
         for dataset in datasets or self.datasets:
             if within < len(dataset):
                 row = dataset[within]
-                return training_example(row, index, self.seed), not row.get("answer")
+                asked = self.forms if row.get("question") in self.forms else ()
+                return training_example(row, index, self.seed), asked if row.get("answer") else CAPTION_QUESTIONS
             within -= len(dataset)
         raise IndexError(f"row {index} of {len(self)}")
 

@@ -1,0 +1,117 @@
+"""The distance to gold: by hand, against plain loops, and on simulated models whose knowledge is known."""
+
+import numpy as np
+import pytest
+
+from evaluate_metrics.gold_distance.compute import gold_distance
+
+PEOPLE = [f"person {i // 8}" for i in range(64)]
+
+
+def simulated(dice, golds=3, known=(), amount=1.0, spread=0.3):
+    """Truth ratios of a model, golds and the original: rows differ, each model adds noise and a shift by person."""
+    level = dice.normal(0, 0.5, 64)
+
+    def model(who=(), share=1.0):
+        noise = dice.normal(0, spread, 64) + np.repeat(dice.normal(0, 0.1, 8), 8)
+        return np.exp(level + noise + share * np.repeat([2.0 if i in who else 0.0 for i in range(8)], 8))
+
+    return model(known, amount), [model() for _ in range(golds)], model(range(8))
+
+
+def plain(model, golds, rows):
+    """The formula, a row at a time."""
+    total = 0.0
+    for row in rows:
+        logs = [np.log(gold[row]) for gold in golds]
+        mean = sum(logs) / len(logs)
+        variance = sum((log - mean) ** 2 for log in logs) / (len(logs) - 1)
+        total += (np.log(model[row]) - mean) ** 2 - (1 + 1 / len(logs)) * variance
+    return total / len(rows)
+
+
+def test_by_hand():
+    """Golds at log R -1, 0, 1 (mean 0, variance 1), the model at 2: 4 - 4/3; the original at 4: 16 - 4/3."""
+    e = np.exp
+    found = gold_distance([e(2)] * 2, [[e(-1)] * 2, [1.0] * 2, [e(1)] * 2], [e(4)] * 2)
+    assert found["excess"] == pytest.approx(4 - 4 / 3)
+    assert found["distance"] == pytest.approx((4 - 4 / 3) ** 0.5)
+    assert found["share"] == pytest.approx((4 - 4 / 3) / (16 - 4 / 3))
+    assert found["signed_share"] == pytest.approx(0.5)
+    # Mean squared distances to the others: the model (9 + 4 + 1) / 3, the golds (1 + 4 + 9) / 3, 2, (1 + 4 + 1) / 3.
+    assert found["rank_p"] == 0.5
+
+
+@pytest.mark.parametrize("golds", [2, 3, 5])
+def test_it_is_the_plain_formula_in_all_and_by_person(golds):
+    model, several, original = simulated(np.random.default_rng(golds), golds, known=(3,))
+    found = gold_distance(model, several, original, PEOPLE)
+    assert found["excess"] == pytest.approx(plain(model, several, range(64)))
+    assert found["share"] == pytest.approx(plain(model, several, range(64)) / plain(original, several, range(64)))
+    for number, about in enumerate(found["people"]):
+        rows = range(8 * number, 8 * number + 8)
+        assert about["rows"] == 8
+        assert about["share"] == pytest.approx(plain(model, several, rows) / plain(original, several, rows))
+
+
+def test_it_is_zero_on_average_for_another_gold_and_the_square_of_a_shift():
+    dice = np.random.default_rng(0)
+    drawn = [simulated(dice, 3) for _ in range(400)]
+    shares = [gold_distance(model, golds)["excess"] for model, golds, _ in drawn]
+    assert np.mean(shares) == pytest.approx(0, abs=4 * np.std(shares) / 20)
+    shifted = [gold_distance(model * np.exp(0.3), golds)["excess"] for model, golds, _ in drawn]
+    assert np.mean(shifted) == pytest.approx(0.09, abs=4 * np.std(shifted) / 20)
+
+
+def test_it_names_who_is_still_known_and_who_is_over_forgotten():
+    dice = np.random.default_rng(1)
+    named = []
+    for _ in range(30):
+        model, golds, original = simulated(dice, 5, known=(2,))
+        named += gold_distance(model, golds, original, PEOPLE)["still_known"]
+    assert named.count("person 2") == 30
+    assert len(named) < 30 + 5
+    model, golds, original = simulated(dice, 5, known=(4,), amount=-1.0)
+    found = gold_distance(model, golds, original, PEOPLE)
+    assert found["over_forgotten"] == ["person 4"] and found["still_known"] == []
+    assert found["signed_share"] < 0
+
+
+def test_shares_of_people_add_up_to_the_whole():
+    model, golds, original = simulated(np.random.default_rng(2), 4, known=(0, 5))
+    found = gold_distance(model, golds, original, PEOPLE)
+    assert found["share"] == pytest.approx(2 / 8, abs=0.08)
+    low, high = found["intervals"]["share"]
+    assert low < found["share"] < high
+    least, most = found["range"]
+    assert least <= found["share"] + 0.05 and found["share"] - 0.05 <= most
+    assert gold_distance(original, golds, original, PEOPLE)["share"] == 1.0
+
+
+def test_without_an_original_there_are_no_shares_and_nobody_is_named():
+    model, golds, _ = simulated(np.random.default_rng(3))
+    found = gold_distance(model, golds, people=PEOPLE)
+    assert found["share"] is None and found["bound"] is None and found["still_known"] == []
+    assert found["intervals"].keys() == {"excess"}
+
+
+def test_an_original_that_is_like_gold_gives_no_shares():
+    _, golds, _ = simulated(np.random.default_rng(4), 4)
+    found = gold_distance(golds[0], golds[1:], np.exp(np.mean(np.log(golds), axis=0)), PEOPLE)
+    assert found["share"] is None
+    assert found["warnings"] == ["no shares: the original is as near to the golds as they are to one another"]
+
+
+@pytest.mark.parametrize(
+    ("model", "golds", "message"),
+    [
+        ([1.0], [[1.0]], "at least 2 gold models, and there are 1"),
+        ([1.0, 2.0], [[1.0], [1.0]], "the same rows; there are 1, 2"),
+        ([1.0], [[1.0], [-1.0]], "gold 2 model are empty, negative or not finite"),
+        ([float("nan")], [[1.0], [1.0]], "unlearned model are empty, negative or not finite"),
+        ([], [[], []], "unlearned model are empty"),
+    ],
+)
+def test_wrong_input_is_named(model, golds, message):
+    with pytest.raises(ValueError, match=message):
+        gold_distance(model, golds)
