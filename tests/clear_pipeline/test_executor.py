@@ -41,7 +41,7 @@ def test_steps_run_after_those_that_they_need(tmp_path, console):
     ]
     run_steps(steps, console, workers=2)
     assert c.read_text() == "done"
-    assert "2/2" in console.file.getvalue()
+    assert console.file.getvalue().splitlines() == ["1/3 a", "2/3 b", "3/3 c"]
 
 
 def test_an_error_names_its_step_and_stops_those_behind_it(tmp_path, console):
