@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from evaluate_metrics import VERSION
+
 from .ranking import rank_all
 from .result_columns import COLUMNS
 
@@ -146,6 +148,8 @@ def migrate(path: Path) -> None:
             for statement in statements(script):
                 db.execute(statement)
             db.execute(f"PRAGMA user_version = {number}")
+        if version == 0:  # nothing was scored by older metrics
+            db.execute("UPDATE settings SET value = ? WHERE name = 'metric_version'", (VERSION,))
         _add_scores(db)
 
 

@@ -62,7 +62,7 @@ def test_a_method_without_settings_gets_some(tmp_path):
     source.write_text(
         read_recipe("mini")
         .source.read_text()
-        .replace("  kl: {learning_rate: 4e-4, num_train_epochs: 8, retain_weight: 4.0}\n", "")
+        .replace("  kl: {learning_rate: 6e-4, num_train_epochs: 8, retain_weight: 4.0}\n", "")
     )
     recipe = read_recipe(source)
     assert "kl" not in recipe.settings

@@ -6,6 +6,7 @@ import sqlite3
 
 import pytest
 
+from evaluate_metrics import VERSION
 from evaluate_metrics.face_scores import read_faces
 from leaderboard_app.app import build_app
 from leaderboard_app.pages.faces import faces_html
@@ -62,7 +63,7 @@ def test_the_same_run_brought_again_is_no_change(store):
     assert changes() == [("keeper", "faces")]
     assert store.set_faces({**faces(), "dials": {}})
     assert len(changes()) == 2 and store.faces()["dials"] == {}
-    assert store.metric_version() == "1"
+    assert store.metric_version() == VERSION
 
 
 @pytest.mark.parametrize(

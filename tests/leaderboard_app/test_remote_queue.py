@@ -29,7 +29,7 @@ def test_a_remote_worker_claims_holds_and_ends_submissions_as_one_on_the_spot(st
             end(number, "far", "why", **({} if end == queue.refuse else {"retry": False}))
         assert [store.status(n).state for n in (1, 2, 3)] == ["scored", "refused", "failed"]
         assert queue.claim("far", 60) is None
-        assert queue.requeue_all("2", "far") == 1
+        assert queue.requeue_all("99", "far") == 1
         with pytest.raises(ValueError, match="this is not the secret"):
             RemoteQueue(url, "another").claim("thief", 60)
         with pytest.raises(ValueError, match="unknown call 'submit'"):
