@@ -66,7 +66,7 @@ def resampled_scores(tasks: Tasks, people: People, gold: TaskLog | None) -> dict
         weights = resampled_weights(people[FORGET_TASK])
         ratios = tasks[FORGET_TASK].truth_ratios(), gold.truth_ratios()
         distances, _ = weighted_distances(*ratios, weights, weights)
-        _, areas = weighted_distances(*map(np.log, ratios), weights, weights)
+        _, areas = weighted_distances(np.log(ratios[0]), np.log(ratios[1]), weights, weights)
         count = len(set(people[FORGET_TASK]))
         found["forget_quality_statistic"], found["wasserstein"] = (distances, count), (areas, count)
     return found

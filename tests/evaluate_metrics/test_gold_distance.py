@@ -1,9 +1,16 @@
 """The distance to gold: by hand, against plain loops, and on simulated models whose knowledge is known."""
 
+import json
+
 import numpy as np
 import pytest
 
+from clear_pipeline.cli import main
 from evaluate_metrics.gold_distance.compute import gold_distance
+from evaluate_metrics.log_format import write_log
+from evaluate_metrics.scores import score_log
+from tests.evaluate_metrics.test_error_bars import PEOPLE as TWELVE
+from tests.evaluate_metrics.test_error_bars import ROWS, TASKS, model_log
 
 PEOPLE = [f"person {i // 8}" for i in range(64)]
 
@@ -115,3 +122,50 @@ def test_an_original_that_is_like_gold_gives_no_shares():
 def test_wrong_input_is_named(model, golds, message):
     with pytest.raises(ValueError, match=message):
         gold_distance(model, golds)
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Logs of three golds, of the original, and of a model that still knows the first two of twelve people."""
+    persons = [f"person {i // ROWS}" for i in range(TWELVE * ROWS)]
+    about = {task: {"person": [None] * len(persons) if "real" in task else persons} for task in TASKS}
+    places = {}
+    for number, (name, known) in enumerate({"g1": 0.0, "g2": 0.0, "g3": 0.0, "original": 1.4, "npo": 0.0}.items()):
+        log, task = model_log(number, known), TASKS[0]
+        if name == "npo":
+            whole = model_log(3, 1.4)[task]
+            for field in ("avg_gt_loss", "avg_paraphrased_loss"):
+                log[task][field].update({str(i): whole[field][str(i)] for i in range(2 * ROWS)})
+        places[name] = tmp_path / name
+        places[name].mkdir()
+        write_log(places[name], log, {"tasks": about, "forget": "forget10"})
+    return places
+
+
+def test_score_prints_the_ledger(folders, capsys):
+    golds = [flag for name in ("g1", "g2", "g3") for flag in ("--gold", str(folders[name]))]
+    command = ["score", str(folders["npo"]), *golds, "--original", str(folders["original"])]
+    assert main([*command, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["gold_share"] == pytest.approx(2 / 12, abs=0.08)
+    known = [about["person"] for about in found["people"] if about["known"]]
+    assert {"person 0", "person 1"} <= set(known) and found["still_known"] == len(known) <= 3
+    assert main(command) == 0
+    printed = capsys.readouterr().out
+    assert "who is still known" in printed and "still known" in printed and "person 11" in printed
+
+
+def test_a_gold_is_held_against_the_others(folders):
+    golds = [folders[name] for name in ("g1", "g2", "g3")]
+    scores = score_log(golds[0], golds[0], golds[1:], original=folders["original"])
+    assert abs(scores["gold_share"]) < 0.05
+    assert scores["forget_quality_statistic"] == 0
+
+
+def test_what_is_missing_is_said(folders):
+    two = score_log(folders["npo"], folders["g1"], [folders["g2"]], original=folders["original"])
+    assert two["gold_share"] is None
+    assert "no distance to gold (E): it needs 3 gold logs; there are 2" in two["notes"]
+    without = score_log(folders["npo"], folders["g1"], [folders["g2"], folders["g3"]])
+    assert without["gold_distance"] > 0 and without["gold_share"] is None
+    assert "no share of E: it needs the log of the original" in without["notes"]
