@@ -83,7 +83,7 @@ class Column:
 
 COLUMNS = (
     Column(
-        "gold_share", "E", "lower", FORGOTTEN,
+        "gold_share", "E", "zero", FORGOTTEN,
         "Excess distance to at least three gold models, as a share of the original's: 0 like gold, 1 as the original. "
         "Below 0 by chance only. A damaged model is far from gold too: read utility and fluency beside it.",
         EVERYWHERE - {BOARD, CARD}, digits=3, name="E: excess distance to the gold models, of the original's",
@@ -148,18 +148,18 @@ COLUMNS = (
     Column(
         "real", "Real", "higher", KEPT,
         "Probability and truth ratio on the real sets: general knowledge.",
-        EVERYWHERE - {ABLATION}, name="Real: probability and truth ratio on the real sets",
+        EVERYWHERE - {ABLATION, TERMINAL}, name="Real: probability and truth ratio on the real sets",
     ),
     Column(
         "retain", "Retain", "higher", KEPT,
         "Probability and truth ratio on the retain set: the other fictitious people.",
-        EVERYWHERE, name="Retain: probability and truth ratio on the retain set", wrong_answers=True,
+        EVERYWHERE - {TERMINAL}, name="Retain: probability and truth ratio on the retain set", wrong_answers=True,
     ),
     Column(
         "forget", "Forget", "gold", FORGOTTEN,
         "Probability and truth ratio on the forget set. Gold's is what one reaches without knowing these people; far "
         "below it the model is damaged rather than ignorant.",
-        EVERYWHERE, name="Forget: probability and truth ratio on the forget set", store="forget_score",
+        EVERYWHERE - {TERMINAL}, name="Forget: probability and truth ratio on the forget set", store="forget_score",
         wrong_answers=True,
     ),
     Column(
@@ -251,7 +251,9 @@ def best_rows(column: Column, rows: Sequence[Mapping[str, Any]]) -> set[str]:
             continue
         if column.logarithm:  # many p-values differ only in their exponent
             value = row[column.logarithm]
-        away = {"higher": -value, "lower": value, "gold": abs(value - (gold or 0.0))}[column.better]
+        away = {"higher": -value, "lower": value, "gold": abs(value - (gold or 0.0)), "zero": abs(value)}[
+            column.better
+        ]
         distance[row["name"]] = round(away, max(column.digits, 1))
     best = {name for name, value in distance.items() if value == min(distance.values())}
     return best if len(best) < len(distance) else set()

@@ -67,7 +67,7 @@ def report_table(report: Mapping[str, Any]) -> Table:
     """Show the rows of a report; the report itself has more columns."""
     columns = [column for column in shown_columns(TERMINAL) if any(column.key in row for row in report["rows"])]
     table = Table(
-        title=f"{report['forget']}: what was forgotten (D, p) and what was kept",
+        title=f"{report['forget']}: what was forgotten (E, D, p) and what was kept",
         caption="→ gold: best near gold's",
         box=box.SIMPLE_HEAD,
         padding=0,

@@ -126,8 +126,8 @@ def test_a_changed_config_changes_its_files_alone(published, tmp_path):
     repo = hub.dataset()
     before = repo.at("main").files
     other = build(output=tmp_path / "clear", persons=24, seed=1)
-    # A folder that differs in one config, as one that was built with other celebrities would.
-    (mine,), (theirs,) = folder.glob("real_faces/*"), other.glob("real_faces/*")
+    # A folder that differs in one config, as one that was built with other people to retain would.
+    (mine,), (theirs,) = folder.glob("retain_perturbed/*"), other.glob("retain_perturbed/*")
     mixed = tmp_path / "mixed"
     mixed.mkdir()
     for path in folder.glob("*/*.parquet"):
@@ -135,18 +135,18 @@ def test_a_changed_config_changes_its_files_alone(published, tmp_path):
         target.parent.mkdir()
         if path != mine:
             target.write_bytes(path.read_bytes())
-    (mixed / "real_faces" / theirs.name).write_bytes(theirs.read_bytes())
+    (mixed / "retain_perturbed" / theirs.name).write_bytes(theirs.read_bytes())
     for name in ("README.md", "dataset_meta.json"):
         text = (folder / name).read_text().replace(mine.name, theirs.name)
-        old, new = (json.loads((place / "dataset_meta.json").read_text())["configs"]["real_faces"]["fingerprint"]
+        old, new = (json.loads((place / "dataset_meta.json").read_text())["configs"]["retain_perturbed"]["fingerprint"]
                     for place in (folder, other))  # fmt: skip
         (mixed / name).write_text(text.replace(old, new))
     done = push(hub, mixed)
     after = repo.at("main").files
     assert "3 files sent, 1 removed" in done.stdout, done.stderr
     assert len(repo.history) == 3
-    assert after.keys() - before.keys() == {f"real_faces/{theirs.name}"}
-    assert before.keys() - after.keys() == {f"real_faces/{mine.name}"}
+    assert after.keys() - before.keys() == {f"retain_perturbed/{theirs.name}"}
+    assert before.keys() - after.keys() == {f"retain_perturbed/{mine.name}"}
     changed = {path for path in before.keys() & after.keys() if before[path] != after[path]}
     assert changed == {"README.md", "dataset_meta.json"}
     assert repo.at("v1").files == before

@@ -15,7 +15,7 @@ def test_every_config_has_its_rows(tmp_path, corpus, table):
     for column in range(3):  # something stands in each column, from the first config to the last
         left = GAP + column * (CELL + GAP)
         top, bottom = ink.crop((left, 0, left + CELL, sheet.height)).getbbox()[1::2]
-        assert top < 60 and bottom > sheet.height - 150
+        assert top < 80 and bottom > sheet.height - 150
     assert not list(tmp_path.glob("*.part"))
 
 

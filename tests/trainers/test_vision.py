@@ -106,7 +106,7 @@ def test_what_does_not_fit_is_computed_again_and_said(tmp_path, mini_llava, capl
 def test_a_tower_that_is_trained_sees_every_photo_in_every_step(tmp_path, mini_llava):
     _, moved, _, seen = trained("gradient_difference", tmp_path, mini_llava, False, freeze_vision=False)
     assert any("vision_tower" in name for name in moved)
-    assert len(seen) == 2 and min(seen) >= 3  # those to forget
+    assert len(seen) >= 2 and min(seen) >= 3  # two steps, whose sides may go apart; those to forget
 
 
 @pytest.mark.parametrize(("kind", "sharded"), [("llava", True), ("other", False)])
