@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from datasets import Dataset
-from rouge_score.rouge_scorer import RougeScorer
 
+from evaluate_metrics.rouge.compute import rouge_scorer
 from evaluate_metrics.tasks import log_task
 
 from .batches import Encoder
@@ -241,7 +241,7 @@ def task_log(examples: Sequence[Example], scored: Sequence[Scored], normalised: 
     Losses are sums over an answer's tokens in nats; `avg_` and `average_` divide by their number. The field
     `truth_ratio` is exp(paraphrased loss - mean wrong loss), as in TOFU's files: the inverse of the paper's R.
     """
-    rouge = RougeScorer(["rouge1", "rougeL"], use_stemmer=True)
+    rouge = rouge_scorer()
     fields: dict[str, dict[str, Any]] = {}
 
     def put(name: str, index: int, value: Any) -> None:

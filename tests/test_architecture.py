@@ -15,7 +15,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "clear_data": set(),
     "clear_dataset": {"clear_data"},
     "evaluate_metrics": set(),
-    "clear_unlearning": {"clear_dataset", "evaluate_metrics.log_format", "evaluate_metrics.tasks"},
+    "clear_unlearning": {
+        "clear_dataset",
+        "evaluate_metrics.log_format",
+        "evaluate_metrics.rouge.compute",
+        "evaluate_metrics.tasks",
+    },
     "trainers": {"clear_dataset", "clear_unlearning"},
     "clear_pipeline": {
         "clear_data",

@@ -19,7 +19,14 @@ from .hub_commit import Pushed, push_files
 from .metric_folders import copy_metric
 
 # What an app needs beside gradio, which comes with the Space's SDK; the bounds are pyproject.toml's.
-REQUIREMENTS = ("datasets>=4.2", "evaluate>=0.4.6", "numpy>=2", "rouge-score>=0.1.2", "scipy>=1.14")
+REQUIREMENTS = (
+    "datasets>=4.2",
+    "evaluate>=0.4.6",
+    "numpy>=2",
+    "regex>=2024.9.11",
+    "rouge-score>=0.1.2",
+    "scipy>=1.14",
+)
 APP = '''"""The app of this Space; what it does is in evaluate_metrics/space_app.py."""
 
 from pathlib import Path

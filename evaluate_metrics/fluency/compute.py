@@ -9,7 +9,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evaluate_metrics.words import ALL_WORDS, word_pattern, words
+
 N = 3  # words
+_WORDS = word_pattern(ALL_WORDS)
 _SELF = r"\b(I|me|my|mine)\b"
 # How refusals speak: the first person with a negation, on either side of it, and some turns of phrase.
 REFUSALS = (
@@ -29,12 +32,14 @@ REFUSALS = (
 def repetition(text: str, n: int = N) -> float:
     """Share of a text's n-grams of words that it has said before: 1 - distinct / all; 0 if it has none.
 
+    In scripts without spaces between words a character counts as a word.
+
     Args:
         text: Any text.
         n: Length of the n-grams in words.
     """
-    words = re.findall(r"\w+", text.lower())
-    grams = [tuple(words[start : start + n]) for start in range(len(words) - n + 1)]
+    said = [word for word, _ in words(text, _WORDS)]
+    grams = [tuple(said[start : start + n]) for start in range(len(said) - n + 1)]
     return 1 - len(set(grams)) / len(grams) if grams else 0.0
 
 
