@@ -34,11 +34,19 @@ def people_table(scores: Mapping[str, Any]) -> Table:
     table = Table("person", "rows", "share of E", "signed", "verdict", title="who is still known", caption=caption)
     for column in table.columns[1:4]:
         column.justify = "right"
-    for about in sorted(scores["people"], key=lambda about: -(about["share"] or about["excess"])):
+    for about in sorted(scores["people"], key=_most_known):
         verdict = "still known" if about["known"] else "over-forgotten" if about["over_forgotten"] else ""
+        if bound is not None and about["share"] is None:
+            verdict = "hardly known to the original"
         cells = (str(about["rows"]), number(about["share"]), number(about["signed_share"]), verdict)
         table.add_row(about["person"], *cells)
     return table
+
+
+def _most_known(about: Mapping[str, Any]) -> tuple[bool, float]:
+    """Return the place of a person in the ledger; people without a share come last, by their excess."""
+    share = about["share"]
+    return share is None, -(about["excess"] if share is None else share)
 
 
 def interval(ends: Sequence[float] | None) -> str:

@@ -15,6 +15,7 @@ from evaluate_metrics.intervals import FEWEST_PEOPLE, percentiles, resampled_wei
 FEWEST_GOLDS = 2  # for a variance; of 3 each can be held against the others
 MARGIN = 2.0  # the bound is so many times the largest share of a gold
 LEAST_BOUND = 0.05  # share of the original's distance below which nothing is claimed of a person
+LEARNT = 4.0  # a person has a share if the original's excess is so many times the largest of a gold
 SMALLEST = 5e-324  # truth ratios are exp of something, and may be rounded to 0
 
 
@@ -54,9 +55,10 @@ def gold_distance(
 
         With 3 golds or more, `bound`: a person with a share above it is not as in gold, but over-forgotten if the
         signed share is also below minus its square root, else still known. `people` has a dict for each: `person`,
-        `rows`, `excess`, `share`, `signed_share`, `known`, `over_forgotten`; `still_known` and `over_forgotten` have
-        their names. `range` is the lowest and highest share with each gold left out; `intervals` are 95 %, by person;
-        `warnings` are sentences.
+        `rows`, `excess`, `share`, `signed_share`, `known`, `over_forgotten`; the last four are None for a person whom
+        the original hardly knows, since a share of next to nothing means nothing. `still_known` and `over_forgotten`
+        have their names. `range` is the lowest and highest share with each gold left out; `intervals` are 95 %, by
+        person; `warnings` are sentences.
 
     Raises:
         ValueError: If there are fewer than 2 golds, samples differ in size, or a value is negative or not finite.
@@ -95,11 +97,19 @@ def gold_distance(
         return result
     labels = np.asarray(people, dtype=str)
     ledger = {name: np.flatnonzero(labels == name) for name in dict.fromkeys(labels.tolist())}
+    strangers: set[str] = set()
     if known is not None and result["share"] is not None and len(golds) > FEWEST_GOLDS:
         result["range"] = _range(logs[0], gold, logs[-1])
-        result["bound"] = known_bound(gold, logs[-1], list(ledger.values()))
+        least = LEARNT * largest_excess(gold, list(ledger.values()))
+        strangers = {name for name, part in ledger.items() if known.squared[part].mean() <= least}
+        if strangers:
+            result["warnings"].append(
+                f"no share for {', '.join(sorted(strangers))}: the original hardly knows them better than a gold does"
+            )
+        learnt = [part for name, part in ledger.items() if name not in strangers]
+        result["bound"] = known_bound(gold, logs[-1], learnt) if learnt else None
     for name, part in ledger.items():
-        share, signed = _shares(model, known, part)
+        share, signed = _shares(model, None if name in strangers else known, part)
         about: dict[str, Any] = {
             "person": name, "rows": len(part), "excess": float(model.squared[part].mean()),
             "share": share, "signed_share": signed, "known": None, "over_forgotten": None,
@@ -132,6 +142,17 @@ def rank_p(model: np.ndarray, golds: np.ndarray) -> float:
     return float((away >= away[0] - 1e-12).mean())
 
 
+def largest_excess(golds: np.ndarray, parts: Sequence[np.ndarray]) -> float:
+    """Return the largest excess distance, of either sign, of a person under a gold held against the others.
+
+    Args:
+        golds: Log truth ratios of the golds [golds, rows].
+        parts: Rows of each person.
+    """
+    apart = [_excess(gold, np.delete(golds, number, axis=0)) for number, gold in enumerate(golds)]
+    return max(abs(float(one.squared[part].mean())) for one in apart for part in parts)
+
+
 def known_bound(golds: np.ndarray, original: np.ndarray, parts: Sequence[np.ndarray]) -> float:
     """Return the share that nobody reaches whom a model has never seen.
 
@@ -140,7 +161,7 @@ def known_bound(golds: np.ndarray, original: np.ndarray, parts: Sequence[np.ndar
     Args:
         golds: Log truth ratios of the golds [golds, rows].
         original: Those of the original [rows].
-        parts: Rows of each person.
+        parts: Rows of each person whom the original knows.
     """
     largest = 0.0
     for number in range(len(golds)):

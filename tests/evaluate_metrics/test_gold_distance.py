@@ -15,7 +15,7 @@ from tests.evaluate_metrics.test_error_bars import ROWS, TASKS, model_log
 PEOPLE = [f"person {i // 8}" for i in range(64)]
 
 
-def simulated(dice, golds=3, known=(), amount=1.0, spread=0.3):
+def simulated(dice, golds=3, known=(), amount=1.0, spread=0.3, learnt=range(8)):
     """Truth ratios of a model, golds and the original: rows differ, each model adds noise and a shift by person."""
     level = dice.normal(0, 0.5, 64)
 
@@ -23,7 +23,7 @@ def simulated(dice, golds=3, known=(), amount=1.0, spread=0.3):
         noise = dice.normal(0, spread, 64) + np.repeat(dice.normal(0, 0.1, 8), 8)
         return np.exp(level + noise + share * np.repeat([2.0 if i in who else 0.0 for i in range(8)], 8))
 
-    return model(known, amount), [model() for _ in range(golds)], model(range(8))
+    return model(known, amount), [model() for _ in range(golds)], model(learnt)
 
 
 def plain(model, golds, rows):
@@ -82,6 +82,22 @@ def test_it_names_who_is_still_known_and_who_is_over_forgotten():
     found = gold_distance(model, golds, original, PEOPLE)
     assert found["over_forgotten"] == ["person 4"] and found["still_known"] == []
     assert found["signed_share"] < 0
+
+
+@pytest.mark.parametrize("golds", [3, 5])
+def test_a_person_whom_the_original_does_not_know_hides_nobody(golds):
+    """Person 0 is in no model: its share would be of next to nothing, and the bound would rise above everybody."""
+    dice = np.random.default_rng(golds)
+    named, strangers, bounds = [], 0, []
+    for _ in range(40):
+        model, several, original = simulated(dice, golds, known=(3,), learnt=range(1, 8))
+        found = gold_distance(model, several, original, PEOPLE)
+        named += found["still_known"]
+        strangers += found["people"][0]["share"] is None and found["people"][0]["known"] is None
+        bounds.append(found["bound"])
+        assert any("person 0" in warning for warning in found["warnings"])
+    assert (named.count("person 3"), strangers) == (40, 40)
+    assert len(named) <= 40 + 3 and max(bounds) < 0.9
 
 
 def test_shares_of_people_add_up_to_the_whole():
