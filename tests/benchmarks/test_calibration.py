@@ -35,13 +35,13 @@ def test_every_pair_is_compared(tmp_path):
     np.testing.assert_allclose(found.noise, [0, 4.30265 * 2**0.5 * 3.75 / 3**0.5], rtol=1e-6)
 
 
-def test_each_gold_has_its_own_base_and_is_scored_on_its_forget_set(tmp_path):
+def test_all_golds_share_a_base_and_each_is_scored_on_its_forget_set(tmp_path):
     steps = {step.name: step for step in calibration_steps(tmp_path, 2, ["forget01", "forget10"], seed=0)}
-    assert len(steps) == 1 + 2 + 2 * 2 * 2
+    assert len(steps) == 1 + 1 + 2 * 2 * 2
     for gold in range(2):
         for forget in ("forget01", "forget10"):
             train, score = steps[f"{forget}-{gold}: fine-tune"], steps[f"{forget}-{gold}: evaluate"]
-            assert train.arguments["model"].model_name_or_path == str(tmp_path / "models" / f"base-{gold}")
+            assert train.arguments["model"].model_name_or_path == str(tmp_path / "models" / "base")
             assert train.arguments["settings"]["seed"] == gold
             assert train.arguments["extra"].dataset_config == f"retain{100 - int(forget[-2:])}+tofu"
             assert score.arguments["data"].forget == forget
