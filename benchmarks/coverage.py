@@ -14,7 +14,7 @@ import numpy as np
 from scipy.stats import ks_2samp
 
 from evaluate_metrics.forget_quality.compute import forget_quality
-from evaluate_metrics.gold_distance.compute import gold_distance, rank_p
+from evaluate_metrics.gold_distance.compute import gold_distance, gold_rank
 from evaluate_metrics.intervals import LEVEL, percentiles, permutation_p, resampled_weights, weighted_means
 
 ROWS = 8  # of each person
@@ -76,7 +76,7 @@ def simulate(people: int, draws: int, seed: int = 0) -> Rates:
             held[place] += ks_2samp(one, other).pvalue < 0.05  # type: ignore[attr-defined]
             held[place + 1] += permutation_p(np.exp(one), np.exp(other), names, 400, draw) < 0.05
         several = np.stack([model(dice, level, people, BY_SEED) for _ in range(20)])
-        held[7] += rank_p(several[0], several[1:]) <= 1 / 20
+        held[7] += gold_rank(several[0], several[1:]) <= 1 / 20
     return Rates(people, *(held / draws).tolist())
 
 
@@ -94,7 +94,11 @@ def js_floors(draws: int, seed: int = 0) -> Iterator[tuple[int, float, float]]:
             forget_quality(*np.exp(dice.normal(0, 1, (2, rows))).tolist(), variant="js")
             for _ in range(max(3, draws // 50))
         ]
-        yield rows, *(float(np.mean([one[key] for one in found])) for key in ("forget_quality", "js_floor"))
+        yield (
+            rows,
+            float(np.mean([one["forget_quality"] for one in found])),
+            float(np.mean([one["js_floor"] for one in found])),
+        )
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 from evaluate_metrics.clear_scores.compute import task_rows
 from evaluate_metrics.intervals import (
     Interval,
+    log_ratios,
     percentiles,
     permutation_p,
     resampled_weights,
@@ -64,9 +65,8 @@ def resampled_scores(tasks: Tasks, people: People, gold: TaskLog | None) -> dict
     found = {name: (_harmonic_means(columns), min(counts[name])) for name, columns in terms.items() if columns}
     if gold is not None:
         weights = resampled_weights(people[FORGET_TASK])
-        ratios = tasks[FORGET_TASK].truth_ratios(), gold.truth_ratios()
-        distances, _ = weighted_distances(*ratios, weights, weights)
-        _, areas = weighted_distances(np.log(ratios[0]), np.log(ratios[1]), weights, weights)
+        ratios = log_ratios(tasks[FORGET_TASK].truth_ratios()), log_ratios(gold.truth_ratios())
+        distances, areas = weighted_distances(*ratios, weights, weights)  # D of the logarithms is that of the ratios
         count = len(set(people[FORGET_TASK]))
         found["forget_quality_statistic"], found["wasserstein"] = (distances, count), (areas, count)
     return found
@@ -92,13 +92,12 @@ def error_bars(tasks: Tasks, meta: Mapping[str, Any], gold: TaskLog | None) -> d
             "forget_quality_permutation": None,
             "notes": ["no intervals: they need the person of each row, which the log's metadata would name"],
         }
-    paired = gold is not None and len(gold.loss) == len(tasks[FORGET_TASK].loss)
     try:
         resampled = resampled_scores(tasks, people, None)
     except ValueError as error:
         return {"intervals": {}, "forget_quality_permutation": None, "notes": [f"no intervals: {error}"]}
     p = None
-    if paired and gold is not None:
+    if gold is not None:
         ratios = tasks[FORGET_TASK].truth_ratios(), gold.truth_ratios()
         try:
             p = permutation_p(*ratios, people[FORGET_TASK])

@@ -1,12 +1,13 @@
 """Error bars by resampling people: the rows of one person are not independent, so people are drawn, not rows.
 
 Percentile bootstrap (Efron and Tibshirani, 1993, chapter 13) with clusters (Field and Welsh, 2007), its level expanded
-for few people (Hesterberg, 2015, arXiv 1411.5279). All is computed from weights of the rows, [resamples, rows]: a
-person drawn twice counts twice.
+for few people (Hesterberg, 2015, arXiv 1411.5279). Everything is computed from weights of the rows,
+[resamples, rows]: a person drawn twice counts twice.
 """
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from itertools import combinations
 
 import numpy as np
 from scipy.stats import norm, t
@@ -15,6 +16,7 @@ RESAMPLES = 2000
 FEWEST_PEOPLE = 6  # with fewer, resamples say nothing, and no permutation gives p < .05
 ENUMERATED = 12  # people up to which all permutations are counted: 4096
 LEVEL = 0.95
+SMALLEST = 5e-324
 Interval = tuple[float, float]
 
 
@@ -142,3 +144,26 @@ def permutation_p(
     distances, _ = weighted_distances(both, both, stays, 1 - stays)
     seen = distances[0] - 1e-12
     return float((distances >= seen).mean())
+
+
+def rank_among(model: np.ndarray, golds: Sequence[np.ndarray], distance: Callable[..., float]) -> float:
+    """Rank a model among K golds by its mean distance to the others.
+
+    Args:
+        model: The model's sample.
+        golds: Those of the golds.
+        distance: Of two samples; symmetric.
+
+    Returns:
+        The share of the K + 1 models that are on average at least as far from the others; at least 1 / (K + 1).
+    """
+    every = [model, *golds]
+    away = np.zeros(len(every))
+    for one, other in combinations(range(len(every)), 2):
+        away[[one, other]] += distance(every[one], every[other])
+    return float((away >= away[0] * (1 - 1e-9)).mean())
+
+
+def log_ratios(ratios: np.ndarray) -> np.ndarray:
+    """Return the logarithm of truth ratios; those that were rounded to 0 get that of the smallest float."""
+    return np.log(np.maximum(ratios, SMALLEST))

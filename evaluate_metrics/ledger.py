@@ -6,10 +6,8 @@ from typing import Any
 
 from evaluate_metrics.gold_distance.compute import gold_distance
 from evaluate_metrics.log_format import TaskLog
-from evaluate_metrics.tasks import FORGET_TASK
 
-FEWEST_GOLDS = 3
-Tasks = Mapping[str, TaskLog]
+FEWEST_GOLDS = 3  # a gold's own log is compared with the other two
 
 
 @dataclass(frozen=True)
@@ -44,25 +42,24 @@ class Ledger:
 
 
 def ledger_of(
-    tasks: Tasks, golds: Sequence[Tasks], original: Tasks | None, people: Mapping[str, Sequence[str]]
+    task: TaskLog | None, golds: Sequence[TaskLog], original: TaskLog | None, people: Sequence[str] | None
 ) -> Ledger:
-    """Compare a log with those of several gold models.
+    """Compare the forget task of a log with those of several gold models.
 
     Args:
-        tasks: The log.
-        golds: Logs of gold models of different seeds; the log itself may be one, and is held against the others.
-        original: Log of the original model, for the shares.
-        people: The person of each row, by task.
+        task: Of the log; None if it lacks the task.
+        golds: Of gold models of different seeds; the log itself may be one of them: it is compared with the others.
+        original: Of the original model, for the shares.
+        people: The person of each row, None if unknown.
     """
-    if not golds:
+    if task is None or not (golds or original):
         return Ledger()
     if len(golds) < FEWEST_GOLDS:
         return Ledger(notes=[f"no distance to gold (E): it needs {FEWEST_GOLDS} gold logs; there are {len(golds)}"])
-    model, *several = [log[FORGET_TASK].truth_ratios().tolist() for log in (tasks, *golds)]
+    model, *several = [one.truth_ratios().tolist() for one in (task, *golds)]
     others = [ratios for ratios in several if ratios != model]
-    first = None if original is None else original[FORGET_TASK].truth_ratios().tolist()
     try:
-        found = gold_distance(model, others, first, people.get(FORGET_TASK))
+        found = gold_distance(model, others, None if original is None else original.truth_ratios().tolist(), people)
     except ValueError as error:
         return Ledger(notes=[f"no distance to gold (E): {error}"])
     notes = [

@@ -55,21 +55,23 @@ def score_log(
         `gold_distance`; the `intervals` of what is resampled by person; and `notes` on what could not be had.
 
     Raises:
-        ValueError: If a log is not valid, or the gold log is of another forget set.
+        ValueError: If a log is not valid, or a gold or original log is of another role, forget set or dataset.
     """
+    if paper is not None and original is not None:
+        raise ValueError("the original's log is not used by the paper's numbers; leave out --original or --paper")
     tasks, meta = read_log(log), read_meta(log)
     scores: dict[str, Any] = {"model_utility": utility_of(tasks, paper), **set_scores(tasks, paper)}
     quality: dict[str, Any] = dict.fromkeys(("forget_quality", "statistic", "log10", "wasserstein", "calibrated"))
     sources: list[LogSource] = [] if gold is None else [gold, *more_golds]
-    golds = [_gold_task(tasks, meta, source) for source in sources]
+    golds = [_reference("gold", tasks, meta, source) for source in sources]
+    first = None if original is None else _reference("original", tasks, meta, original)
     golden = golds[0] if golds else None
     if golden is not None:
         ratios = [task.truth_ratios(paper).tolist() for task in (tasks[FORGET_TASK], *golds)]
         quality = dict(forget_quality(ratios[0], ratios[1], ratios[2:], paper=paper))
     bars = error_bars(tasks, meta, golden) if paper is None else NO_BARS
-    first = None if original is None else read_log(original)
-    persons = people_of(tasks, meta)
-    ledger = ledger_of(tasks, [{FORGET_TASK: task} for task in golds], first, persons) if paper is None else Ledger()
+    persons = people_of(tasks, meta).get(FORGET_TASK)
+    ledger = ledger_of(tasks.get(FORGET_TASK), golds, first, persons) if paper is None else Ledger()
     further = further_scores(tasks, meta, read_token_log(log), None if gold is None else read_token_log(gold))
     return {
         **ledger.numbers(),
@@ -99,27 +101,37 @@ def score_log(
     }
 
 
-def _gold_task(tasks: Mapping[str, TaskLog], meta: Mapping[str, Any], gold: LogSource) -> TaskLog:
-    """Return the forget task of the gold log, if that is of the same forget set, rows, questions and control."""
-    golden, gold_meta = read_log(gold), read_meta(gold)
-    about = gold_meta.get("lineage", {})
-    if about.get("role") not in (None, "gold"):
+MADE_BY = {
+    "gold": "give the log of a model that was fine-tuned only on the retain set",
+    "original": "give the log of the model before unlearning",
+}
+
+
+def _reference(role: str, tasks: Mapping[str, TaskLog], meta: Mapping[str, Any], source: LogSource) -> TaskLog:
+    """Return the forget task of the log of a gold or original model.
+
+    Raises:
+        ValueError: If its model has another role, or its forget set, rows, questions or control are others.
+    """
+    reference, reference_meta = read_log(source), read_meta(source)
+    about = reference_meta.get("lineage", {})
+    if about.get("role") not in (None, role):
         raise ValueError(
-            f"the gold log is of a model that is not gold: its role is {about['role']!r}, trained on "
-            f"{about.get('trained_on')}; give the log of a model that was fine-tuned only on the retain set"
+            f"the {role} log is of a model that is not {role}: its role is {about['role']!r}, trained on "
+            f"{about.get('trained_on')}; {MADE_BY[role]}"
         )
     for name, value, other in (
-        ("forget set", meta.get("forget"), gold_meta.get("forget")),
-        ("control", meta.get("control"), gold_meta.get("control")),
-        ("question seed", meta.get("seed"), gold_meta.get("seed")),
-        ("dataset", *_rows_identity(meta.get("dataset", {}), gold_meta.get("dataset", {}))),
+        ("forget set", meta.get("forget"), reference_meta.get("forget")),
+        ("control", meta.get("control"), reference_meta.get("control")),
+        ("question seed", meta.get("seed"), reference_meta.get("seed")),
+        ("dataset", *_rows_identity(meta.get("dataset", {}), reference_meta.get("dataset", {}))),
     ):
         if None not in (value, other) and value != other:
-            raise ValueError(f"the log is of {name} {value}, the gold log of {other}: they cannot be compared")
-    for name, content in (("log", tasks), ("gold log", golden)):
+            raise ValueError(f"the log is of {name} {value}, the {role} log of {other}: they cannot be compared")
+    for name, content in (("log", tasks), (f"{role} log", reference)):
         if FORGET_TASK not in content:
-            raise ValueError(f"the {name} has no task {FORGET_TASK}, which forget quality needs")
-    return golden[FORGET_TASK]
+            raise ValueError(f"the {name} has no task {FORGET_TASK}, which the comparison with {role} needs")
+    return reference[FORGET_TASK]
 
 
 def _rows_identity(one: Mapping[str, Any], other: Mapping[str, Any]) -> tuple[str | None, str | None]:

@@ -56,8 +56,10 @@ def pooled_row(
         means |= {key: float(rows.mean()) for key, (_, rows) in computed.items()}
         persons = people_of(tasks, read_meta(log))
         several = [golden, *(read_log(place) for place in (more_golds[number] if more_golds else ()))]
-        original = read_log(originals[number]) if originals else None
-        ledger = ledger_of(tasks, several, original, persons)
+        original = read_log(originals[number])[FORGET_TASK] if originals else None
+        ledger = ledger_of(
+            tasks[FORGET_TASK], [one[FORGET_TASK] for one in several], original, persons.get(FORGET_TASK)
+        )
         values.append({**ledger.numbers(), **numbers_of(tasks, golden[FORGET_TASK]), **means})
         people.append(persons)
         if persons.keys() == tasks.keys() and all(len(set(names)) >= FEWEST_PEOPLE for names in persons.values()):

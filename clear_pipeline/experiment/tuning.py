@@ -111,18 +111,13 @@ def run_tuning(
     folder = output / f"seed-{tuning.seed}"
     run_steps(tuning_steps(recipe, tuning, folder, bases), console, **options)
     place = folder / "tune"
-    original, gold, *more = (
-        json.loads((place / f"{name}.json").read_text()) for name in ("original", *gold_seeds(recipe, tuning.seed))
-    )
+    logs = {path.stem: json.loads(path.read_text()) for path in place.glob("*.json")}
+    gold, *more = (logs[name] for name in gold_seeds(recipe, tuning.seed))
     names: dict[str, tuple[str, dict[str, Any]]] = {"original": ("original", {}), "gold": ("gold", {})}
     rows = []
     for name, (method, values) in (names | tries_of(recipe, tuning)).items():
-        scores = score_log(json.loads((place / f"{name}.json").read_text()), gold, more, original=original)
-        numbers = {
-            "E": scores["gold_share"],
-            "D": scores["forget_quality_statistic"],
-            "utility": scores["model_utility"],
-        }
+        scores = score_log(logs[name], gold, more, original=logs["original"])
+        numbers = {title: scores[key] for title, key in SHOWN.items()}
         rows.append({"method": method, "values": values, **numbers, "chosen": False})
     chosen = choose(rows, tuning.keep)
     page = output / "tune.md"

@@ -9,10 +9,11 @@ from scipy.spatial.distance import jensenshannon
 from scipy.stats import ks_2samp
 from scipy.stats import wasserstein_distance
 
+from evaluate_metrics.intervals import SMALLEST, log_ratios, rank_among
+
 FEW = 100  # examples: with fewer, large shifts pass
 BINS = 50  # of the two distributions in the variant "js"
 SPLITS = 200  # random halves for its floor
-SMALLEST = 5e-324  # truth ratios are exp of something, and may be rounded to 0
 VARIANTS = ("ks", "js")
 PAPERS = (None, "clear")
 
@@ -68,21 +69,13 @@ def forget_quality(
         "forget_quality": quality,
         "log10": math.log10(max(quality, SMALLEST)),
         "statistic": float(test.statistic),
-        "wasserstein": float(wasserstein_distance(*map(_logs, (one, several[0])))),
-        "calibrated": calibrated(one, several) if len(several) > 1 else None,
+        "wasserstein": float(wasserstein_distance(*map(log_ratios, (one, several[0])))),
+        "calibrated": rank_among(one, several, _ks) if len(several) > 1 else None,
         "js_floor": _floor(one, several[0]) if variant == "js" and paper is None else None,
         "examples": len(one),
         "gold_examples": len(several[0]),
         "warnings": _warnings(len(one), len(several[0]), len(several)),
     }
-
-
-def calibrated(model: np.ndarray, golds: Sequence[np.ndarray]) -> float:
-    """Return the share of the K + 1 models whose mean D to the others is at least that of this model."""
-    every = [model, *golds]
-    distances = np.array([[ks_2samp(a, b).statistic for a in every] for b in every])  # type: ignore[attr-defined]
-    away = distances.sum(1)
-    return float((away >= away[0] - 1e-9).mean())
 
 
 def _floor(one: np.ndarray, other: np.ndarray) -> float:
@@ -102,12 +95,12 @@ def _sample(name: str, values: Sequence[float]) -> np.ndarray:
     return sample
 
 
-def _logs(ratios: np.ndarray) -> np.ndarray:
-    return np.log(np.maximum(ratios, SMALLEST))
+def _ks(one: np.ndarray, other: np.ndarray) -> float:
+    return ks_2samp(one, other).statistic  # type: ignore[attr-defined]
 
 
 def _distance_of_distributions(one: np.ndarray, other: np.ndarray) -> float:
-    logs = [_logs(sample) for sample in (one, other)]  # R has a long tail
+    logs = [log_ratios(sample) for sample in (one, other)]  # R has a long tail
     edges = np.histogram_bin_edges(np.concatenate(logs), BINS)
     distance = jensenshannon(*(np.histogram(values, edges)[0] for values in logs), base=2)
     return min(1.0, float(distance))  # rounding may pass 1

@@ -4,19 +4,18 @@ With K gold models of different seeds and l = log R of a row, the excess distanc
 `(l - mean_g l_g)^2 - (1 + 1/K) s^2`, s^2 the variance of the row over the golds: on average 0 for another gold.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from evaluate_metrics.intervals import FEWEST_PEOPLE, percentiles, resampled_weights
+from evaluate_metrics.intervals import FEWEST_PEOPLE, log_ratios, percentiles, rank_among, resampled_weights
 
-FEWEST_GOLDS = 2  # for a variance; of 3 each can be held against the others
+FOR_VARIANCE, FOR_PEOPLE = 2, 3  # golds: a verdict on people compares each gold with at least two others
 MARGIN = 2.0  # the bound is so many times the largest share of a gold
 LEAST_BOUND = 0.05  # share of the original's distance below which nothing is claimed of a person
 LEARNT = 4.0  # a person has a share if the original's excess is so many times the largest of a gold
-SMALLEST = 5e-324  # truth ratios are exp of something, and may be rounded to 0
 
 
 @dataclass(frozen=True)
@@ -66,20 +65,21 @@ def gold_distance(
     names = ["unlearned", *(f"gold {number}" for number in range(1, len(golds) + 1)), "original"]
     samples = [unlearned, *golds, *([original] if original is not None else [])]
     logs = [_logs(name, sample) for name, sample in zip(names, samples, strict=False)]
-    if len(golds) < FEWEST_GOLDS:
-        raise ValueError(f"the distance to gold needs at least {FEWEST_GOLDS} gold models, and there are {len(golds)}")
+    if len(golds) < FOR_VARIANCE:
+        raise ValueError(f"the distance to gold needs at least {FOR_VARIANCE} gold models, and there are {len(golds)}")
     sizes = {len(log) for log in logs} | ({len(people)} if people is not None else set())
     if len(sizes) > 1:
         raise ValueError(f"the models must answer the same rows; there are {', '.join(map(str, sorted(sizes)))}")
-    gold = np.stack(logs[1 : len(golds) + 1])
-    model, known = _excess(logs[0], gold), _excess(logs[-1], gold) if original is not None else None
-    excess = float(model.squared.mean())
+    gold, first = np.stack(logs[1 : len(golds) + 1]), logs[-1] if original is not None else None
+    model, known = _excess(logs[0], gold), None if first is None else _excess(first, gold)
+    excess, every = float(model.squared.mean()), np.arange(len(logs[0]))
+    share, signed = _shares(model, known, every)
     result: dict[str, Any] = {
         "excess": excess,
         "distance": max(0.0, excess) ** 0.5,
-        "share": None,
-        "signed_share": None,
-        "rank_p": rank_p(logs[0], gold),
+        "share": share,
+        "signed_share": signed,
+        "rank_p": gold_rank(logs[0], gold),
         "golds": len(golds),
         "bound": None,
         "range": None,
@@ -89,74 +89,73 @@ def gold_distance(
         "intervals": {},
         "warnings": [],
     }
-    rows = [np.arange(len(logs[0]))]
-    result["share"], result["signed_share"] = _shares(model, known, rows[0])
-    if known is not None and result["share"] is None:
+    if known is not None and share is None:
         result["warnings"].append("no shares: the original is as near to the golds as they are to one another")
     if people is None:
         return result
     labels = np.asarray(people, dtype=str)
-    ledger = {name: np.flatnonzero(labels == name) for name in dict.fromkeys(labels.tolist())}
+    rows = {name: np.flatnonzero(labels == name) for name in dict.fromkeys(labels.tolist())}
     strangers: set[str] = set()
-    if known is not None and result["share"] is not None and len(golds) > FEWEST_GOLDS:
-        result["range"] = _range(logs[0], gold, logs[-1])
-        least = LEARNT * largest_excess(gold, list(ledger.values()))
-        strangers = {name for name, part in ledger.items() if known.squared[part].mean() <= least}
+    if first is not None and known is not None and share is not None and len(golds) >= FOR_PEOPLE:
+        left = (_shares(_excess(logs[0], others), _excess(first, others), every)[0] for _, others in _left_out(gold))
+        shares = [share for share in left if share is not None]
+        result["range"] = [min(shares), max(shares)] if shares else []
+        least = LEARNT * _largest_excess(gold, list(rows.values()))
+        strangers = {name for name, part in rows.items() if known.squared[part].mean() <= least}
         if strangers:
             result["warnings"].append(
                 f"no share for {', '.join(sorted(strangers))}: the original hardly knows them better than a gold does"
             )
-        learnt = [part for name, part in ledger.items() if name not in strangers]
-        result["bound"] = known_bound(gold, logs[-1], learnt) if learnt else None
-    for name, part in ledger.items():
-        share, signed = _shares(model, None if name in strangers else known, part)
-        about: dict[str, Any] = {
-            "person": name, "rows": len(part), "excess": float(model.squared[part].mean()),
-            "share": share, "signed_share": signed, "known": None, "over_forgotten": None,
-        }  # fmt: skip
-        if share is not None and signed is not None and result["bound"] is not None:
-            about["over_forgotten"] = share > result["bound"] and signed < -(result["bound"] ** 0.5)
-            about["known"] = share > result["bound"] and not about["over_forgotten"]
-        result["people"].append(about)
+        learnt = [part for name, part in rows.items() if name not in strangers]
+        result["bound"] = _known_bound(gold, first, learnt) if learnt else None
+    for name, part in rows.items():
+        seen = None if name in strangers else known
+        result["people"].append(_about(name, part, model, seen, result["bound"]))
     result["still_known"] = [about["person"] for about in result["people"] if about["known"]]
     result["over_forgotten"] = [about["person"] for about in result["people"] if about["over_forgotten"]]
-    if len(ledger) < FEWEST_PEOPLE:
+    if len(rows) < FEWEST_PEOPLE:
         result["warnings"].append(
-            f"no intervals: they need at least {FEWEST_PEOPLE} people, and there are {len(ledger)}"
+            f"no intervals: they need at least {FEWEST_PEOPLE} people, and there are {len(rows)}"
         )
     else:
-        result["intervals"] = _intervals(model, known if result["share"] is not None else None, people)
+        result["intervals"] = _intervals(model, known if share is not None else None, people)
     return result
 
 
-def rank_p(model: np.ndarray, golds: np.ndarray) -> float:
-    """Return the share of the K + 1 models that are at least as far from the others as this one is.
-
-    Args:
-        model: Log truth ratios [rows].
-        golds: Those of the golds [golds, rows].
-    """
-    every = np.concatenate([model[None], golds])
-    pairs = ((every[:, None] - every[None]) ** 2).mean(2)
-    away = pairs.sum(1) / (len(every) - 1)
-    return float((away >= away[0] - 1e-12).mean())
+def gold_rank(model: np.ndarray, golds: np.ndarray) -> float:
+    """Rank log truth ratios of a model [rows] among those of golds [golds, rows], see `rank_among`."""
+    return rank_among(model, list(golds), lambda one, other: float(((one - other) ** 2).mean()))
 
 
-def largest_excess(golds: np.ndarray, parts: Sequence[np.ndarray]) -> float:
-    """Return the largest excess distance, of either sign, of a person under a gold held against the others.
+def _about(name: str, rows: np.ndarray, model: _Excess, known: _Excess | None, bound: float | None) -> dict[str, Any]:
+    """Return the entry of a person, whose verdict needs shares and a bound."""
+    share, signed = _shares(model, known, rows)
+    over = still = None
+    if share is not None and signed is not None and bound is not None:
+        over = share > bound and signed < -(bound**0.5)
+        still = share > bound and not over
+    return {
+        "person": name, "rows": len(rows), "excess": float(model.squared[rows].mean()),
+        "share": share, "signed_share": signed, "known": still, "over_forgotten": over,
+    }  # fmt: skip
 
-    Args:
-        golds: Log truth ratios of the golds [golds, rows].
-        parts: Rows of each person.
-    """
-    apart = [_excess(gold, np.delete(golds, number, axis=0)) for number, gold in enumerate(golds)]
+
+def _left_out(golds: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield each gold [rows] and the others [golds - 1, rows]."""
+    for number, gold in enumerate(golds):
+        yield gold, np.delete(golds, number, axis=0)
+
+
+def _largest_excess(golds: np.ndarray, parts: Sequence[np.ndarray]) -> float:
+    """Return the largest excess distance, of either sign, of a person under a gold compared with the others."""
+    apart = [_excess(gold, others) for gold, others in _left_out(golds)]
     return max(abs(float(one.squared[part].mean())) for one in apart for part in parts)
 
 
-def known_bound(golds: np.ndarray, original: np.ndarray, parts: Sequence[np.ndarray]) -> float:
-    """Return the share that nobody reaches whom a model has never seen.
+def _known_bound(golds: np.ndarray, original: np.ndarray, parts: Sequence[np.ndarray]) -> float:
+    """Return the share that no person reaches whom a model has never seen.
 
-    Each gold is held against the others; the bound is twice the largest share of a person, and at least 0.05.
+    Compare each gold with the others: the bound is twice the largest share of a person, and at least 0.05.
 
     Args:
         golds: Log truth ratios of the golds [golds, rows].
@@ -164,9 +163,8 @@ def known_bound(golds: np.ndarray, original: np.ndarray, parts: Sequence[np.ndar
         parts: Rows of each person whom the original knows.
     """
     largest = 0.0
-    for number in range(len(golds)):
-        others = np.delete(golds, number, axis=0)
-        one, known = _excess(golds[number], others), _excess(original, others)
+    for gold, others in _left_out(golds):
+        one, known = _excess(gold, others), _excess(original, others)
         for part in parts:
             share, signed = _shares(one, known, part)
             largest = max(largest, abs(share or 0.0), 0.0 if signed is None else min(abs(signed), 1.0) ** 2)
@@ -180,16 +178,6 @@ def _shares(model: _Excess, known: _Excess | None, rows: np.ndarray) -> tuple[fl
     whole = known.signed[rows].mean()
     signed = float(model.signed[rows].mean() / whole) if whole else None
     return float(model.squared[rows].mean() / known.squared[rows].mean()), signed
-
-
-def _range(model: np.ndarray, golds: np.ndarray, original: np.ndarray) -> list[float]:
-    """Return the lowest and the highest share with each gold left out."""
-    found = []
-    for number in range(len(golds)):
-        others = np.delete(golds, number, axis=0)
-        share, _ = _shares(_excess(model, others), _excess(original, others), np.arange(len(model)))
-        found += [] if share is None else [share]
-    return [min(found), max(found)] if found else []
 
 
 def _intervals(model: _Excess, known: _Excess | None, people: Sequence[str]) -> dict[str, list[float]]:
@@ -206,4 +194,4 @@ def _logs(name: str, sample: Sequence[float]) -> np.ndarray:
     values = np.asarray(sample, dtype=float).reshape(-1)
     if not len(values) or not np.isfinite(values).all() or values.min() < 0:
         raise ValueError(f"the truth ratios of the {name} model are empty, negative or not finite")
-    return np.log(np.maximum(values, SMALLEST))
+    return log_ratios(values)

@@ -7,7 +7,7 @@ import pytest
 
 from clear_pipeline.cli import main
 from evaluate_metrics.gold_distance.compute import gold_distance
-from evaluate_metrics.log_format import write_log
+from evaluate_metrics.log_format import LOG_NAME, META_NAME, write_log
 from evaluate_metrics.scores import score_log
 from tests.evaluate_metrics.test_error_bars import PEOPLE as TWELVE
 from tests.evaluate_metrics.test_error_bars import ROWS, TASKS, model_log
@@ -185,3 +185,42 @@ def test_what_is_missing_is_said(folders):
     without = score_log(folders["npo"], folders["g1"], [folders["g2"], folders["g3"]])
     assert without["gold_distance"] > 0 and without["gold_share"] is None
     assert "no share of E: it needs the log of the original" in without["notes"]
+
+
+@pytest.mark.parametrize("role", ["gold", "original"])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"lineage": {"role": "unlearned", "trained_on": "forget10"}}, "is not {role}: its role is 'unlearned'"),
+        ({"forget": "forget05"}, "the log is of forget set forget10, the {role} log of forget05"),
+        ({"control": "text"}, "the log is of control image, the {role} log of text"),
+        ({"dataset": {"fingerprint": "b"}}, "the log is of dataset a, the {role} log of b"),
+        ("no task", "the {role} log has no task eval_log_forget.json"),
+    ],
+)
+def test_a_reference_of_another_kind_is_refused(folders, role, changes, message):
+    for place, more in ((folders["npo"], {}), (folders["g1" if role == "gold" else role], changes)):
+        meta = {**json.loads((place / META_NAME).read_text()), "control": "image", "dataset": {"fingerprint": "a"}}
+        log = json.loads((place / LOG_NAME).read_text())
+        if more == "no task":
+            del log[TASKS[0]]
+        write_log(place, log, meta | (more if isinstance(more, dict) else {}))
+    with pytest.raises(ValueError, match=message.format(role=role)):
+        score_log(folders["npo"], folders["g1"], [folders["g2"], folders["g3"]], original=folders["original"])
+
+
+def test_an_original_without_golds_is_not_ignored(folders):
+    scores = score_log(folders["npo"], original=folders["original"])
+    assert "no distance to gold (E): it needs 3 gold logs; there are 0" in scores["notes"]
+    with pytest.raises(ValueError, match="not used by the paper's numbers; leave out --original or --paper"):
+        score_log(folders["npo"], folders["g1"], paper="clear", original=folders["original"])
+
+
+def test_a_gold_log_of_fewer_rows_says_that_there_is_no_p_by_person(folders):
+    log = json.loads((folders["g1"] / LOG_NAME).read_text())
+    for field in log[TASKS[0]].values():
+        field.popitem()
+    write_log(folders["g1"], log, {})
+    scores = score_log(folders["npo"], folders["g1"])
+    assert scores["forget_quality_permutation"] is None and scores["forget_quality"] is not None
+    assert any("36 and 35 rows of 36: not the same rows" in note for note in scores["notes"])
