@@ -15,13 +15,14 @@ WRONG = {
     "options": ("answer",),
     "perturbed_answer": ("answer", "paraphrased_answer"),
 }
-# Which cells of a row with photos and text are filled; rows of the base corpus also ask about a photo.
+# Which cells of a row with photos and text are filled; rows of these configs also ask about a photo.
+WITH_QUESTIONS = ("base", "replay")
 FORMS = ({"image", "caption"}, {"question", "answer"})
 BASE_FORMS = (*FORMS, {"image", "question", "answer"})
 
 
 def check_configs(data: Rows) -> Iterator[Finding]:
-    """Yield every config of the table is there and has rows."""
+    """Check that every config of the table is there and has rows."""
     for name in data.table:
         if name not in data.configs and data.kind != EXTRA:
             yield Finding(name, None, None, "is missing")
@@ -32,7 +33,7 @@ def check_configs(data: Rows) -> Iterator[Finding]:
 
 
 def check_columns(data: Rows) -> Iterator[Finding]:
-    """Columns and their types are those of the table."""
+    """Check that columns and their types are those of the table."""
     for name, features in data.features.items():
         expected = data.table[name].features if name in data.table else features
         for column in expected.keys() | features.keys():
@@ -42,7 +43,7 @@ def check_columns(data: Rows) -> Iterator[Finding]:
 
 
 def check_pictures(data: Rows) -> Iterator[Finding]:
-    """Yield every picture decodes."""
+    """Check that every picture decodes."""
     for name, rows in data.configs.items():
         for number, row in enumerate(rows):
             if "broken" in (row.get("image") or {}):
@@ -50,10 +51,11 @@ def check_pictures(data: Rows) -> Iterator[Finding]:
 
 
 def check_filled(data: Rows) -> Iterator[Finding]:
-    """No cell is empty, but of the half of a row with photos and text that it does not have."""
+    """Check that no cell is empty, except in the half of a row with photos and text that the row does not have."""
     for name, rows in data.configs.items():
-        forms = BASE_FORMS if name in ("base", "replay") else FORMS
-        both = name in ("base", "replay") or name.endswith("+tofu")
+        asked = name in WITH_QUESTIONS
+        forms = BASE_FORMS if asked else FORMS
+        both = asked or name.endswith("+tofu")
         for number, row in enumerate(rows):
             filled = {column for column, value in row.items() if value is not None}
             if both and filled not in forms:
@@ -72,7 +74,7 @@ def _text_in(value: Any) -> bool:
 
 
 def check_names(data: Rows) -> Iterator[Finding]:
-    """Yield names are printable, no paths, and one person has one spelling."""
+    """Check that names are printable and not paths, and that one person has one spelling."""
     spelling: dict[str, str] = {}
     for config, rows in data.configs.items():
         for number, row in enumerate(rows):
@@ -107,7 +109,7 @@ def check_counts(data: Rows) -> Iterator[Finding]:
 
 
 def check_fingerprint(data: Rows) -> Iterator[Finding]:
-    """Yield rows and pixels are those that were written: fingerprints are those of dataset_meta.json."""
+    """Check that rows and pixels are those that were written: fingerprints equal those of dataset_meta.json."""
     meta = data.meta or {}
     recorded = meta.get("configs", {})
     for name in sorted(recorded.keys() | data.configs.keys()):

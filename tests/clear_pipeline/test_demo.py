@@ -79,24 +79,27 @@ def test_the_picture_makes_sense(demo):
     rows = rows_of(demo)
     original, gold, npo = rows["original"], rows["gold"], rows["npo"]
     assert gold["forget_quality"] == 1.0
+    # Bounds below what mini.md gives, since another processor rounds otherwise and training amplifies it.
     # The original knows its people, gold knows the others; both were fine-tuned from one base.
     for column, least in {
-        "rouge_forget": 0.85,
-        "rouge_retain": 0.85,
-        "names_forget": 0.7,
+        "rouge_forget": 0.9,
+        "rouge_retain": 0.9,
+        "names_forget": 0.65,
         "names_retain": 0.7,
     }.items():
         assert original[column] > least, column
-    assert gold["names_forget"] < 0.15 and gold["rouge_retain"] > 0.85 and gold["names_retain"] > 0.6
+    assert gold["names_forget"] <= 0.05 and gold["rouge_retain"] > 0.9 and gold["names_retain"] > 0.65
     assert original["forget_quality"] < 1e-6 and original["gold_share"] == 1.0
     assert original["still_known"] == 8
     # Celebrities and the world stay known, on pictures that nobody was trained on.
-    for task in ("eval_real_faces_wo_options.json", "eval_real_world_wo_options.json"):
-        assert original["tasks"][task]["rouge"] > 0.5, task
-    # Ascent destroys or keeps, NPO forgets and keeps, fine-tuning on the rest does not forget.
-    assert abs(npo["gold_share"]) < 0.6
-    assert npo["model_utility"] >= 0.85 * original["model_utility"]
-    assert rows["retain_finetune"]["gold_share"] > 0.7
+    for task, least in {"eval_real_faces_wo_options.json": 0.55, "eval_real_world_wo_options.json": 0.8}.items():
+        assert original["tasks"][task]["rouge"] > least, task
+    # Ascent destroys, NPO forgets and keeps, fine-tuning on the rest does not forget.
+    assert rows["gradient_ascent"]["model_utility"] < 0.3 * original["model_utility"]
+    assert abs(npo["gold_share"]) < 0.35
+    assert npo["forget_quality_statistic"] < 0.6 * original["forget_quality_statistic"]
+    assert npo["model_utility"] >= 0.9 * original["model_utility"]
+    assert rows["retain_finetune"]["gold_share"] > 0.9
 
 
 @pytest.mark.slow

@@ -104,9 +104,17 @@ def test_what_does_not_fit_is_computed_again_and_said(tmp_path, mini_llava, capl
 
 
 def test_a_tower_that_is_trained_sees_every_photo_in_every_step(tmp_path, mini_llava):
-    _, moved, _, seen = trained("gradient_difference", tmp_path, mini_llava, False, freeze_vision=False)
-    assert any("vision_tower" in name for name in moved)
-    assert len(seen) >= 2 and min(seen) >= 3  # two steps, whose sides may go apart; those to forget
+    trainer = trainer_of("gradient_difference", tmp_path, mini_llava, learning_rate=0.05, freeze_vision=False)
+    before, given, seen = weights(trainer.model), [], counted(vision_tower(trainer.model))
+    trainer.model.register_forward_pre_hook(
+        lambda module, nothing, named: given.append(len(named["pixel_values"])), with_kwargs=True
+    )
+    trainer.train()
+    assert any("vision_tower" in name and not torch.equal(value, before[name])
+               for name, value in weights(trainer.model).items())  # fmt: skip
+    assert seen == given
+    # Two steps of four rows a side: three photos to forget, and three or four to retain, of five and a text.
+    assert 2 * (3 + 3) <= sum(seen) <= 2 * (3 + 4)
 
 
 @pytest.mark.parametrize(("kind", "sharded"), [("llava", True), ("other", False)])
