@@ -1,7 +1,7 @@
 """`clear-unlearning`: the command line. Flags are in snake_case as in TRL; `--config x.yaml` gives defaults for them.
 
-Each command is a file of `commands/` and a row of COMMANDS. An error of the user ends with one line that says what to
-do, and exit code 2.
+Each command is a function of a file in `commands/` and a row of COMMANDS. An error of the user ends with exit code 2
+and one line that says what to do.
 """
 
 import difflib
@@ -25,22 +25,16 @@ NO_SPACE = 28  # errno.ENOSPC
 
 # name -> (module, what it does); the function has the command's name, and its module is imported when it is used.
 COMMANDS: dict[str, tuple[str, str]] = {
-    "demo": ("clear_pipeline.commands.demo", "Run the whole benchmark on small data."),
-    "finetune": (
-        "clear_pipeline.commands.finetune",
-        "Fine-tune a model: original on full+tofu, gold on retain90+tofu.",
-    ),
-    "unlearn": ("clear_pipeline.commands.unlearn", "Make the original model forget, by one method."),
-    "evaluate": ("clear_pipeline.commands.evaluate", "Score a model and write its log."),
-    "score": ("clear_pipeline.commands.score", "Print the numbers of a log, or whether two models differ."),
-    "report": ("clear_pipeline.commands.report", "Write the report of a demo again, from its logs."),
-    "table": (
-        "clear_pipeline.commands.table",
-        "Run all methods of a recipe, write the paper's tables.",
-    ),
-    "push": ("clear_pipeline.commands.push", "Publish a model with its card."),
-    "push-logs": ("clear_pipeline.commands.push_logs", "Publish the logs of original and gold models."),
-    "import-log": ("clear_pipeline.commands.import_log", "Read the log of another suite."),
+    "demo": ("clear_pipeline.commands.experiment", "Run the whole benchmark on small data."),
+    "finetune": ("clear_pipeline.commands.models", "Fine-tune a model: original on full+tofu, gold on retain90+tofu."),
+    "unlearn": ("clear_pipeline.commands.models", "Make the original model forget, by one method."),
+    "evaluate": ("clear_pipeline.commands.models", "Score a model and write its log."),
+    "score": ("clear_pipeline.commands.logs", "Print the numbers of a log, or whether two models differ."),
+    "report": ("clear_pipeline.commands.logs", "Write the report of a demo again, from its logs."),
+    "table": ("clear_pipeline.commands.experiment", "Run all methods of a recipe, write the paper's tables."),
+    "push": ("clear_pipeline.commands.hub", "Publish a model with its card."),
+    "push-logs": ("clear_pipeline.commands.hub", "Publish the logs of original and gold models."),
+    "import-log": ("clear_pipeline.commands.logs", "Read the log of another suite."),
     "visual": ("clear_pipeline.commands.visual", "Run the visual track: demo, run, report, score."),
     "leaderboard": ("leaderboard_worker.commands", "Serve, publish and maintain a leaderboard."),
     "submit": ("leaderboard_worker.commands", "Submit a model on the Hub to a leaderboard."),

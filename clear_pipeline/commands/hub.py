@@ -1,4 +1,4 @@
-"""`clear-unlearning push`."""
+"""Commands that publish: `push`, `push-logs`."""
 
 import argparse
 from collections.abc import Sequence
@@ -21,3 +21,18 @@ def push(argv: Sequence[str]) -> None:
     done = push_model(**vars(options))
     sent = f"commit {done.commit[:8]}, {len(done.changed)} files sent"
     print(f"{done.url}: " + (sent if done.changed or done.deleted else "nothing changed, no commit"))
+
+
+def push_logs(argv: Sequence[str]) -> None:
+    """Publish logs of original and gold models."""
+    parser = argparse.ArgumentParser("clear-unlearning push-logs", description=push_logs.__doc__)
+    parser.add_argument("logs", type=Path, nargs="+", help="folders that evaluate wrote")
+    parser.add_argument("--repo_id", required=True, help="dataset on the Hub, for example ORG/clear-logs")
+    parser.add_argument("--private", action="store_true", help="make a new repository private")
+    parser.add_argument("--role", choices=("original", "gold"), help="what the models are, if the logs do not say it")
+    parser.add_argument("--base_model", help="what the models were made from, if the logs do not say it")
+    options = parser.parse_args(argv)
+    from clear_pipeline.hub.logs import push_logs as run
+
+    done = run(options.logs, options.repo_id, options.private, options.role, options.base_model)
+    print(f"{done.url}: " + (f"{len(done.changed)} files sent" if done.changed else "nothing changed, no commit"))

@@ -1,4 +1,4 @@
-"""`clear-unlearning score`."""
+"""Commands on logs: `score`, `report`, `import-log`."""
 
 import argparse
 import json
@@ -48,3 +48,32 @@ def score(argv: Sequence[str]) -> None:
         console.print(table(numbers))
         if numbers.get("people"):
             console.print(people_table(numbers))
+
+
+def report(argv: Sequence[str]) -> None:
+    """Write the report of a demo's folder again, from its logs."""
+    parser = argparse.ArgumentParser("clear-unlearning report", description=report.__doc__)
+    parser.add_argument("folder", type=Path, help="folder of a finished demo")
+    parser.add_argument("--visual", type=Path, help="folder of a finished visual run, whose table becomes a section")
+    options = parser.parse_args(argv)
+    from clear_pipeline.experiment.demo import report_of
+    from clear_pipeline.report.terminal import report_table
+
+    Console().print(report_table(report_of(options.folder, options.visual)))
+    print(f"report: {options.folder / 'report.html'}")
+
+
+def import_log(argv: Sequence[str]) -> None:
+    """Turn open-unlearning's TOFU_EVAL.json into a log."""
+    parser = argparse.ArgumentParser("clear-unlearning import-log", description=import_log.__doc__)
+    parser.add_argument("file", type=Path, help="TOFU_EVAL.json")
+    parser.add_argument("--output", type=Path, required=True, help="new folder of the log")
+    parser.add_argument("--forget", choices=("forget01", "forget05", "forget10"), help="forget set of the evaluation")
+    parser.add_argument("--model", help="model of the evaluation")
+    options = parser.parse_args(argv)
+    from evaluate_metrics.importers.open_unlearning import import_log as run
+
+    missing = run(options.file, options.output, options.forget, options.model)
+    for task, tables in missing.items():
+        print(f"left out: {task} ({', '.join(tables)} missing)", file=sys.stderr)
+    print(f"log: {options.output}")
