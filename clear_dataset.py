@@ -17,6 +17,7 @@ from rich.progress import Progress
 from clear_data.building.build import build_corpus
 from clear_data.building.folder import read_meta
 from clear_data.checks import check_source, lines_of_findings, table_of_checks
+from clear_data.command_line import Parser, explain
 from clear_data.configs import CONFIGS, EXTRA_CONFIGS, HIDDEN_CONFIGS, TEXT_CONFIGS
 from clear_data.corpora import CORPORA, OPTIONS, SOURCE_OPTIONS, Settings
 from clear_data.corpora.hidden import build_hidden
@@ -119,7 +120,10 @@ def build_text(tofu_dir: Path, output: Path, authors: int | None = None, overwri
 
 def _shares(text: str) -> tuple[float, ...]:
     """Read 1,5,10."""
-    return tuple(float(share) for share in text.split(","))
+    try:
+        return tuple(float(share) for share in text.split(","))
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"takes numbers with commas, not {text!r}") from None
 
 
 def _add_build(parser: argparse.ArgumentParser) -> None:
@@ -204,7 +208,10 @@ def _add_hidden(parser: argparse.ArgumentParser) -> None:
 
 def _hidden(options: dict[str, Any]) -> int:
     """Build hidden items for a leaderboard, and says where they are."""
-    secret = options["secret_file"].read_text().strip()
+    try:
+        secret = options["secret_file"].read_text().strip()
+    except UnicodeDecodeError as error:
+        raise ValueError(f"--secret_file {options['secret_file']} is not a text in UTF-8: {error}") from None
     place = build_hidden(options["source"], secret, options["output"], options["overwrite"], _nothing)
     rows = (read_meta(place) or {})["configs"]["hidden"]["rows"]
     print(f"Built {place} ({rows} items). Keep it to yourself.")
@@ -230,17 +237,19 @@ COMMANDS: dict[str, tuple[str, Callable[[argparse.ArgumentParser], None], Callab
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return the exit code: 0, 1 if a check fails, 2 on bad input."""
-    parser = argparse.ArgumentParser("clear_dataset.py", description="CLEAR's data.")
+    parser = Parser("clear_dataset.py", description="CLEAR's data.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name, (what, add_arguments, _) in COMMANDS.items():
         add_arguments(commands.add_parser(name, help=what))
-    options = vars(parser.parse_args(argv))
-    run = COMMANDS[options.pop("command")][2]
     datasets.disable_progress_bars()
     try:
-        return run(options)
-    except (ValueError, OSError) as error:
-        print(f"error: {' '.join(str(error).split())}", file=sys.stderr)
+        options = vars(parser.parse_args(argv))
+        return COMMANDS[options.pop("command")][2](options)
+    except Exception as error:
+        line = explain(error)
+        if line is None:
+            raise
+        print(f"error: {line}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("interrupted: what is not named above was not done", file=sys.stderr)

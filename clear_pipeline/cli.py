@@ -4,24 +4,13 @@ Each command is a function of a file in `commands/` and a row of COMMANDS. An er
 and one line that says what to do.
 """
 
-import difflib
 import os
 import sys
 import warnings
 from collections.abc import Sequence
 from importlib import import_module
 
-# Errors that a user can mend. Anything else is a defect of ours and shows its traceback.
-USER_ERRORS = (
-    ValueError,
-    FileNotFoundError,
-    FileExistsError,
-    NotADirectoryError,
-    PermissionError,
-    ConnectionError,
-    FloatingPointError,
-)
-NO_SPACE = 28  # errno.ENOSPC
+from clear_data.command_line import explain, nearest
 
 # name -> (module, what it does); the function has the command's name, and its module is imported when it is used.
 COMMANDS: dict[str, tuple[str, str]] = {
@@ -51,9 +40,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"  {name:<11} {what}")
         return 0 if argv else 2
     if argv[0] not in COMMANDS:
-        near = difflib.get_close_matches(argv[0], COMMANDS, n=1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        print(f"error: unknown command {argv[0]!r}; {hint}choose from {', '.join(COMMANDS)}", file=sys.stderr)
+        hint = nearest(argv[0], COMMANDS)
+        print(f"error: unknown command {argv[0]!r}{hint or ';'} choose from {', '.join(COMMANDS)}", file=sys.stderr)
         return 2
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     # Warnings of one library about another's next version do not help a user.
@@ -61,22 +49,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         module, _ = COMMANDS[argv[0]]
         getattr(import_module(module), argv[0].replace("-", "_"))(argv[1:])
-    except USER_ERRORS as error:
-        return _fail(error)
-    except OSError as error:
-        if error.errno != NO_SPACE:
+    except Exception as error:
+        line = explain(error)
+        if line is None:
             raise
-        return _fail(error)
+        print(f"error: {line}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("interrupted; run the same command to resume", file=sys.stderr)
         return 130
     return 0
-
-
-def _fail(error: BaseException) -> int:
-    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
-    print(f"error: {' '.join(str(error).split())}{notes}", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

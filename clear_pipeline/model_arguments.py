@@ -83,6 +83,8 @@ def load(model: ModelConfig, device: str | None = None) -> LoadedModel:
     if not model.model_name_or_path:
         raise ValueError("name a model: --model_name_or_path FOLDER_OR_HUB_ID")
     check_model_flags(model)
+    if revision_setting(model) and Path(model.model_name_or_path).is_dir():
+        raise ValueError(f"--model_revision is for models on the Hub; {model.model_name_or_path} is a folder")
     own = model if isinstance(model, ModelArguments) else ModelArguments()
     return load_model(
         model.model_name_or_path,

@@ -37,7 +37,7 @@ from .selection import check_selection, measures
 Progress = Callable[[int, int], None]
 # Fields of a training that change no weight: where it writes, and how it is watched.
 WATCHED = ("output_dir", "use_cpu", "logging_dir", "report_to", "run_name", "disable_tqdm", "logging_steps",
-           "logging_strategy", "log_level", "push_to_hub", "hub_model_id")  # fmt: skip
+           "logging_strategy", "log_level")  # fmt: skip
 
 
 @dataclass
@@ -218,7 +218,7 @@ def _train(
             callbacks=[_Report(run, progress)],
             measures=measured,
         )
-    except ValueError:
+    except BaseException:
         if state.is_main_process:
             run.give_up()
         raise

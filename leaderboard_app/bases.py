@@ -2,7 +2,7 @@
 
 import json
 import re
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -59,9 +59,11 @@ def read_bases(path: Path) -> Bases:
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; a keeper writes it, see docs/leaderboard-keeper.md")
     try:
-        entries = json.loads(path.read_text())["bases"]
-        bases = [_base(entry) for entry in entries]
-    except (KeyError, TypeError, ValueError) as error:
+        content = json.loads(path.read_text())
+        if not isinstance(content, dict) or not isinstance(content.get("bases"), list):
+            raise ValueError("it must be an object with the key bases, a list; see docs/leaderboard-keeper.md")
+        bases = [_base(entry) for entry in content["bases"]]
+    except (TypeError, ValueError) as error:
         raise ValueError(f"{path} is not valid: {error}") from error
     if not bases:
         raise ValueError(f"{path} names no base model")
@@ -70,6 +72,9 @@ def read_bases(path: Path) -> Bases:
 
 def _base(entry: dict[str, Any]) -> Base:
     known = {f.name for f in fields(Base)}
+    needed = [f.name for f in fields(Base) if f.default is MISSING and f.default_factory is MISSING]
+    if not isinstance(entry, dict) or (missing := [name for name in needed if name not in entry]):
+        raise ValueError(f"an entry of bases lacks {', '.join(missing if isinstance(entry, dict) else needed)}")
     if unknown := sorted(entry.keys() - known):
         raise ValueError(f"unknown {', '.join(unknown)}; known: {', '.join(sorted(known))}")
     return Base(**{**entry, "forget": tuple(entry["forget"])})

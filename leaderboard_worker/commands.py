@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from clear_data.command_line import Parser
+
 STORE = Path("leaderboard.sqlite")
 JOB_TOKEN = "LEADERBOARD_JOB_TOKEN"  # nosec B105: the name of the environment variable that holds it
 SECRET = "LEADERBOARD_SECRET"  # nosec B105: likewise
@@ -14,7 +16,7 @@ SECRET = "LEADERBOARD_SECRET"  # nosec B105: likewise
 
 def leaderboard(argv: Sequence[str]) -> None:
     """Serve, publishes and looks after the leaderboard."""
-    parser = argparse.ArgumentParser("clear-unlearning leaderboard", description=leaderboard.__doc__)
+    parser = Parser("clear-unlearning leaderboard", description=leaderboard.__doc__)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = actions.add_parser
     serve = _add(add("serve", help="serve the page on this machine"), _serve)
@@ -47,7 +49,7 @@ def leaderboard(argv: Sequence[str]) -> None:
     options.run(options)
 
 
-def _add(parser: argparse.ArgumentParser, run: object) -> argparse.ArgumentParser:
+def _add(parser: Parser, run: object) -> Parser:
     parser.add_argument("--store", type=Path, help=f"file of the store ({STORE})")
     parser.set_defaults(run=run)
     return parser
@@ -63,6 +65,7 @@ def _serve(options: argparse.Namespace) -> None:
     if options.demo and not options.demo.is_dir():
         raise FileNotFoundError(f"{options.demo} holds no finished demo; `make demo` runs one")
     faces = read_faces(options.visual) if options.visual else None
+    bases = read_bases(options.bases) if options.bases else {}
     store = Store(options.store or (options.demo / STORE if options.demo else STORE))
     if options.demo:
         from leaderboard_worker.keeper import import_demo
@@ -71,7 +74,6 @@ def _serve(options: argparse.Namespace) -> None:
     if faces:
         store.set_faces(faces)
         print(f"{len(faces['rows'])} methods of the visual track imported from {options.visual} into {store.path}")
-    bases = read_bases(options.bases) if options.bases else {}
     app = build_app(store, check_of(bases) if bases else None, list(bases), os.environ.get(SECRET))
     try:
         serve(app, server_name=options.host, server_port=options.port, quiet=True, prevent_thread_lock=True)
@@ -102,9 +104,12 @@ def _restore(options: argparse.Namespace) -> None:
 
 
 def _reference(options: argparse.Namespace) -> None:
+    from evaluate_metrics.log_format import read_log
     from leaderboard_app.store.store import Store
     from leaderboard_worker.keeper import add_reference
 
+    for log in (options.log, options.gold):  # before a store is made
+        read_log(log)
     add_reference(Store(options.store or STORE), options.kind, options.log, options.gold, options.dataset)
     print(f"{options.store or STORE}: {options.kind} set from {options.log}")
 
@@ -134,7 +139,7 @@ def _existing(path: Path | None) -> Path:
 
 def submit(argv: Sequence[str]) -> None:
     """Submit an unlearned model on the Hub to a leaderboard, which scores it itself."""
-    parser = argparse.ArgumentParser("clear-unlearning submit", description=submit.__doc__)
+    parser = Parser("clear-unlearning submit", description=submit.__doc__)
     add = parser.add_argument
     add("--repo-id", "--repo_id", required=True, help="model on the Hub: NAMESPACE/MODEL")
     add("--revision", default="main", help="commit, or a tag or branch, of which the commit is taken (%(default)s)")
@@ -225,7 +230,7 @@ def _to_page(leaderboard: str, said: Mapping[str, Any]) -> str:
 
 def worker(argv: Sequence[str]) -> None:
     """Score what was submitted to a leaderboard, one submission after the other."""
-    parser = argparse.ArgumentParser("clear-unlearning worker", description=worker.__doc__)
+    parser = Parser("clear-unlearning worker", description=worker.__doc__)
     parser.add_argument("--store", type=Path, help="the leaderboard's store (an SQLite file)")
     parser.add_argument("--leaderboard", help="address of the page, where the store is on another machine")
     parser.add_argument("--bases", type=Path, required=True, help="bases.json: originals, golds, data")
@@ -258,9 +263,9 @@ def worker(argv: Sequence[str]) -> None:
         raise ValueError("say where submissions wait: --store FILE or --leaderboard URL")
     if options.engine == "hf-jobs" and not (options.image and options.job_results):
         raise ValueError("--engine hf-jobs needs --image and --job_results NAMESPACE/NAME")
+    bases = read_bases(options.bases)
     store = Store(options.store) if options.store else None
     queue = store or RemoteQueue(options.leaderboard, os.environ.get(SECRET, ""))
-    bases = read_bases(options.bases)
     limits = Limits(options.most_seconds, options.memory_gb)
     settings = WorkerSettings(options.work, options.lease, limits, not options.no_isolation)
     hub = None

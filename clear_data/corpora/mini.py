@@ -70,6 +70,8 @@ class Dials:
             raise ValueError(f"persons must be 24 to 200, not {self.persons}")
         if not 8 <= self.photos <= 100:
             raise ValueError(f"photos must be 8 to 100, not {self.photos}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be 0 or more, not {self.seed}")
 
     def forget_sizes(self) -> dict[str, int]:
         """People in each forget set: a tenth, but at least 8, for forget10, then half and a quarter of that."""

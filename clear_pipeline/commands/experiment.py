@@ -1,16 +1,17 @@
 """Commands that run the whole benchmark: `demo`, `table`."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from clear_data.command_line import Parser
+
 
 def demo(argv: Sequence[str]) -> None:
     """Run the whole benchmark on small data."""
-    parser = argparse.ArgumentParser("clear-unlearning demo", description=demo.__doc__)
+    parser = Parser("clear-unlearning demo", description=demo.__doc__)
     parser.add_argument("--output", type=Path, default=Path("runs/demo"), help="folder of the run (%(default)s)")
     parser.add_argument("--corpus", default="mini", help="mini, or tofu with --tofu_dir (%(default)s)")
     parser.add_argument("--tofu_dir", type=Path, help="folder with TOFU's texts (qa.jsonl, ...)")
@@ -35,7 +36,7 @@ def demo(argv: Sequence[str]) -> None:
 
 def table(argv: Sequence[str]) -> None:
     """Run all methods of a recipe over seeds and modalities, and write the paper's tables."""
-    parser = argparse.ArgumentParser("clear-unlearning table", description=table.__doc__)
+    parser = Parser("clear-unlearning table", description=table.__doc__)
     parser.add_argument("--recipe", required=True, help="YAML file, or the name of one of recipes/: mini, ...")
     parser.add_argument("--output", type=Path, default=Path("runs/table"), help="folder of all runs (%(default)s)")
     parser.add_argument("--methods", help="names with commas (all of the recipe)")

@@ -1,13 +1,14 @@
 """Commands that publish: `push`, `push-logs`."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
+
+from clear_data.command_line import Parser
 
 
 def push(argv: Sequence[str]) -> None:
     """Publish an unlearned model, or an original one, with its card."""
-    parser = argparse.ArgumentParser("clear-unlearning push", description=push.__doc__)
+    parser = Parser("clear-unlearning push", description=push.__doc__)
     parser.add_argument("folder", type=Path, help="finished folder that unlearn or finetune wrote")
     parser.add_argument("--repo_id", required=True, help="model on the Hub, for example ORG/llava-npo")
     parser.add_argument("--log", type=Path, help="log of this model: its scores go into the card")
@@ -25,7 +26,7 @@ def push(argv: Sequence[str]) -> None:
 
 def push_logs(argv: Sequence[str]) -> None:
     """Publish logs of original and gold models."""
-    parser = argparse.ArgumentParser("clear-unlearning push-logs", description=push_logs.__doc__)
+    parser = Parser("clear-unlearning push-logs", description=push_logs.__doc__)
     parser.add_argument("logs", type=Path, nargs="+", help="folders that evaluate wrote")
     parser.add_argument("--repo_id", required=True, help="dataset on the Hub, for example ORG/clear-logs")
     parser.add_argument("--private", action="store_true", help="make a new repository private")

@@ -1,6 +1,5 @@
 """Commands on logs: `score`, `report`, `import-log`."""
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -8,10 +7,12 @@ from pathlib import Path
 
 from rich.console import Console
 
+from clear_data.command_line import Parser
+
 
 def score(argv: Sequence[str]) -> None:
     """Print the numbers of a log, or whether two models differ."""
-    parser = argparse.ArgumentParser("clear-unlearning score", description=score.__doc__)
+    parser = Parser("clear-unlearning score", description=score.__doc__)
     parser.add_argument("log", type=Path, help="log file, or the folder that holds it")
     parser.add_argument("other", type=Path, nargs="?", help="log of another model, to be compared with")
     parser.add_argument(
@@ -52,7 +53,7 @@ def score(argv: Sequence[str]) -> None:
 
 def report(argv: Sequence[str]) -> None:
     """Write the report of a demo's folder again, from its logs."""
-    parser = argparse.ArgumentParser("clear-unlearning report", description=report.__doc__)
+    parser = Parser("clear-unlearning report", description=report.__doc__)
     parser.add_argument("folder", type=Path, help="folder of a finished demo")
     parser.add_argument("--visual", type=Path, help="folder of a finished visual run, whose table becomes a section")
     options = parser.parse_args(argv)
@@ -65,7 +66,7 @@ def report(argv: Sequence[str]) -> None:
 
 def import_log(argv: Sequence[str]) -> None:
     """Turn open-unlearning's TOFU_EVAL.json into a log."""
-    parser = argparse.ArgumentParser("clear-unlearning import-log", description=import_log.__doc__)
+    parser = Parser("clear-unlearning import-log", description=import_log.__doc__)
     parser.add_argument("file", type=Path, help="TOFU_EVAL.json")
     parser.add_argument("--output", type=Path, required=True, help="new folder of the log")
     parser.add_argument("--forget", choices=("forget01", "forget05", "forget10"), help="forget set of the evaluation")

@@ -1,12 +1,12 @@
 """The flags of finetune, unlearn and evaluate: short help and checks without torch, then TRL's parser."""
 
-import argparse
-import difflib
 import sys
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, NoReturn, get_args
+
+from clear_data.command_line import Parser, nearest
 
 # Flags of TRL and transformers that most runs need; `--help all` lists all of them.
 MODEL_FLAGS = {
@@ -42,7 +42,7 @@ def show_help(command: str, about: str, own: Sequence[type], more: dict[str, dic
         own: Dataclasses of our own flags.
         more: Title of a group -> flag -> help.
     """
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         f"clear-unlearning {command}", description=about, usage=f"clear-unlearning {command} [--config FILE] FLAGS",
         epilog="All flags, those of TRL and transformers too: --help all. A flag wins over the YAML file of --config.",
     )  # fmt: skip
@@ -116,13 +116,12 @@ def check_place(what: str, place: str) -> None:
     path = Path(place)
     looks_local = place.startswith((".", "/", "~")) or (what == "dataset" and "/" not in place)
     beside = [folder.name for folder in path.parent.iterdir()] if path.parent.is_dir() else []
-    near = difflib.get_close_matches(path.name, beside, n=1)
+    near = nearest(str(path), (str(path.parent / name) for name in beside))
     mistyped = near and path.parent != Path()  # runs/orignal; ORG/model may also be on the Hub
     if path.exists() or not (looks_local or mistyped):
         return
-    hint = f"; did you mean {str(path.parent / near[0])!r}?" if near else ""
-    build = "; `python clear_dataset.py build --corpus mini` makes one" if what == "dataset" and not hint else ""
-    raise FileNotFoundError(f"{what} {place!r}: no such folder{hint}{build}")
+    build = "; `python clear_dataset.py build --corpus mini` makes one" if what == "dataset" and not near else ""
+    raise FileNotFoundError(f"{what} {place!r}: no such folder{near}{build}")
 
 
 def _value(one: Any, text: Any) -> Any:
@@ -139,11 +138,23 @@ def _value(one: Any, text: Any) -> Any:
 
 
 def parse(command: str, classes: Sequence[type], argv: Sequence[str]) -> tuple[Any, ...]:
-    """Parse all flags with TRL's parser; `--help all` prints them and exits."""
+    """Parse all flags with TRL's parser; `--help all` prints them and exits.
+
+    Raises:
+        ValueError: If a flag or a key of the file is unknown, or a value is not valid.
+    """
     from trl import TrlParser
 
-    parser = TrlParser(tuple(classes), prog=f"clear-unlearning {command}")  # type: ignore[arg-type]
+    class OneLine(TrlParser):
+        def error(self, message: str) -> NoReturn:
+            raise ValueError(f"{message}; see `{self.prog} --help`")
+
+    parser = OneLine(tuple(classes), prog=f"clear-unlearning {command}")  # type: ignore[arg-type]
     if wants_help(argv) == "all":
         parser.print_help()
         sys.exit(0)
+    known = {flag[2:].replace("-", "_") for flag in parser._option_string_actions} | {"config"}
+    for name in given_values(argv):
+        if name not in known:
+            raise ValueError(f"unknown flag --{name}{nearest(name, known)}")
     return parser.parse_args_and_config(list(argv))

@@ -1,6 +1,5 @@
 """`clear-unlearning visual`."""
 
-import argparse
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from clear_data.command_line import Parser
+
 
 def visual(argv: Sequence[str]) -> None:
     """Run the visual track: demo, run --recipe, report, score."""
-    parser = argparse.ArgumentParser("clear-unlearning visual", description=visual.__doc__)
+    parser = Parser("clear-unlearning visual", description=visual.__doc__)
     verbs = parser.add_subparsers(dest="verb", required=True)
     demo = verbs.add_parser("demo", help="faces, small models, all methods, both attacks")
     demo.add_argument("--output", type=Path, default=Path("runs/visual"), help="folder of the run (%(default)s)")

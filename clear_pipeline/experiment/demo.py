@@ -55,14 +55,17 @@ class DemoArguments:
     def __post_init__(self) -> None:
         """Check the names."""
         preset = demo_recipe(self.corpus)
-        if self.corpus == "tofu" and self.tofu_dir is None:
-            raise ValueError("corpus tofu requires --tofu_dir FOLDER with qa.jsonl and the two *_perturbed.json files")
+        if self.authors is not None and self.authors < 1:
+            raise ValueError(f"authors must be 1 or more, not {self.authors}")
+        if self.output.exists() and not self.output.is_dir():
+            raise ValueError(f"--output {self.output} is a file; name a folder")
         for method in self.methods:
             METHODS.check(method)
             if method not in preset.methods:
                 raise ValueError(
                     f"corpus {self.corpus} has no settings for {method!r}, only for {', '.join(preset.methods)}"
                 )
+        self.recipe().check_texts()
         data_of(self.recipe(), self.output)  # checks the forget set
         if self.corpus == "mini":
             Dials(self.persons, self.photos, self.seed)

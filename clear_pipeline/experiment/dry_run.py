@@ -105,6 +105,8 @@ def steps_of(training: UnlearningConfig, rows: int, epochs: float | None = None)
 
 def estimate_table(recipe: Recipe) -> Iterator[Table | str]:
     """Return what `--dry_run` shows: a table and lines below it."""
+    if recipe.tofu_dir is not None:
+        recipe.check_texts()
     counts, where = row_counts(recipe)
     table = Table("training", "rows", "steps", title=f"{recipe.name}: each of {len(recipe.seeds)} seeds")
     for column in table.columns[1:]:

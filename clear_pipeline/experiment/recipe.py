@@ -25,6 +25,7 @@ from trainers.retain_finetune import RetainFinetuneConfig
 HERE = Path(__file__).parents[1]
 FOLDERS = (HERE.parent / "recipes", HERE / "recipe_folder")  # of a checkout, of a wheel
 BUILT = ("mini", "tofu")  # corpora that a recipe builds
+TEXTS = "qa.jsonl and the two *_perturbed.json files"
 MINI_MODEL = "mini"
 GOLD = "gold"
 PLACE = "."  # output_dir of a Config that is built only to check its values
@@ -115,6 +116,21 @@ class Recipe:
     unlearn: dict[str, Any] = field(default_factory=dict)
     evaluate: dict[str, Any] = field(default_factory=dict)
     tune: Tuning | None = None
+
+    def check_texts(self) -> None:
+        """Check that TOFU's texts are named and there, for the corpus that has them.
+
+        Raises:
+            ValueError, FileNotFoundError: If they are not.
+        """
+        if self.corpus != "tofu":
+            for name, value in (("tofu_dir", self.tofu_dir), ("authors", self.authors)):
+                if value is not None:
+                    raise ValueError(f"--{name} is used only by corpus tofu, not by {self.corpus or self.dataset}")
+        elif self.tofu_dir is None:
+            raise ValueError(f"corpus tofu requires --tofu_dir FOLDER with {TEXTS}")
+        elif not (self.tofu_dir / "qa.jsonl").is_file():
+            raise FileNotFoundError(f"--tofu_dir {self.tofu_dir}: no file qa.jsonl there; it must hold {TEXTS}")
 
     @property
     def folder(self) -> str:

@@ -96,9 +96,9 @@ def run_table(
     Raises:
         ValueError: If the folder holds another run, or TOFU's texts are not there.
     """
-    if recipe.corpus == "tofu" and recipe.tofu_dir is None:
-        raise ValueError("corpus tofu requires --tofu_dir FOLDER with qa.jsonl and the two *_perturbed.json files")
-    options["workers"] = options.get("workers") or workers_for(recipe)
+    recipe.check_texts()
+    if options.get("workers") is None:
+        options["workers"] = workers_for(recipe)
     run_steps(table_steps(recipe, output, bases), console, **options)
     return write_tables(recipe, output)
 

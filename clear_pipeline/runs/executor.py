@@ -50,6 +50,8 @@ def run_steps(steps: Sequence[Step], console: Console, workers: int | None = Non
         ValueError: If there is no such executor, Ray is not installed, or steps wait for one another.
     """
     check_executor(executor)
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers must be 1 or more, not {workers}")
     if executor == "ray":
         from .ray_backend import RayBackend
 

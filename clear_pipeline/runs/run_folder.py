@@ -31,7 +31,7 @@ def read_run(folder: Path) -> dict[str, Any] | None:
         return None
     try:
         return json.loads((folder / RUN_FILE).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise ValueError(
             f"{folder} exists and holds no {RUN_FILE}: it is not a run of ours; choose another output"
         ) from None

@@ -13,6 +13,8 @@ from .result_columns import COLUMNS
 BUSY_SECONDS = 30.0  # how long a writer waits for another one
 
 # Version n of the file is what the first n entries make. An entry is never changed once it has been published.
+HEADER = b"SQLite format 3\0"
+
 MIGRATIONS: tuple[str, ...] = (
     """
     CREATE TABLE submissions (
@@ -132,6 +134,8 @@ def migrate(path: Path) -> None:
         ValueError: If the file is of a newer version than this program, or no store.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    if path.is_file() and path.stat().st_size and not path.read_bytes()[: len(HEADER)] == HEADER:
+        raise ValueError(f"{path} is not a store of the leaderboard; it is left as it is")
     try:
         db = connect(path)
         with_log = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]

@@ -1,6 +1,6 @@
 """Settings that every unlearning method has, on top of TRL's: the defaults are those of TOFU's baselines."""
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
 
 import torch
 from transformers.integrations.integration_utils import (
@@ -10,6 +10,37 @@ from transformers.integrations.integration_utils import (
 from trl import SFTConfig
 
 from .stopping import StopWhen
+
+READY = "the rows are built ready for the model, and no answer is ever cut"
+SCORED = "score the model with `clear-unlearning evaluate` after training"
+PUSHED = "publish the model with `clear-unlearning push`"
+RESUMED = "the same command resumes by itself, with the same steps"
+DRAWN = "which rows make a step follows from the forget request and the seed"
+OWN_LOSS = "the loss is the method's own"
+
+# Fields of SFTConfig that would do nothing here or change what a method is -> why, and what to use instead.
+UNSUPPORTED: dict[str, str] = {
+    **dict.fromkeys(("dataset_text_field", "dataset_kwargs", "dataset_num_proc", "max_length", "truncation_mode",
+                     "packing", "packing_strategy", "padding_free", "pad_to_multiple_of", "eval_packing",
+                     "completion_only_loss", "assistant_only_loss"), READY),
+    **dict.fromkeys(("eos_token", "pad_token", "chat_template_path"), "use --chat_template FILE"),
+    **dict.fromkeys(("shuffle_dataset", "train_sampling_strategy", "length_column_name", "dataloader_drop_last",
+                     "dataloader_in_order"), DRAWN),
+    **dict.fromkeys(("loss_type", "label_smoothing_factor", "neftune_noise_alpha", "use_liger_kernel",
+                     "liger_kernel_config", "router_aux_loss_coef", "average_tokens_across_devices"), OWN_LOSS),
+    **dict.fromkeys(("eval_strategy", "eval_steps", "eval_delay", "per_device_eval_batch_size", "eval_on_start",
+                     "prediction_loss_only", "eval_do_concat_batches", "eval_use_gather_object", "label_names",
+                     "eval_accumulation_steps", "include_for_metrics", "batch_eval_metrics", "bf16_full_eval",
+                     "fp16_full_eval", "load_best_model_at_end", "metric_for_best_model", "greater_is_better",
+                     "do_train", "do_eval", "do_predict"), SCORED),
+    **dict.fromkeys(("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy",
+                     "hub_always_push", "hub_revision"), PUSHED),
+    **dict.fromkeys(("resume_from_checkpoint", "ignore_data_skip", "restore_callback_states_from_checkpoint",
+                     "save_only_model", "enable_jit_checkpoint", "save_on_each_node"), RESUMED),
+    "auto_find_batch_size": "it would change the steps; give --per_device_train_batch_size",
+    "model_init_kwargs": "use --dtype, --attn_implementation, --device_map",
+    "trust_remote_code": "code from a repository is never run",
+}  # fmt: skip
 
 
 @dataclass
@@ -49,24 +80,31 @@ class UnlearningConfig(SFTConfig):
 
     def __post_init__(self) -> None:
         """Check the values, and set what a trainer of ready rows and this machine need."""
+        ready = {"remove_unused_columns": False, "dataset_kwargs": {"skip_prepare_dataset": True}, "max_length": None}
+        for one in fields(self):
+            default = one.default_factory() if one.default_factory is not MISSING else one.default
+            if one.name in UNSUPPORTED and getattr(self, one.name) not in (default, ready.get(one.name, default)):
+                raise ValueError(f"--{one.name} is not supported: {UNSUPPORTED[one.name]}")
         accelerator = torch.accelerator.is_available() and not self.use_cpu
         if self.bf16 is None:
             self.bf16 = accelerator and not self.fp16
         self.dataloader_pin_memory = self.dataloader_pin_memory and accelerator
         if self.activation_checkpointing is None:  # the new name of transformers 5.23, which TRL does not know yet
             self.activation_checkpointing = self.gradient_checkpointing
-        self.remove_unused_columns = False
-        self.dataset_kwargs = {"skip_prepare_dataset": True}
-        self.max_length = None
+        for name, value in ready.items():
+            setattr(self, name, value)
         for name in ("learning_rate", "num_train_epochs"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
         for name in ("per_device_train_batch_size", "gradient_accumulation_steps", "logging_steps", "retain_ratio"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
-        for name in ("weight_decay", "warmup_steps", "max_grad_norm", "save_steps"):
+        weights = [one.name for one in fields(self) if one.name.endswith("_weight")]
+        for name in ("weight_decay", "warmup_steps", "max_grad_norm", "save_steps", "seed", *weights):
             if getattr(self, name) is not None and not getattr(self, name) >= 0:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
+        if self.max_steps != -1 and self.max_steps < 1:
+            raise ValueError(f"max_steps must be 1 or more, or -1 to count num_train_epochs; not {self.max_steps}")
         self._check_reporters()
         if self.cached_features < 0:
             raise ValueError(f"cached_features must be 0 or more, not {self.cached_features}")
