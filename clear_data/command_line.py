@@ -73,7 +73,7 @@ class Parser(argparse.ArgumentParser):
         """
         raise ValueError(f"{message}; see `{self.prog} --help`")
 
-    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse; `--repo-id` is `--repo_id` and the reverse."""
         words = list(sys.argv[1:] if args is None else args)
         return super().parse_known_args([self._spelling(word) for word in words], namespace)
@@ -84,7 +84,7 @@ class Parser(argparse.ArgumentParser):
         known = [one for one in spelt if one in self._option_string_actions] if word.startswith("--") else []
         return known[0] + equals + value if known else word
 
-    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:  # type: ignore[override]
         """Parse, and name the flag that an unknown one is nearest to."""
         found, unknown = self.parse_known_args(args, namespace)
         if unknown:

@@ -73,8 +73,9 @@ def read_bases(path: Path) -> Bases:
 def _base(entry: dict[str, Any]) -> Base:
     known = {f.name for f in fields(Base)}
     needed = [f.name for f in fields(Base) if f.default is MISSING and f.default_factory is MISSING]
-    if not isinstance(entry, dict) or (missing := [name for name in needed if name not in entry]):
-        raise ValueError(f"an entry of bases lacks {', '.join(missing if isinstance(entry, dict) else needed)}")
+    missing = [name for name in needed if name not in entry] if isinstance(entry, dict) else needed
+    if missing:
+        raise ValueError(f"an entry of bases lacks {', '.join(missing)}")
     if unknown := sorted(entry.keys() - known):
         raise ValueError(f"unknown {', '.join(unknown)}; known: {', '.join(sorted(known))}")
     return Base(**{**entry, "forget": tuple(entry["forget"])})

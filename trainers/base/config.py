@@ -1,5 +1,6 @@
 """Settings that every unlearning method has, on top of TRL's: the defaults are those of TOFU's baselines."""
 
+import math
 from dataclasses import MISSING, dataclass, field, fields
 
 import torch
@@ -94,21 +95,21 @@ class UnlearningConfig(SFTConfig):
         for name, value in ready.items():
             setattr(self, name, value)
         for name in ("learning_rate", "num_train_epochs"):
-            if not getattr(self, name) > 0:
+            if not 0 < getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
         for name in ("per_device_train_batch_size", "gradient_accumulation_steps", "logging_steps", "retain_ratio"):
             if getattr(self, name) is not None and not getattr(self, name) > 0:
                 raise ValueError(f"{name} must be 1 or more, not {getattr(self, name)}")
         weights = [one.name for one in fields(self) if one.name.endswith("_weight")]
         for name in ("weight_decay", "warmup_steps", "max_grad_norm", "save_steps", "seed", *weights):
-            if getattr(self, name) is not None and not getattr(self, name) >= 0:
+            if getattr(self, name) is not None and not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"{name} must be 0 or more, not {getattr(self, name)}")
         if self.max_steps != -1 and self.max_steps < 1:
             raise ValueError(f"max_steps must be 1 or more, or -1 to count num_train_epochs; not {self.max_steps}")
         self._check_reporters()
-        if self.cached_features < 0:
+        if not 0 <= self.cached_features < math.inf:
             raise ValueError(f"cached_features must be 0 or more, not {self.cached_features}")
-        if self.l1 < 0 or self.l1_from not in ("zero", "start"):
+        if not 0 <= self.l1 < math.inf or self.l1_from not in ("zero", "start"):
             raise ValueError(f"l1 must be 0 or more, from zero or start; not {self.l1} from {self.l1_from!r}")
         if self.quality_steps <= 0 or (self.quality_steps > 1 and self.quality_steps % 1):
             raise ValueError(f"quality_steps must be whole, or between 0 and 1; not {self.quality_steps}")
