@@ -9,6 +9,7 @@ from datasets import Dataset
 from trl import ModelConfig
 
 from clear_dataset import load_clear
+from clear_unlearning.batches import Encoder
 from clear_unlearning.evaluate import FinishedRows, check_evaluation, evaluate_model
 from clear_unlearning.models import LoadedModel, load_model, require_model
 from clear_unlearning.processes import Processes
@@ -120,6 +121,7 @@ def evaluate(
         "max_examples": scoring.max_examples,
         "control": scoring.control,
         **selection,
+        "template": Encoder(loaded.processor).about_template(asked.examples(tasks[0], 1)[0]),
         "dataset": dataset_identity(data.dataset),
         "lineage": lineage(str(job.model.model_name_or_path)),
         "versions": versions(),

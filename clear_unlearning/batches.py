@@ -5,16 +5,22 @@ template. The answer is scored up to and including its end token: the template's
 where the template writes none.
 """
 
+import datetime
 import functools
+import hashlib
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from transformers import PaliGemmaProcessor, PreTrainedTokenizerBase, ProcessorMixin
 
 from .tasks import Example
 
+PROMPT_DATE = datetime.date(2024, 7, 26)  # what a chat template is told of today, so that no prompt depends on the day
+MARK = "\ue000"  # of no text; stands for an answer while the template is looked at
 IGNORE = -100  # label of a position that is not scored
 # What some models must know of each token: whether it stands for an image, or belongs to the prompt.
 TOKEN_TYPES = ("token_type_ids", "mm_token_type_ids")
@@ -42,8 +48,9 @@ class Encoder:
                 f"{self.tokenizer.name_or_path or 'the model'} has no chat template: name a Jinja file by "
                 "--chat_template, or put it into the model's folder as chat_template.jinja"
             )
+        self.template: str = fixed_dates(processor.chat_template)
         # The same questions come back again and again: rendering them is the slow part of a small batch.
-        self._prompt_text = functools.lru_cache(maxsize=100_000)(self._render_prompt)
+        self._framed = functools.lru_cache(maxsize=100_000)(self._frame)
         self.answer_ids = functools.lru_cache(maxsize=100_000)(self._answer_ids)
 
     def _content(self, question: str, with_image: bool) -> Any:
@@ -51,35 +58,66 @@ class Encoder:
             return question
         return [*([{"type": "image"}] if with_image else []), {"type": "text", "text": question}]
 
-    def _render_prompt(self, question: str, with_image: bool) -> str:
+    def _render(self, question: str, with_image: bool, answer: str | None) -> str:
+        """Render the chat template, up to where an answer begins or with an answer."""
+        messages = [{"role": "user", "content": self._content(question, with_image)}]
+        if answer is not None:
+            reply = answer if not self.has_images else [{"type": "text", "text": answer}]
+            messages.append({"role": "assistant", "content": reply})
+        try:
+            return self.processor.apply_chat_template(
+                messages, chat_template=self.template, add_generation_prompt=answer is None, tokenize=False
+            )
+        except TemplateError as error:
+            kind = "text and images" if self.has_images else "only text"
+            raise ValueError(f"the chat template cannot be used for {kind}: {error}") from error
+
+    def _frame(self, question: str, with_image: bool) -> tuple[str, str, str]:
+        """Return the prompt, what stands between it and an answer, and what the template writes behind an answer.
+
+        The prompt ends where an answer begins: an empty think block in front of it is a part of the prompt. Spaces
+        belong to the first word of the answer.
+
+        Raises:
+            ValueError: If the question has an image that the model cannot take, or the template does not write an
+                answer once and as it is.
+        """
         if with_image and not self.has_images:
             raise ValueError("this is a text model: it cannot take a question with an image")
-        messages = [{"role": "user", "content": self._content(question, with_image)}]
-        return self.processor.apply_chat_template(messages, add_generation_prompt=True, tokenize=False)
+        opened = self._render(question, with_image, None)
+        before, *rest = self._render(question, with_image, MARK).split(MARK)
+        if len(rest) != 1:
+            raise ValueError(f"the chat template writes an answer {len(rest)} times; it must write it once")
+        kept = len(opened) if before.startswith(opened) else 0
+        prompt = before[:kept] + before[kept:].rstrip(" ")
+        return prompt, before[len(prompt) :], rest[0]
+
+    def about_template(self, example: Example) -> dict[str, str]:
+        """Return what identifies the prompts: digest of the template, date that it is told, and one prompt's text."""
+        return {
+            "digest": hashlib.sha256(self.template.encode()).hexdigest()[:16],
+            "date": PROMPT_DATE.isoformat(),
+            "prompt": self._prompt_text(example.question, example.image is not None),
+        }
+
+    def _prompt_text(self, question: str, with_image: bool) -> str:
+        return self._framed(question, with_image)[0]
 
     def _answer_ids(self, question: str, with_image: bool, answer: str) -> tuple[int, ...]:
         """Token ids of an answer after its prompt, end token included."""
-        prompt = self._prompt_text(question, with_image)
-        reply = answer if not self.has_images else [{"type": "text", "text": answer}]
-        messages = [
-            {"role": "user", "content": self._content(question, with_image)},
-            {"role": "assistant", "content": reply},
-        ]
-        full: str = self.processor.apply_chat_template(messages, tokenize=False)
-        if not full.startswith(prompt):
-            raise ValueError(
-                f"the chat template does not continue its own prompt: {full!r} does not begin with {prompt!r}"
-            )
-        end = full.index(answer.strip(), len(prompt)) + len(answer.strip())
+        prompt, between, behind = self._framed(question, with_image)
+        text = between + answer.strip()
+        if self._render(question, with_image, answer.strip()) != prompt + text + behind:
+            raise ValueError(f"the chat template does not write the answer {answer!r} as it is")
         prompt_ids = self._tokens(prompt)
-        ids = self._tokens(full[:end])
+        ids = self._tokens(prompt + text)
         if ids[: len(prompt_ids)] == prompt_ids and not self.prefix_model:
             ids = ids[len(prompt_ids) :]
         else:  # the last prompt token merged with the first of the answer: cut between them
-            ids = self.tokenizer(full[len(prompt) : end], add_special_tokens=False).input_ids
-        if not ids:
+            ids = self.tokenizer(text, add_special_tokens=False).input_ids
+        if not ids or not answer.strip():
             raise ValueError(f"the answer {answer!r} to {question!r} has no tokens")
-        return (*ids, *self._end_ids(full[end:]))
+        return (*ids, *self._end_ids(behind))
 
     def tail(self, example: Example, answer: str) -> tuple[int, ...]:
         """Token ids of an answer to an example.
@@ -100,7 +138,17 @@ class Encoder:
         return [next((token for token in ids if token in special), self.tokenizer.eos_token_id)]
 
     def _tokens(self, text: str) -> list[int]:
-        return self.tokenizer(text, add_special_tokens=self._adds_special(text)).input_ids
+        special = self._adds_special(text)
+        ids = self.tokenizer(text, add_special_tokens=special).input_ids
+        return ids[: len(ids) - self._appended] if special else ids
+
+    @functools.cached_property
+    def _appended(self) -> int:
+        """Number of special tokens that the tokenizer appends to a text, such as EOS: a prompt must not have them."""
+        plain = self.tokenizer("a", add_special_tokens=False).input_ids
+        ids = self.tokenizer("a").input_ids
+        starts = [i for i in range(len(ids)) if ids[i : i + len(plain)] == plain]
+        return len(ids) - len(plain) - starts[0] if starts else 0
 
     def _adds_special(self, text: str) -> bool:
         bos = self.tokenizer.bos_token
@@ -134,7 +182,8 @@ class Encoder:
                 padding_side="right",
                 add_special_tokens=self._adds_special(texts[pictured[0]]),
             )
-            lengths = encoded["attention_mask"].sum(1).tolist()
+            appended = self._appended if self._adds_special(texts[pictured[0]]) and not self.prefix_model else 0
+            lengths = [length - appended for length in encoded["attention_mask"].sum(1).tolist()]
             for name, target in {"input_ids": ids, **per_token}.items():
                 for i, row, length in zip(pictured, encoded[name].tolist(), lengths, strict=True):
                     target[i] = row[:length]
@@ -212,6 +261,20 @@ class Encoder:
             else:
                 padded[name] = value
         return padded
+
+
+def fixed_dates(template: str) -> str:
+    """Return a chat template whose `strftime_now(FORM)` gives PROMPT_DATE.
+
+    Raises:
+        ValueError: If it is asked for in a form that is not a literal.
+    """
+    fixed = re.sub(
+        r"strftime_now\(\s*(['\"])(.*?)\1\s*\)", lambda asked: repr(PROMPT_DATE.strftime(asked[2])), template
+    )
+    if re.search(r"strftime_now\s*\(", fixed):
+        raise ValueError("the chat template asks for today's date in a form that is not a text; give another one")
+    return fixed
 
 
 def answer_counts(batch: Batch) -> list[int]:

@@ -125,6 +125,10 @@ def _reference(role: str, tasks: Mapping[str, TaskLog], meta: Mapping[str, Any],
         ("control", meta.get("control"), reference_meta.get("control")),
         ("question seed", meta.get("seed"), reference_meta.get("seed")),
         ("dataset", *_rows_identity(meta.get("dataset", {}), reference_meta.get("dataset", {}))),
+        *(
+            (title, meta.get("template", {}).get(key), reference_meta.get("template", {}).get(key))
+            for key, title in (("digest", "chat template"), ("date", "prompt date"), ("prompt", "first prompt"))
+        ),
     ):
         if None not in (value, other) and value != other:
             raise ValueError(f"the log is of {name} {value}, the {role} log of {other}: they cannot be compared")

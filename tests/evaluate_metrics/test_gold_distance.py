@@ -195,12 +195,16 @@ def test_what_is_missing_is_said(folders):
         ({"forget": "forget05"}, "the log is of forget set forget10, the {role} log of forget05"),
         ({"control": "text"}, "the log is of control image, the {role} log of text"),
         ({"dataset": {"fingerprint": "b"}}, "the log is of dataset a, the {role} log of b"),
+        ({"template": {"digest": "b"}}, "the log is of chat template a, the {role} log of b"),
+        ({"template": {"date": "2026-01-01"}}, "the log is of prompt date 2024-07-26, the {role} log of 2026-01-01"),
+        ({"template": {"prompt": "Who?"}}, "the log is of first prompt USER: Who., the {role} log of Who."),
         ("no task", "the {role} log has no task eval_log_forget.json"),
     ],
 )
 def test_a_reference_of_another_kind_is_refused(folders, role, changes, message):
     for place, more in ((folders["npo"], {}), (folders["g1" if role == "gold" else role], changes)):
         meta = {**json.loads((place / META_NAME).read_text()), "control": "image", "dataset": {"fingerprint": "a"}}
+        meta["template"] = {"digest": "a", "date": "2024-07-26", "prompt": "USER: Who?"}
         log = json.loads((place / LOG_NAME).read_text())
         if more == "no task":
             del log[TASKS[0]]
