@@ -12,7 +12,7 @@ import yaml
 from datasets import Features
 
 from .fingerprint import RowDigest, fingerprint_configs
-from .pictures import Pictures, picture_bytes
+from .pictures import Pictures
 
 META = "dataset_meta.json"
 GROUP = 100  # rows held in memory at a time; 100 photos of 512 pixels are some 15 MB
@@ -76,9 +76,8 @@ def _write_rows(
                 cell = {column: row.get(column) for column in features}
                 plain = dict(cell)
                 if cell.get("image") is not None:
-                    file = picture_bytes(cell["image"])
                     try:
-                        plain["image"] = pictures.pixels(cell["image"], file)
+                        file, plain["image"] = pictures.file(cell["image"])
                     except ValueError as error:
                         raise ValueError(f"{config}, row {count}, image: {error}") from error
                     cell["image"] = {"bytes": file, "path": None}

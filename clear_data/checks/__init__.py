@@ -50,7 +50,7 @@ class Check:
     @property
     def holds(self) -> str:
         """What holds, in words."""
-        return (self.find.__doc__ or "").split("\n")[0]
+        return (self.find.__doc__ or "").split("\n")[0].removeprefix("Check that ")
 
 
 ALL = (PHOTOS, TEXT, EXTRA)
@@ -128,7 +128,7 @@ def check_source(source: str | Path, revision: str | None = None) -> dict[str, d
         ValueError: If files are broken, or it has no config of ours.
         FileNotFoundError: If there is no such folder or repository.
     """
-    pictures = Pictures()
+    pictures = Pictures(stored=True)
     main = load_rows(source, pictures, revision)
     extra = Path(f"{Path(source)}_extra")
     if main.kind != PHOTOS or not extra.is_dir():

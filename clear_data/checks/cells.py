@@ -43,11 +43,13 @@ def check_columns(data: Rows) -> Iterator[Finding]:
 
 
 def check_pictures(data: Rows) -> Iterator[Finding]:
-    """Check that every picture decodes."""
+    """Check that every picture decodes, is RGB, not an animation, and shows something."""
     for name, rows in data.configs.items():
         for number, row in enumerate(rows):
             if "broken" in (row.get("image") or {}):
                 yield Finding(name, number, "image", row["image"]["broken"])
+            for problem in (row.get("image") or {}).get("odd", ()):
+                yield Finding(name, number, "image", problem)
 
 
 def check_filled(data: Rows) -> Iterator[Finding]:

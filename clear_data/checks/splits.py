@@ -10,7 +10,7 @@ HELD_OUT = (*REAL, "people", "photos", "selection")
 
 
 def check_default(data: Rows) -> Iterator[Finding]:
-    """Yield the default config is full."""
+    """Check that the default config is full."""
     if {"default", "full"} <= data.configs.keys():
         for config, known in (("default", "full"), ("full", "default")):
             for number, column in strangers(data.configs[config], data.configs[known], IDENTITY[PHOTOS]):
@@ -18,7 +18,7 @@ def check_default(data: Rows) -> Iterator[Finding]:
 
 
 def check_partition(data: Rows) -> Iterator[Finding]:
-    """Forget and retain rows together are those of full, and nobody is in both."""
+    """Check that forget and retain rows together are those of full, and that nobody is in both."""
     for forget, retain in data.pairs():
         forgotten = people_of(data.configs[forget])
         for number, row in enumerate(data.configs[retain]):
@@ -28,7 +28,7 @@ def check_partition(data: Rows) -> Iterator[Finding]:
 
 
 def _parts_of(data: Rows, parts: tuple[str, str], whole: str, columns: Sequence[str]) -> Iterator[Finding]:
-    """Yield the rows of the parts together are those of the whole."""
+    """Check that the rows of the parts together are those of the whole."""
     rows = data.configs.get(whole, [])
     both = [*data.configs[parts[0]], *data.configs[parts[1]]]
     first = len(data.configs[parts[0]])
@@ -40,7 +40,7 @@ def _parts_of(data: Rows, parts: tuple[str, str], whole: str, columns: Sequence[
 
 
 def check_nested(data: Rows) -> Iterator[Finding]:
-    """Yield each forget set, with its text rows, lies within the next larger one."""
+    """Check that each forget set, with its text rows, lies within the next larger one."""
     for smaller, larger in zip(FORGET, FORGET[1:], strict=False):
         for suffix, columns in (("", IDENTITY[data.kind]), ("+tofu", tuple(CONFIGS["full+tofu"].features))):
             if {smaller + suffix, larger + suffix} <= data.configs.keys():
@@ -50,7 +50,7 @@ def check_nested(data: Rows) -> Iterator[Finding]:
 
 
 def check_tofu(data: Rows) -> Iterator[Finding]:
-    """Yield a config with +tofu has the photos of the one without, and its text rows: together those of full+tofu."""
+    """Check that a config with +tofu has the photos of the one without, and its part of the text rows of full+tofu."""
     for name in data.configs.keys() & {name.removesuffix("+tofu") for name in data.configs if "+tofu" in name}:
         mixed = data.configs[f"{name}+tofu"]
         places = [number for number, row in enumerate(mixed) if row.get("image") is not None]
@@ -64,7 +64,7 @@ def check_tofu(data: Rows) -> Iterator[Finding]:
 
 
 def check_perturbed(data: Rows) -> Iterator[Finding]:
-    """Yield rows with wrong answers are rows of their split."""
+    """Check that rows with wrong answers are rows of their split."""
     splits = {**{f"{forget}_perturbed": forget for forget in FORGET}, "retain_perturbed": "retain90"}
     for config, split in splits.items():
         if {config, split} <= data.configs.keys():
@@ -73,7 +73,7 @@ def check_perturbed(data: Rows) -> Iterator[Finding]:
 
 
 def check_tracks(data: Rows) -> Iterator[Finding]:
-    """Text rows with wrong answers are those of their split."""
+    """Check that text rows with wrong answers are those of their split."""
     for track in ("retain_text", *(f"{forget}_text" for forget in FORGET)):
         split = f"{track.removesuffix('_text')}+tofu".replace("retain+", "retain90+")
         if data.beside and track in data.configs and split in data.beside.configs:
@@ -83,7 +83,7 @@ def check_tracks(data: Rows) -> Iterator[Finding]:
 
 
 def check_held_out(data: Rows) -> Iterator[Finding]:
-    """Pictures and people that are scored as unseen are not trained on, and the base model knows none of full."""
+    """Check that what is scored as unseen is not trained on, and that the base model knows nobody of full."""
     around = {**data.configs, **(data.beside.configs if data.beside else {})}
     for trained in ("full", "base"):
         pictures = {row_key(row, ["image"]) for row in around.get(trained, []) if row.get("image")}
