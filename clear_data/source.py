@@ -60,13 +60,39 @@ def open_config(
         # By default a file is read ahead as a whole: that of a config with all photos is as large as they are.
         options = {"fragment_scan_options": ParquetFragmentScanOptions(pre_buffer=False)}
     try:
-        return datasets.load_dataset(path, config, split="train", revision=revision, streaming=streaming, **options)
+        rows: Any = datasets.load_dataset(
+            path, config, split="train", revision=revision, streaming=streaming, **options
+        )
+        plain = None if rows.features is None else plain_features(rows.features)
+        return rows if plain is None or plain == rows.features else rows.cast(plain)
     except (pa.ArrowException, DatasetGenerationError) as error:
         raise ValueError(f"{source}, config {config!r}: its files cannot be read: {error}") from error
     except (FileNotFoundError, ConnectionError) as error:
         if Path(source).is_dir():
             raise
         raise FileNotFoundError(f"{source} is not a folder here, nor does the Hub give it: {error}") from error
+
+
+def plain_features(features: datasets.Features) -> datasets.Features:
+    """Return the features with the types of the published schema for others of the same content.
+
+    Parquet that pandas or polars have written again has long or encoded texts, and no word of what is an image.
+    """
+    plain = {name: _plain(feature) for name, feature in features.items()}
+    if plain.get("image") == datasets.Value("binary"):
+        plain["image"] = datasets.Image()
+    return datasets.Features(plain)
+
+
+def _plain(feature: Any) -> Any:
+    if isinstance(feature, datasets.Value):
+        kind = feature.dtype.removeprefix("large_").removesuffix("_view")
+        return datasets.Value(kind) if kind in ("string", "binary") else feature
+    if isinstance(feature, datasets.List | datasets.LargeList):
+        return datasets.List(_plain(feature.feature))
+    if isinstance(feature, dict) and feature.keys() == {"bytes", "path"}:
+        return datasets.Image()
+    return feature
 
 
 def source_meta(source: str | Path, revision: str | None = None) -> dict[str, Any] | None:

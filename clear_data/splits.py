@@ -1,7 +1,8 @@
 """Forget and retain sets by person, and the configs that follow from them."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 from .configs import FORGET, RETAIN_OF
@@ -12,7 +13,9 @@ PERCENT = (1.0, 5.0, 10.0)
 SCORED_RETAIN = 300  # rows of retain_perturbed in TOFU
 
 
-def forget_sets(people: Sequence[str], percent: Sequence[float] | None, seed: int) -> tuple[dict[str, set[str]], str]:
+def forget_sets(
+    people: Sequence[str], percent: Sequence[float] | None, seed: int, chosen: Mapping[str, str] | None = None
+) -> tuple[dict[str, set[str]], str]:
     """Whom forget01, forget05 and forget10 hold: each set lies within the next.
 
     Args:
@@ -20,13 +23,23 @@ def forget_sets(people: Sequence[str], percent: Sequence[float] | None, seed: in
         percent: Shares of the people in the three sets, ascending; a set has at least one person. None: the published
             sets, if these are the published people, else 1, 5 and 10.
         seed: Draws the people.
+        chosen: The smallest set of those who are to be forgotten, instead of shares. A small set without people of
+            its own is like the next larger one.
 
     Returns:
         The sets, and how they came about.
 
     Raises:
-        ValueError: If the shares are not three, do not ascend or leave nobody to retain.
+        ValueError: If the shares are not three, do not ascend or leave nobody to retain, or people are chosen too.
     """
+    if chosen:
+        if percent is not None:
+            raise ValueError("--forget_percent draws whom to forget, and people.jsonl says it (key 'forget'): use one")
+        if len(chosen) == len(people):
+            raise ValueError("people.jsonl leaves nobody to retain: take the key 'forget' from some people")
+        nested = [{name for name, first in chosen.items() if FORGET.index(first) <= last} for last in range(3)]
+        smallest = next(inside for inside in nested if inside)
+        return {split: inside or smallest for split, inside in zip(FORGET, nested, strict=True)}, "by people.jsonl"
     published = published_forget_people(people)
     if percent is None and published is not None:
         return published, "the published lists"
@@ -41,6 +54,15 @@ def forget_sets(people: Sequence[str], percent: Sequence[float] | None, seed: in
     if sizes[-1] >= len(order):
         raise ValueError(f"{shares[-1]:g} % of {len(order)} people leaves nobody to retain; forget fewer")
     return {split: set(order[:size]) for split, size in zip(FORGET, sizes, strict=True)}, f"drawn by seed {seed}"
+
+
+def coinciding(sets: Mapping[str, set[str]]) -> list[str]:
+    """Return a note for each two neighbouring forget sets that hold the same people."""
+    return [
+        f"{small} and {large} hold the same {len(sets[small])} people"
+        for small, large in pairwise(sets)
+        if sets[small] == sets[large]
+    ]
 
 
 def _of(rows: Sequence[Row], people: set[str], inside: bool) -> list[Row]:

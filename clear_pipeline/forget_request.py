@@ -1,11 +1,11 @@
 """Load what is to be forgotten: a forget set of the benchmark, people by name, or any rows; text, photos or both."""
 
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from datasets import Dataset, Image, load_dataset
 
+from clear_data.names import join_key, mentions
 from clear_dataset import load_clear
 from trainers.base.rows import Rows
 
@@ -115,8 +115,10 @@ def about(rows: Dataset, people: Sequence[str]) -> list[bool]:
     texts = [" ".join(filter(None, saying)) for saying in sayings(rows)]
     inside = [False] * len(rows)
     for person in people:
-        said = re.compile(rf"\b{re.escape(person)}\b")
-        found = [name == person if name else bool(said.search(text)) for name, text in zip(bears, texts, strict=True)]
+        key = join_key(person)
+        found = [
+            join_key(name) == key if name else mentions(text, person) for name, text in zip(bears, texts, strict=True)
+        ]
         if not person or not any(found):
             raise ValueError(f"no row is about {person!r}; give names as the rows have them, with commas between")
         inside = [here or there for here, there in zip(inside, found, strict=True)]

@@ -14,7 +14,7 @@ from clear_data.checks.findings import REAL
 from clear_data.configs import CONFIGS, EXTRA_CONFIGS, TEXT_CONFIGS, Config
 from clear_data.published import REPOSITORY
 from clear_data.source import SourceRows, config_names, source_meta
-from clear_data.splits import forget_sets, photo_configs, text_tracks
+from clear_data.splits import coinciding, forget_sets, photo_configs, text_tracks
 
 from .mini import Dials, mini_rows
 from .mini_text import mini_text_rows
@@ -127,7 +127,8 @@ def _raw(settings: Settings, pictures: Pictures) -> Corpus:
     asked = {row["name"] for row in texts}
     if silent := [name for name in raw.people if name not in asked]:
         notes.append(f"no text rows about {len(silent)} of {len(raw.people)} people: {', '.join(silent)}")
-    forgotten, drawn = forget_sets(raw.people, settings.forget_percent, settings.seed)
+    forgotten, drawn = forget_sets(raw.people, settings.forget_percent, settings.seed, raw.forget)
+    notes += coinciding(forgotten)
     real = _real_sets([name for name in REAL if name not in raw.real], settings.real)
     configs = {**photo_configs(raw.photos, texts, forgotten), **raw.real, **real}
     scored = [row for row in configs["retain90"] if row.get("perturbed_captions")]

@@ -1,5 +1,6 @@
 """Files of one JSON object a line, whose errors name the line."""
 
+import codecs
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 
 def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Read the objects, each with its place (`people.jsonl, line 3`).
+    """Read the objects, each with its place (`people.jsonl, line 3`); blank lines and a byte order mark are skipped.
 
     Raises:
         FileNotFoundError: If there is no such file.
@@ -15,10 +16,14 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing")
-    number = 0
+    found = False
     with path.open("rb") as lines:
         for number, line in enumerate(lines, start=1):
             where = f"{path}, line {number}"
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
+            if not line.strip():
+                continue
             try:
                 row = json.loads(line.rstrip(b"\r\n"))
             except json.JSONDecodeError as error:
@@ -27,8 +32,9 @@ def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 raise ValueError(f"{where}: {error}") from error
             if not isinstance(row, dict):
                 raise ValueError(f"{where}: needs a JSON object {{...}}, not {str(row)[:40]!r}")
+            found = True
             yield where, row
-    if not number:
+    if not found:
         raise ValueError(f"{path} is empty; it needs one JSON object a line")
 
 

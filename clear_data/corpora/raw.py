@@ -1,10 +1,11 @@
 """People of your own: a folder of photos with `people.jsonl`, `qa.jsonl` and questions about real faces and the world.
 
-`people.jsonl` has a person a line: `{"name": ..., "photos": [{"file": "ana/1.jpg", "caption": ...}, ...]}`. A photo
-may have `paraphrased_caption`, `perturbed_captions` and `perturbed_names` (all three or none): such photos are scored.
+`people.jsonl` has a person a line: `{"name": ..., "photos": [{"file": "ana/1.jpg", "caption": ...}, ...]}`, and
+perhaps `"forget": "forget05"`, the smallest forget set that has this person: it is in the larger ones too. A photo may
+have `paraphrased_caption`, `perturbed_captions` and `perturbed_names` (all three or none): such photos are scored.
 `qa.jsonl` (may be missing) has a question a line: `name`, `question`, `answer`, and perhaps `paraphrased_answer` and
 `perturbed_answer`. `real_faces.jsonl` and `real_world.jsonl` (may be missing) have `file`, `question`, `answer` and
-`options`, the wrong answers. Paths are relative to the folder.
+`options`, the wrong answers; several questions may be about one file. Paths are relative to the folder.
 """
 
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from PIL import Image
 
 from clear_data.building.pictures import Pictures
 from clear_data.checks.findings import REAL
+from clear_data.configs import FORGET
 from clear_data.names import join_key, name_problem
 
 from .json_lines import json_lines, require_text, require_texts
@@ -29,12 +31,14 @@ class RawFolder:
 
     Attributes:
         people: Names, in the order of `people.jsonl`.
+        forget: The smallest forget set of those who have one.
         photos: Their photos with all that is said of them.
         texts: Their questions.
         real: Rows of real_faces and real_world, as far as they are there.
     """
 
     people: list[str]
+    forget: dict[str, str]
     photos: list[Row]
     texts: list[Row]
     real: dict[str, list[Row]]
@@ -48,8 +52,8 @@ class _PhotoFiles:
         self._pictures = pictures
         self._owners: dict[Path, str] = {}
 
-    def claim(self, row: Row, owner: str, where: str) -> Path:
-        """Return the photo that a row names.
+    def claim(self, row: Row, owner: str, where: str, again: bool = False) -> Path:
+        """Return the photo that a row names; with `again`, several rows of one owner may name it.
 
         Raises:
             ValueError: If it is missing, outside the folder, broken, or somebody else's.
@@ -60,7 +64,7 @@ class _PhotoFiles:
             raise ValueError(f"{where}: the photo {row['file']!r} lies outside the folder")
         if not path.is_file():
             raise ValueError(f"{where}: there is no photo {row['file']!r} in {self._folder}")
-        if path in self._owners:
+        if path in self._owners and not (again and self._owners[path] == owner):
             raise ValueError(f"{where}: the photo {row['file']!r} of {owner} is also one of {self._owners[path]}")
         self._owners[path] = owner
         try:
@@ -97,11 +101,12 @@ def read_raw(folder: Path, pictures: Pictures) -> RawFolder:
     files = _PhotoFiles(folder, pictures)
     photos = list(_photos(folder / "people.jsonl", files))
     people = list(dict.fromkeys(row["name"] for row in photos))
+    forget = {row["name"]: row["forget"] for row in photos if row["forget"] is not None}
     qa = folder / "qa.jsonl"
     texts = list(_texts(qa, people)) if qa.exists() else []
     real = {name: list(_real(folder / f"{name}.jsonl", files)) for name in REAL if (folder / f"{name}.jsonl").exists()}
     files.check_all_claimed()
-    return RawFolder(people, photos, texts, real)
+    return RawFolder(people, forget, photos, texts, real)
 
 
 def _photos(path: Path, files: _PhotoFiles) -> Iterator[Row]:
@@ -114,6 +119,8 @@ def _photos(path: Path, files: _PhotoFiles) -> Iterator[Row]:
         if key in lines:
             raise ValueError(f"{where}: {name!r} is a person already, in {lines[key]}")
         lines[key] = where
+        if (forget := row.get("forget")) not in (None, *FORGET):
+            raise ValueError(f"{where}: 'forget' must be one of {', '.join(FORGET)}, or left out; not {forget!r}")
         photos = row.get("photos")
         if not isinstance(photos, list) or not photos:
             raise ValueError(f"{where}: {name!r} has no photos; 'photos' must be a list of them, not {photos!r}")
@@ -123,7 +130,7 @@ def _photos(path: Path, files: _PhotoFiles) -> Iterator[Row]:
                 raise ValueError(f'{spot}: must be {{"file": ..., "caption": ...}}, not {photo!r}')
             require_text(photo, ("file", "caption"), spot)
             _require_all_or_none(photo, "paraphrased_caption", ("perturbed_captions", "perturbed_names"), spot)
-            yield {**photo, "image": files.claim(photo, str(name), spot), "name": name}
+            yield {**photo, "image": files.claim(photo, str(name), spot), "name": name, "forget": forget}
 
 
 def _texts(path: Path, people: list[str]) -> Iterator[Row]:
@@ -141,7 +148,7 @@ def _real(path: Path, files: _PhotoFiles) -> Iterator[Row]:
     for where, row in json_lines(path):
         require_text(row, ("file", "question", "answer"), where)
         require_texts(row, ("options",), where)
-        yield {**row, "image": files.claim(row, path.stem, where)}
+        yield {**row, "image": files.claim(row, path.stem, where, again=True)}
 
 
 def _require_all_or_none(row: Row, paraphrase: str, lists: tuple[str, ...], where: str) -> None:

@@ -7,8 +7,9 @@ import zlib
 import pytest
 
 from clear_data.building.pictures import Pictures
+from clear_data.configs import FORGET
 from clear_data.corpora.raw import read_raw
-from clear_dataset import main
+from clear_dataset import load_clear, main
 from tests.clear_data.raw_folder import PEOPLE, photo, read_lines, write_lines
 
 
@@ -108,6 +109,11 @@ BAD = {
     "nobody asked": (line_added("qa.jsonl", '{"name": "Zoe", "question": "?", "answer": "!"}'), "'Zoe' is not in"),
     "no people": (no_people, "people.jsonl is missing"),
     "empty file": (file("people.jsonl", b""), "people.jsonl is empty; it needs one JSON object a line"),
+    "no such forget set": (person(1, forget="forget02"), "line 2: 'forget' must be one of forget01, forget05"),
+    "a scored photo of two": (
+        line_added("real_faces.jsonl", '{"file": "14.bmp", "question": "?", "answer": "a hat", "options": ["b"]}'),
+        "real_world.jsonl, line 1: the photo '14.bmp' of real_world is also one of real_faces",
+    ),
     "no options": (
         line_added("real_faces.jsonl", '{"file": "0.png", "question": "?", "answer": "!"}'),
         "real_faces.jsonl, line 3: 'options' must be a list of texts, not None",
@@ -135,3 +141,33 @@ def test_a_folder_without_questions_and_real_sets_is_read(raw):
     read = read_raw(raw, Pictures())
     assert (read.texts, read.real) == ([], {})
     assert json.loads((raw / "people.jsonl").read_text().splitlines()[0])["name"] == PEOPLE[0]
+
+
+def test_own_people_say_who_is_forgotten(raw, capsys):
+    for number, split in ((1, "forget10"), (4, "forget05")):
+        person(number, forget=split)(raw)
+    output = raw.parent / "clear"
+    assert main(["build", "--corpus", "raw", "--raw", str(raw), "--output", str(output)]) == 0
+    names = {split: set(load_clear(split, output)["name"]) for split in FORGET}
+    assert names == {"forget01": {PEOPLE[4]}, "forget05": {PEOPLE[4]}, "forget10": {PEOPLE[1], PEOPLE[4]}}
+    assert "note: forget01 and forget05 hold the same 1 people" in capsys.readouterr().out
+    flags = ["--forget_percent", "1,5,10", "--overwrite"]
+    assert main(["build", "--corpus", "raw", "--raw", str(raw), "--output", str(output), *flags]) == 2
+    assert "--forget_percent draws whom to forget, and people.jsonl says it" in capsys.readouterr().err
+
+
+def test_somebody_must_be_retained(raw, capsys):
+    for number in range(len(PEOPLE)):
+        person(number, forget="forget10")(raw)
+    assert main(["build", "--corpus", "raw", "--raw", str(raw), "--output", str(raw.parent / "clear")]) == 2
+    assert "people.jsonl leaves nobody to retain" in capsys.readouterr().err
+
+
+def test_lines_as_other_programs_write_them_are_read(raw):
+    line_added("real_world.jsonl", '{"file": "14.bmp", "question": "Else?", "answer": "no", "options": ["yes"]}')(raw)
+    for name in ("people.jsonl", "qa.jsonl", "real_world.jsonl"):
+        lines = (raw / name).read_bytes().replace(b"\n", b"\r\n\r\n")
+        (raw / name).write_bytes(b"\xef\xbb\xbf" + lines + b" \n\n")
+    read = read_raw(raw, Pictures())
+    assert len(read.people) == 6 and len(read.texts) == 12
+    assert [row["image"].name for row in read.real["real_world"]].count("14.bmp") == 2
