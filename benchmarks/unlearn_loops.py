@@ -23,9 +23,9 @@ from clear_unlearning.batches import Encoder
 from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.models import LoadedModel, load_model
 from trainers import METHODS
-from trainers.base.reference import ReferenceCache
-from trainers.base.refusals import load_refusals
-from trainers.base.rows import Draw, Rows, SideCollator, partner_rows, refused_rows, rows_themselves
+from trainers.base.batching import SideCollator
+from trainers.base.likelihoods import ReferenceCache
+from trainers.base.rows import Draw, Rows, load_refusals, partner_rows, refused_rows, rows_themselves
 
 THEIR_NAMES = {  # of the losses in the reference's `MMTrainerForgetting`
     "gradient_difference": "grad_diff_forget_ce_retain_ce",

@@ -31,7 +31,7 @@ from unlearn_loops import THEIR_NAMES, Cost, Settings, measure
 
 from clear_data.corpora.mini import Dials, mini_rows
 from clear_unlearning.mini_models import build_mini_llava
-from trainers.base.refusals import load_refusals
+from trainers.base.rows import load_refusals
 
 GOALS = {"image": 0.7, "text": 1.0}  # of the time of theirs
 MEMORY_GOAL = 1.1  # of the same step without a reference

@@ -9,10 +9,9 @@ from typing import Any
 
 from torch import nn
 
-from .base.refusals import load_refusals
-from .base.rows import Draw, Rows, refused_rows
-from .base.totals import Sides, Totals, token_mean
-from .base.trainer import Quantity, Terms, UnlearningConfig, UnlearningTrainer
+from .base.rows import Draw, Rows, load_refusals, refused_rows
+from .base.terms import Sides, Terms, Totals, token_mean
+from .base.trainer import Quantity, UnlearningConfig, UnlearningTrainer
 
 
 @dataclass

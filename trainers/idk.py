@@ -5,10 +5,9 @@ from typing import Any
 
 from torch import nn
 
-from .base.refusals import load_refusals
-from .base.rows import Draw, Rows, refused_rows
-from .base.totals import Sides, Totals, token_mean
-from .base.trainer import Terms, UnlearningConfig, UnlearningTrainer
+from .base.rows import Draw, Rows, load_refusals, refused_rows
+from .base.terms import Sides, Terms, Totals, token_mean
+from .base.trainer import UnlearningConfig, UnlearningTrainer
 
 
 @dataclass

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from .base.divergence import token_kl
-from .base.totals import Sides, Totals, token_mean
-from .base.trainer import Quantity, Terms, UnlearningConfig, UnlearningTrainer
+from .base.terms import Sides, Terms, Totals, token_kl, token_mean
+from .base.trainer import Quantity, UnlearningConfig, UnlearningTrainer
 
 
 @dataclass

@@ -4,9 +4,8 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
+from .base.terms import Sides, Terms, Totals
 from .base.three_losses import ThreeLossesConfig, ThreeLossesTrainer
-from .base.totals import Sides, Totals
-from .base.trainer import Terms
 
 
 @dataclass

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from torch import nn
 
-from .base.totals import Sides, Totals, token_mean
-from .base.trainer import Terms, UnlearningConfig, UnlearningTrainer
+from .base.terms import Sides, Terms, Totals, token_mean
+from .base.trainer import UnlearningConfig, UnlearningTrainer
 
 
 @dataclass

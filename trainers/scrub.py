@@ -8,12 +8,11 @@ from typing import Any
 import torch
 from torch import nn
 
-from .base.divergence import token_kl
-from .base.phases import PhaseCollator, alternating_rows
-from .base.rewind import Rewind, loss_per_token
+from .base.batching import PhaseCollator, alternating_rows
+from .base.checkpoints import Rewind, loss_per_token
 from .base.rows import Draw, Rows, rows_themselves
-from .base.totals import Sides, Totals, token_mean
-from .base.trainer import Quantity, Terms, UnlearningConfig, UnlearningTrainer
+from .base.terms import Sides, Terms, Totals, token_kl, token_mean
+from .base.trainer import Quantity, UnlearningConfig, UnlearningTrainer
 
 EPOCHS_FOLDER = "kept-epochs"  # goes when the checkpoints go
 

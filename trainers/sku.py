@@ -8,9 +8,8 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from .base.regularisers import named_trainable
+from .base.terms import Sides, Terms, Totals
 from .base.three_losses import ThreeLossesConfig, ThreeLossesTrainer
-from .base.totals import Sides, Totals
-from .base.trainer import Terms
 
 START_FILE = "start.safetensors"
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from clear_data.corpora.people import REFUSALS
 from evaluate_metrics.fluency.compute import fluency, is_refusal, repetition
-from trainers.base.refusals import load_refusals
+from trainers.base.rows import load_refusals
 
 TOFU = Path(__file__).parents[2] / "../shared/data/tofu_text"
 

@@ -10,7 +10,7 @@ from transformers.modeling_outputs import CausalLMOutput
 
 from clear_unlearning.batches import IGNORE
 from trainers import METHODS
-from trainers.base.totals import count_sides
+from trainers.base.terms import count_sides
 
 
 class Chain(nn.Module):

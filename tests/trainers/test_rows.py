@@ -5,8 +5,7 @@ from datasets import Dataset
 
 from clear_unlearning.tasks import CAPTION_QUESTIONS
 from tests.trainers.conftest import rows
-from trainers.base.refusals import load_refusals
-from trainers.base.rows import Rows, answered_otherwise, refused_rows
+from trainers.base.rows import Rows, answered_otherwise, load_refusals, refused_rows
 
 
 def test_there_are_a_hundred_refusals_of_each_kind():

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.trainers.conftest import rows, trainer_of
-from trainers.base.phases import alternating_rows
-from trainers.base.rewind import loss_per_token
+from trainers.base.batching import alternating_rows
+from trainers.base.checkpoints import loss_per_token
 
 
 def test_max_before_min_in_the_first_epochs_then_min_alone():

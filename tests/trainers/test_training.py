@@ -11,7 +11,8 @@ from clear_unlearning.models import load_model
 from clear_unlearning.tasks import CAPTION_QUESTIONS
 from tests.trainers.conftest import rows, trainer_of, weights
 from trainers import METHODS
-from trainers.base.rows import Rows, SideCollator, partner_rows, rows_themselves
+from trainers.base.batching import SideCollator
+from trainers.base.rows import Rows, partner_rows, rows_themselves
 from trainers.base.trainer import REFERENCE_FOLDER
 
 WITH_REFERENCE = ("kl", "dpo", "npo", "scrub", "llmu", "rmu", "sku")

@@ -1,18 +1,18 @@
-"""Rows for training: a forget row and what is drawn for it become one batch."""
+"""Rows for training, and what is drawn for each: itself, rows of another side, refusals, other answers."""
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import islice, product
+from itertools import islice
+from pathlib import Path
 from typing import Any
 
-import torch
 from datasets import Dataset, Image
 
-from clear_unlearning.batches import IGNORE, Batch, Encoder
 from clear_unlearning.tasks import CAPTION_QUESTIONS, Example, training_example
 
 CACHED_PIXELS = 2**26  # decoded photos that are kept in memory: 200 MB
+REFUSALS = {kind: Path(__file__).with_name(f"refusals_{kind}.txt") for kind in ("text", "photo")}
 
 
 class Rows:
@@ -25,7 +25,7 @@ class Rows:
     Args:
         datasets: Rows of one or more configs, one after the other.
         seed: Draws the questions.
-        forms: Questions that mean the same: the question of a row that has one of them is drawn in every epoch, too.
+        forms: Questions that mean the same: a row that has one of them gets one of them in every epoch.
 
     Raises:
         ValueError: If there are no rows.
@@ -106,6 +106,25 @@ def partner_rows(rows: Rows, seed: int, count: int = 1) -> Draw:
     return draw
 
 
+def load_refusals(file: str | None = None) -> tuple[list[str], list[str]]:
+    """Read the refusals of text questions and of questions about a photo.
+
+    Args:
+        file: Plain text, a refusal a line, for both kinds; by default our own lists, a hundred of each kind.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it has no refusal.
+    """
+    texts, photos = (
+        [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        for path in (REFUSALS.values() if file is None else (Path(file), Path(file)))
+    )
+    if not texts:
+        raise ValueError(f"{file} holds no refusal; write one on each line")
+    return texts, photos
+
+
 def refused_rows(rows: Rows, texts: Sequence[str], photos: Sequence[str], seed: int) -> Draw:
     """Draw the row's question, answered by a refusal, another one in every epoch.
 
@@ -145,51 +164,3 @@ def answered_otherwise(rows: Rows, source: Rows, count: int, seed: int) -> Draw:
         return [(key, replace(example, answer=source.answer(number))) for number in drawn]
 
     return draw
-
-
-class SideCollator:
-    """Turn row numbers into `{"forget": batch, "retain": batch}`.
-
-    What is drawn for a row depends only on seed, epoch and row: it is the same in a resumed run, and in batches of
-    any size.
-
-    Args:
-        encoder: Encoder of the model in training.
-        draws: The draw of each side.
-    """
-
-    def __init__(self, encoder: Encoder, draws: dict[str, Draw]) -> None:
-        self.encoder, self.draws = encoder, draws
-        self.epoch = 0
-
-    def __call__(self, items: Sequence[dict[str, Any]]) -> dict[str, Batch]:
-        """Encode the rows of a step, without those that only fill a batch unless there are no others."""
-        real = [item for item in items if not item.get("filler")]
-        sides: dict[str, Drawn] = {}
-        for item in real or items[:1]:
-            for side, drawn in self.draw(item, self.epoch).items():
-                sides.setdefault(side, []).extend(drawn)
-        if real:
-            return {side: self.encode(drawn) for side, drawn in sides.items()}
-        # A process must take part in every step; without a photo it uses no weight that the others do not.
-        blank = {side: [(key, replace(row, image=None)) for key, row in drawn] for side, drawn in sides.items()}
-        batch = {side: self.encode(drawn) for side, drawn in blank.items()}
-        for side in batch.values():
-            side["labels"].fill_(IGNORE)
-        return batch
-
-    def draw(self, item: dict[str, Any], epoch: int) -> dict[str, Drawn]:
-        """Return the examples of each side that belong to an item of the training set."""
-        return {side: draw(item["index"], epoch) for side, draw in self.draws.items()}
-
-    def examples(self, items: Iterable[Any], epochs: int, sides: Iterable[str]) -> Iterator[tuple[str, int, Example]]:
-        """Yield what is drawn in the first epochs for some sides: side, key and example, with repetitions."""
-        for epoch, item in product(range(epochs), items):
-            drawn = self.draw(item, epoch)
-            yield from ((side, key, example) for side in sides if side in drawn for key, example in drawn[side])
-
-    def encode(self, drawn: Drawn) -> Batch:
-        """Encode examples; `index` keeps their keys."""
-        batch = self.encoder.batch([example for _, example in drawn])
-        batch["index"] = torch.tensor([key for key, _ in drawn])
-        return batch

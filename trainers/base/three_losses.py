@@ -6,9 +6,8 @@ from typing import Any, ClassVar
 import torch
 from torch import nn
 
-from .divergence import sequence_means, token_kl
 from .rows import Draw, Rows, answered_otherwise
-from .totals import Sides, Totals, token_mean
+from .terms import Sides, Totals, sequence_means, token_kl, token_mean
 from .trainer import Quantity, UnlearningConfig, UnlearningTrainer
 
 

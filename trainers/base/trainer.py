@@ -5,7 +5,6 @@ and a retain batch. Means are over the answer tokens (or the sequences) of one s
 batch of 1 x 4, four accumulation steps of 1 and four processes of 1 take the same step.
 """
 
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -23,21 +22,17 @@ from clear_unlearning.batches import Batch, Encoder, answer_counts, to_device
 from clear_unlearning.likelihood import AnswerLikelihood, answer_likelihood
 from clear_unlearning.optimizers import MuonWithAdamW
 
-from .checkpoints import all_finite, load_weights, where_to_go_on
+from .batching import EpochSampler, SideCollator, TellEpoch, epochs_begun, fillers
+from .checkpoints import all_finite, load_weights, where_to_resume
 from .config import UnlearningConfig
-from .one_pass import likelihoods_of
-from .reference import ReferenceCache
+from .likelihoods import ReferenceCache, likelihoods_of
 from .regularisers import SalientWeights, l1_distance, trainable
-from .rows import Draw, Drawn, Rows, SideCollator, partner_rows, rows_themselves
-from .sampler import EpochSampler, TellEpoch, epochs_begun, fillers
+from .rows import Draw, Drawn, Rows, partner_rows, rows_themselves
 from .stopping import Measure, stop_callbacks
-from .totals import Sides, Totals, count_sides, token_mean
+from .terms import Sides, Terms, Totals, add_up, check_finite, check_sides, count_sides, token_mean
 from .vision import each_photo_once, freeze_vision
 
 REFERENCE_FOLDER = "kept-reference"  # goes when the checkpoints go
-
-
-Terms = dict[str, torch.Tensor]  # what a loss adds up, by name
 Quantity = Callable[[nn.Module, Batch], torch.Tensor]  # of a model and a side: [answer tokens, ...]
 
 
@@ -74,9 +69,7 @@ class UnlearningTrainer(SFTTrainer):
         callbacks: list[TrainerCallback] | None = None,
         measures: Mapping[str, Measure] | None = None,
     ) -> None:
-        missing = [name for name in self.needs if name not in sides]
-        if missing:
-            raise ValueError(f"{type(self).__name__} needs rows for {', '.join(self.needs)}; missing: {missing}")
+        check_sides(type(self), sides, self.needs)
         peft_config = self.choose_weights(model, args, peft_config)
         collator = self.collator_class(Encoder(processing_class), self.draws(args, sides))
         self.nats: dict[str, float] = {}  # loss per answer token of the last step, by side: `forget_loss`
@@ -179,12 +172,10 @@ class UnlearningTrainer(SFTTrainer):
 
     def _check_weights(self) -> None:
         if not all_finite(trainable(self.model)):
-            self._diverged("a weight is NaN or infinite")
+            raise FloatingPointError(f"step {self.state.global_step}: a weight is NaN or infinite; {self._advice()}")
 
-    def _diverged(self, what: str) -> None:
-        raise FloatingPointError(
-            f"step {self.state.global_step}: {what}; a lower learning rate may help; {where_to_go_on(self.folder)}"
-        )
+    def _advice(self) -> str:
+        return f"a lower learning rate may help; {where_to_resume(self.folder)}"
 
     def before_training(self) -> None:
         """Prepare with the original weights before the first step; a method may override it."""
@@ -220,7 +211,7 @@ class UnlearningTrainer(SFTTrainer):
         if self.args.l1:
             norm = l1_distance(trainable(model), self._start)
             terms["l1"] = self.args.l1 * norm / (steps * self.accelerator.num_processes)
-        loss = torch.stack(list(terms.values())).sum()
+        loss = add_up(terms)
         self._measure({name: term.detach() for name, term in terms.items()}, totals, steps)
         # Gradients are averaged over processes; the totals already count all of them.
         loss = loss * self.accelerator.num_processes
@@ -232,8 +223,7 @@ class UnlearningTrainer(SFTTrainer):
         values = torch.stack([value.float() for value in (*terms.values(), *sides.values())])
         shares: list[float] = self.accelerator.reduce(values, reduction="sum").tolist()  # type: ignore[union-attr]
         whole = dict(zip(terms, shares, strict=False))
-        if not all(map(math.isfinite, whole.values())):
-            self._diverged(f"the loss is {whole}")
+        check_finite(whole, self.state.global_step, self._advice)
         logged = self._metrics["train" if self.model.training else "eval"]
         # The mean over the batches of a step, times their number, is the term of the global batch.
         for name, share in whole.items():

@@ -9,8 +9,8 @@ from clear_unlearning.batches import Encoder
 from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.models import load_model
 from tests.trainers.conftest import rows
-from trainers.base import one_pass
-from trainers.base.one_pass import likelihoods_of
+from trainers.base import likelihoods
+from trainers.base.likelihoods import likelihoods_of
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def test_gradients_are_the_same(loaded, examples, monkeypatch):
     found = []
     for always in (True, False):
         loaded.model.zero_grad()
-        monkeypatch.setattr(one_pass, "MOST_PADDING", 0.0)
+        monkeypatch.setattr(likelihoods, "MOST_PADDING", 0.0)
         now = likelihoods_of(loaded.model, sides, always)
         (now["forget"].log_probs.mean() - now["retain"].log_probs.mean()).backward()
         found.append({n: w.grad.clone() for n, w in loaded.model.named_parameters() if w.grad is not None})
@@ -58,6 +58,6 @@ def test_a_long_and_a_short_side_go_apart(loaded, examples, monkeypatch):
         calls.append(batch)
         return answer_likelihood(model, batch)
 
-    monkeypatch.setattr(one_pass, "answer_likelihood", seen)
+    monkeypatch.setattr(likelihoods, "answer_likelihood", seen)
     likelihoods_of(loaded.model, sides_of(loaded, forget=[examples[0]], retain=[replace(examples[3], image=None)] * 6))
     assert len(calls) == 2
