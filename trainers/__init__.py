@@ -15,8 +15,9 @@ class MethodTable(Mapping[str, tuple[Any, Any]]):
     """The methods of a package: `table[name]` is the pair (Trainer, Config).
 
     Args:
-        package: The package with a module for each method.
-        stems: Method -> what the names of its classes begin with, before `Trainer` and `Config`.
+        package: The package with the methods' modules.
+        stems: Method -> what the names of its classes begin with, before `Trainer` and `Config`. The module has the
+            method's name, unless the stem names another: `finetune.Gold`.
     """
 
     def __init__(self, package: str, stems: dict[str, str]) -> None:
@@ -28,9 +29,11 @@ class MethodTable(Mapping[str, tuple[Any, Any]]):
         Raises:
             KeyError: If there is no such method.
         """
-        stem = self._stems[method]
-        module = import_module(f"{self._package}.{method}")
-        return getattr(module, f"{stem}Trainer"), getattr(module, f"{stem}Config")
+        return self._class(method, "Trainer"), self._class(method, "Config")
+
+    def _class(self, method: str, kind: str) -> Any:
+        module, _, stem = self._stems[method].rpartition(".")
+        return getattr(import_module(f"{self._package}.{module or method}"), f"{stem}{kind}")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._stems)
@@ -56,8 +59,9 @@ class MethodTable(Mapping[str, tuple[Any, Any]]):
             AttributeError: If no method has it.
         """
         for method, stem in self._stems.items():
-            if name in (f"{stem}Trainer", f"{stem}Config"):
-                return getattr(import_module(f"{self._package}.{method}"), name)
+            for kind in ("Trainer", "Config"):
+                if name == f"{stem.rpartition('.')[2]}{kind}":
+                    return self._class(method, kind)
         raise AttributeError(f"module {self._package!r} has no attribute {name!r}")
 
 

@@ -26,7 +26,7 @@ class Pretraining:
         label_column: Column with the person.
         image_column: Column with the photo.
         people: Take so many people, those with most photos.
-        settings: Of the training; see `trainers/visual/gold.py`.
+        settings: Of the training; see `GoldConfig` in `trainers/visual/finetune.py`.
     """
 
     dataset: str = "mini"

@@ -10,8 +10,7 @@ import numpy as np
 import torch
 
 from trainers.visual import VISUAL_METHODS
-from trainers.visual.face_model import build_face_model
-from trainers.visual.margin import margin_logits, right_log_probs
+from trainers.visual.face_model import build_face_model, margin_logits, right_log_probs
 
 from .arguments import VisualArguments
 

@@ -8,8 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import torch
 
-from trainers.visual.face_model import FaceModel
-from trainers.visual.faces import Faces
+from trainers.visual.face_model import FaceModel, Faces
 
 from .arguments import ENROLMENT
 from .splits import Split
@@ -21,19 +20,13 @@ PHOTOS = pa.schema(
 )  # fmt: skip
 
 
-def embed(model: FaceModel, faces: Faces, size: int = 256) -> np.ndarray:
+def embed(model: FaceModel, faces: Faces) -> np.ndarray:
     """Normalised embeddings of photos [photos, 512].
 
     Raises:
         FloatingPointError: If the model says NaN of a photo.
     """
-    model.eval()
-    parts = []
-    with torch.inference_mode():
-        for start in range(0, len(faces), size):
-            pixels = faces.tensor(range(start, min(start + size, len(faces)))).to(model.device)
-            parts.append(torch.nn.functional.normalize(model(pixels).embedding, dim=-1).double().cpu())
-    embeddings = torch.cat(parts).numpy()
+    embeddings = torch.nn.functional.normalize(model.look(faces).embedding, dim=-1).double().cpu().numpy()
     if not np.isfinite(embeddings).all():
         place = int(np.flatnonzero(~np.isfinite(embeddings).all(1))[0])
         raise FloatingPointError(f"the embedding of photo {place}, of {faces.people[place]}, is not a number")

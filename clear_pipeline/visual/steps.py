@@ -15,8 +15,7 @@ from clear_pipeline.runs.run_folder import Run, write_json
 from clear_pipeline.runs.step import Step
 from clear_pipeline.train import Progress
 from trainers.visual import FROM_BASE, VISUAL_METHODS
-from trainers.visual.face_model import FaceModel, build_face_model
-from trainers.visual.faces import Faces
+from trainers.visual.face_model import FaceModel, Faces, build_face_model
 
 from .arguments import VisualArguments
 from .recognition import write_recognition

@@ -1,4 +1,4 @@
-"""What combines with any method: the L1 norm of the weights, and training only the salient weights (SalUn).
+"""Regularisers that combine with any method: the L1 norm of the weights, and training only salient weights (SalUn).
 
 L0 has no gradient and is left out.
 """
@@ -24,14 +24,14 @@ def trainable(model: nn.Module) -> list[nn.Parameter]:
 
 
 def l1_distance(weights: Sequence[torch.Tensor], start: Sequence[torch.Tensor] | None) -> torch.Tensor:
-    """Sum of the absolute weights, or of their distances from a start."""
+    """Return the sum of the absolute weights, or of their distances from a start."""
     if start is None:
         return torch.stack([weight.abs().sum() for weight in weights]).sum()
     return torch.stack([(weight - other).abs().sum() for weight, other in zip(weights, start, strict=True)]).sum()
 
 
 def largest(gradients: Sequence[torch.Tensor], share: float) -> list[torch.Tensor]:
-    """Mask of the entries that are among the largest in absolute value, over all tensors together.
+    """Return masks of the entries with the largest absolute values, over all tensors together.
 
     Args:
         gradients: Any shapes.

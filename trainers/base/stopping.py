@@ -1,4 +1,4 @@
-"""When a training ends before its last step: `forget_loss>4`, `retain_loss>2`, `forget_quality>0.05`."""
+"""Conditions that end a training before its last step: `forget_loss>4`, `retain_loss>2`, `forget_quality>0.05`."""
 
 import math
 import re
@@ -35,7 +35,7 @@ class StopWhen:
         """Read a condition.
 
         Raises:
-            ValueError: If it is none.
+            ValueError: If it is not a condition on one of `names`.
         """
         found = re.fullmatch(r"\s*(\w+)\s*>\s*([-+.\deE]+)\s*", text)
         try:
@@ -50,20 +50,20 @@ class StopWhen:
 
 
 class MeasureCallback(TrainerCallback):
-    """Measures the model after every few steps, and writes down what it finds.
+    """Measure the model after every few steps, and log the value.
 
     Args:
-        name: What is measured.
-        measure: Does it.
-        steps: How often: so many steps, or below 1 their share.
-        measured: Where the value goes, for the conditions of this step.
+        name: Name of the value.
+        measure: Measures a model.
+        steps: Steps between two measurements; below 1, their share of all steps.
+        measured: Receives the value, for the conditions of this step.
     """
 
     def __init__(self, name: str, measure: Measure, steps: float, measured: dict[str, float]) -> None:
         self.name, self.measure, self.steps, self.measured = name, measure, steps, measured
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Measures."""
+        """Measure the model if it is due."""
         every = math.ceil(self.steps * state.max_steps) if self.steps < 1 else int(self.steps)
         if state.global_step % every == 0:
             self.measured[self.name] = self.measure(kwargs["model"])
@@ -71,7 +71,7 @@ class MeasureCallback(TrainerCallback):
 
 
 class StopCallback(TrainerCallback):
-    """Ends the training when its condition holds, and writes down at which step.
+    """End the training when its condition holds, and log the step.
 
     The last step is not saved as a checkpoint: a run that is killed before its end takes that step once more, and
     stops again.
@@ -86,7 +86,7 @@ class StopCallback(TrainerCallback):
         self.stopped = False
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Look at the step."""
+        """Check the condition."""
         value = self.measured.get(self.condition.name)
         if value is not None and value > self.condition.bound:
             self.stopped = control.should_training_stop = True
@@ -95,7 +95,7 @@ class StopCallback(TrainerCallback):
             state.log_history.append(record)
 
     def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Keep the stop out of the checkpoints."""
+        """Do not save the last step as a checkpoint."""
         if self.stopped:
             control.should_save = False
 
@@ -103,13 +103,13 @@ class StopCallback(TrainerCallback):
 def stop_callbacks(
     args: Any, sides: Iterable[str], measured: dict[str, float], measures: Mapping[str, Measure]
 ) -> list[TrainerCallback]:
-    """Return what ends a training early: nothing, or a condition on what its method looks at or what can be measured.
+    """Return the callbacks that end a training early; none without `stop_when`.
 
     Args:
         args: The method's Config.
-        sides: Those that the method looks at.
+        sides: Sides that the method looks at.
         measured: Values of the last step, by name.
-        measures: What else can be measured, by name.
+        measures: Further measurements, by name.
     """
     if args.stop_when is None:
         return []

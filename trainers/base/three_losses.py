@@ -1,4 +1,4 @@
-"""What LLMU and SKU share: the forget answers, other answers to the same questions, and the divergence on retain."""
+"""The trainer that LLMU and SKU share: forget answers, other answers to the same questions, divergence on retain."""
 
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -23,9 +23,9 @@ class ThreeLossesConfig(UnlearningConfig):
 
 
 class ThreeLossesTrainer(UnlearningTrainer):
-    """Adds to a batch K other answers to each forget question, drawn for each row, others in every epoch."""
+    """Add K other answers to each forget question, drawn for each row and anew in every epoch."""
 
-    source: ClassVar[str]  # the side whose answers these are
+    source: ClassVar[str]  # side that the other answers come from
 
     def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
         """Other answers beside the rows of both sides."""

@@ -1,4 +1,4 @@
-"""What every unlearning method shares, on top of TRL's SFTTrainer: two-sided batches, exact means, the reference.
+"""The base of every unlearning method, on top of TRL's SFTTrainer: two-sided batches, exact means, the reference.
 
 A method is a `Config` with the paper's defaults and a `Trainer` that says, in `losses`, what it adds up of a forget
 and a retain batch. Means are over the answer tokens (or the sequences) of one side of the *global* batch, so that a
@@ -52,7 +52,7 @@ class UnlearningTrainer(SFTTrainer):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("forget", "retain")  # rows; the first drive the epoch
-    optional: ClassVar[tuple[str, ...]] = ()  # further rows that a method can make use of
+    optional: ClassVar[tuple[str, ...]] = ()  # further rows that a method can use
     collator_class: ClassVar[type[SideCollator]] = SideCollator
     args: Any  # the method's Config
     model: Any
@@ -99,7 +99,7 @@ class UnlearningTrainer(SFTTrainer):
                 self._reference.fill(examples, self._reference_values, args.per_device_train_batch_size)
 
     def choose_weights(self, model: PreTrainedModel, args: Any, peft_config: PeftConfig | None) -> PeftConfig | None:
-        """Say which weights are trained: all, or LoRA's; a frozen vision tower is left out."""
+        """Choose the trained weights: all or LoRA's, without a frozen vision tower."""
         if args.freeze_vision and peft_config is None:
             freeze_vision(model)
         return peft_config
@@ -111,13 +111,13 @@ class UnlearningTrainer(SFTTrainer):
         return {"index": [*range(rows), *[0] * more], "filler": [False] * rows + [True] * more}
 
     def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
-        """Return what is drawn to a row, by side: itself and rows of the other side."""
+        """Return what is drawn for a row, by side: the row itself and rows of the other side."""
         first, *others = self.needs
         partners = {name: partner_rows(sides[name], args.seed, args.retain_ratio) for name in others}
         return {first: rows_themselves(sides[first]), **partners}
 
     def references(self) -> dict[str, Quantity]:
-        """Return what the loss needs to know of the original model, by side: nothing."""
+        """Return the quantities of the original model that the loss needs, by side; none by default."""
         return {}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:

@@ -1,7 +1,7 @@
-"""The vision tower in training: frozen unless one wants it trained, and then each photo goes through it once.
+"""The vision tower in training: frozen by default, so that each photo goes through it only once.
 
-What a frozen tower makes of a photo is the same in every step, so it is kept. What comes behind, the projector, may be
-trained all the same, and costs little.
+The output of a frozen tower for a photo is the same in every step, so it is kept. The projector behind it may still be
+trained, which costs little.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from transformers import PreTrainedModel
 
 logger = logging.getLogger(__name__)
 
-# What a model reads of its tower's output, by its type; `hidden_states` of the layers that its config names.
+# Field of the tower's output that a model reads, by its type; `hidden_states` of the layers that its config names.
 READ = {
     "llava": "hidden_states",
     "llava_next": "hidden_states",
@@ -39,19 +39,19 @@ def vision_tower(model: PreTrainedModel) -> nn.Module | None:
 
 
 def freeze_vision(model: PreTrainedModel) -> None:
-    """Switches off the gradients of the vision tower; a text model has none and stays as it is."""
+    """Switch off the gradients of the vision tower, if the model has one."""
     tower = vision_tower(model)
     if tower is not None:
         tower.requires_grad_(False)
 
 
 def each_photo_once(model: PreTrainedModel, gigabytes: float, sharded: bool) -> AbstractContextManager[Any]:
-    """In which a frozen vision tower sees each photo once; a trained one, and a model that has none, is left as it is.
+    """Return a context in which a frozen vision tower sees each photo once; it changes nothing for other models.
 
     Args:
-        model: Of which it is known what is trained.
-        gigabytes: What is kept, in each process; 0 for nothing.
-        sharded: The weights of the tower are spread over processes.
+        model: Model whose frozen weights are already frozen.
+        gigabytes: Features to keep in each process; 0 for none.
+        sharded: Whether the weights of the tower are spread over processes.
     """
     tower = vision_tower(model)
     if tower is None or not gigabytes or any(weight.requires_grad for weight in tower.parameters()):
@@ -68,15 +68,15 @@ def each_photo_once(model: PreTrainedModel, gigabytes: float, sharded: bool) -> 
 
 
 class FrozenVision(AbstractContextManager[None]):
-    """Keeps what a frozen vision tower makes of each picture, or tile of one; pictures are told apart by their pixels.
+    """Keep the output of a frozen vision tower for each picture, or tile of one, by its pixels.
 
-    Each goes through the tower by itself and without dropout, so that what becomes of it depends on no other: a run
-    that was interrupted and goes on sees the same numbers.
+    Each goes through the tower by itself and without dropout, so that its output does not depend on the others: a
+    resumed run sees the same numbers.
 
     Args:
-        model: Whose type is a row of READ.
+        model: Model whose type is a key of READ.
         tower: Its vision tower.
-        limit: Bytes to keep, in main memory; further pictures go through the tower in every step.
+        limit: Bytes to keep in main memory; further pictures go through the tower in every step.
     """
 
     def __init__(self, model: PreTrainedModel, tower: nn.Module, limit: float) -> None:
@@ -112,7 +112,7 @@ class FrozenVision(AbstractContextManager[None]):
         return self._output(**{self.field: first}, **({"deepstack_features": rest} if rest else {}))
 
     def _features(self, picture: dict[str, torch.Tensor], plain: dict[str, Any]) -> list[torch.Tensor]:
-        """Return what is read of one picture's output, in main memory unless there is no more room."""
+        """Return the fields that the model reads of one picture's output; keep them if there is room."""
         key = _key(picture)
         if key in self._kept:
             return self._kept[key]
@@ -133,8 +133,8 @@ class FrozenVision(AbstractContextManager[None]):
             self.size += size
         elif self.limit:
             logger.warning(
-                "%.3g GB of vision features are kept, of %d pictures or tiles: further ones go through the frozen "
-                "tower in every step, unless --cached_features is raised", self.size / 1e9, len(self._kept),
+                "%.3g GB of vision features of %d pictures or tiles are kept; further ones go through the frozen "
+                "tower in every step; raise --cached_features to keep more", self.size / 1e9, len(self._kept),
             )  # fmt: skip
             self.limit = 0.0
         return features

@@ -1,4 +1,4 @@
-"""Unlearning of faces by a recogniser: one file a method, one row in VISUAL_METHODS."""
+"""Unlearning of faces by a recogniser: one row in VISUAL_METHODS a method; kin share a file."""
 
 from typing import Any
 
@@ -7,16 +7,16 @@ from trainers import MethodTable
 VISUAL_METHODS = MethodTable(
     "trainers.visual",
     {
-        "original": "Original",
-        "gold": "Gold",
-        "retain_finetune": "VisualRetainFinetune",
+        "original": "finetune.Original",
+        "gold": "finetune.Gold",
+        "retain_finetune": "finetune.VisualRetainFinetune",
         "neggrad": "NegGrad",
         "scrub": "VisualSCRUB",
-        "scrub_bio": "SCRUBBio",
+        "scrub_bio": "scrub.SCRUBBio",
         "llmu": "VisualLLMU",
         "rmu": "VisualRMU",
         "dpo": "VisualDPO",
-        "sparsity": "Sparsity",
+        "sparsity": "finetune.Sparsity",
         "twins": "Twins",
     },
 )

@@ -1,7 +1,7 @@
-"""What every method of the visual track shares, on transformers' Trainer: two-sided batches and the original's word.
+"""The base of every method of the visual track, on transformers' Trainer: two-sided batches and the original's output.
 
-A method is a `Config` with CLEAR's values (arXiv 2410.18057) and a `Trainer` that says, in `losses`, what it adds up
-of a batch of photos to forget and a batch to retain; means are over the rows of a side.
+A method is a `Config` with CLEAR's values (arXiv 2410.18057) and a `Trainer` whose `losses` returns the terms of a
+batch of photos to forget and a batch to retain; means are over the rows of a side.
 """
 
 import math
@@ -12,16 +12,15 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 from torch import nn
-from torch.utils.data import Dataset
 from transformers import Trainer, TrainerCallback, TrainingArguments
 
-from .face_model import FaceModel, FaceOutput
-from .faces import Faces
-from .margin import class_kl, margin_logits, right_log_probs
+from trainers.base.batching import TellEpoch
+from trainers.base.terms import Terms, add_up, check_finite, check_sides, token_kl
+
+from .face_model import FaceModel, FaceOutput, Faces, margin_logits, right_log_probs
 
 Side = dict[str, torch.Tensor]  # pixel_values [rows, 3, height, width], labels [rows], index [rows]
 Sides = dict[str, Side]
-Terms = dict[str, torch.Tensor]  # what a loss adds up, by name
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d)
 
 
@@ -30,11 +29,11 @@ class VisualConfig(TrainingArguments):
     """Settings that every method has, on top of transformers'."""
 
     learning_rate: float = field(default=0.01, metadata={"help": "Peak learning rate of SGD."})
-    momentum: float = field(default=0.9, metadata={"help": "Of SGD."})
-    weight_decay: float = field(default=5e-5, metadata={"help": "L2, as SGD has it."})
+    momentum: float = field(default=0.9, metadata={"help": "Momentum of SGD."})
+    weight_decay: float = field(default=5e-5, metadata={"help": "L2 penalty of SGD."})
     num_train_epochs: float = field(default=5, metadata={"help": "Passes over the photos that drive the epoch."})
     per_device_train_batch_size: int = field(default=256, metadata={"help": "Photos of each side in a step."})
-    lr_scheduler_type: str = field(default="constant", metadata={"help": "How the learning rate goes on."})
+    lr_scheduler_type: str = field(default="constant", metadata={"help": "How the learning rate changes."})
     forget_repeat: int = field(default=1, metadata={"help": "How often an epoch passes over the photos to forget."})
     freeze_batch_norm: bool = field(default=False, metadata={"help": "Leave the running means as they are."})
     paced: bool = field(
@@ -55,21 +54,8 @@ class VisualConfig(TrainingArguments):
         super().__post_init__()
 
 
-class Numbers(Dataset):
-    """The numbers of the rows that drive an epoch."""
-
-    def __init__(self, count: int) -> None:
-        self.count = count
-
-    def __len__(self) -> int:
-        return self.count
-
-    def __getitem__(self, index: int) -> int:
-        return index
-
-
 class FaceCollator:
-    """Makes the batches: rows of the first side, and to each a row of the others, drawn anew in each epoch."""
+    """Make batches: rows of the first side, and for each a row of the other sides, drawn anew in each epoch."""
 
     def __init__(self, sides: Mapping[str, Faces], labels: Mapping[str, np.ndarray], seed: int) -> None:
         self.sides, self.labels, self.seed, self.epoch = sides, labels, seed, 0
@@ -95,14 +81,6 @@ class FaceCollator:
         }
 
 
-class _TellEpoch(TrainerCallback):
-    def __init__(self, collator: FaceCollator) -> None:
-        self.collator = collator
-
-    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.collator.epoch = int(state.epoch or 0)
-
-
 class VisualTrainer(Trainer):
     """Base of the methods.
 
@@ -117,7 +95,7 @@ class VisualTrainer(Trainer):
     """
 
     needs: ClassVar[tuple[str, ...]] = ("forget", "retain")  # the first drives the epoch
-    references: ClassVar[tuple[str, ...]] = ()  # sides of which the loss needs the original's word
+    references: ClassVar[tuple[str, ...]] = ()  # sides whose output before unlearning the loss needs
     args: Any
     model: Any
 
@@ -128,9 +106,7 @@ class VisualTrainer(Trainer):
         sides: Mapping[str, Faces],
         callbacks: list[TrainerCallback] | None = None,
     ) -> None:
-        missing = [name for name in self.needs if name not in sides]
-        if missing:
-            raise ValueError(f"{type(self).__name__} needs photos for {', '.join(self.needs)}; missing: {missing}")
+        check_sides(type(self), sides, self.needs, "photos")
         check_apart(sides)
         sides = self.prepare({name: sides[name] for name in self.needs})
         labels = {name: labels_of(faces, model.config.people) for name, faces in sides.items()}
@@ -140,13 +116,13 @@ class VisualTrainer(Trainer):
         super().__init__(
             model=model,
             args=args,
-            train_dataset=Numbers(count),
+            train_dataset=range(count),  # type: ignore[arg-type]
             data_collator=self.collator,
-            callbacks=[*(callbacks or []), _TellEpoch(self.collator)],
+            callbacks=[*(callbacks or []), TellEpoch(self.collator)],
         )
         self.model_accepts_loss_kwargs = False  # the mean over accumulation steps is the Trainer's
         self.sides = sides
-        self._before = {name: self.look(name) for name in self.references}
+        self._before = {name: self.model.look(sides[name]) for name in self.references}
 
     def prepare(self, sides: dict[str, Faces]) -> dict[str, Faces]:
         """Return the sides of a batch; the first drives the epoch."""
@@ -156,26 +132,13 @@ class VisualTrainer(Trainer):
         """Return the terms of the method's loss, by name; the trainer adds them up."""
         raise ValueError(f"{type(self).__name__} defines no losses")
 
-    def look(self, side: str, size: int = 256, flip: bool = False) -> FaceOutput:
-        """Return what the model says now of all photos of a side; with `flip`, of their mirror images."""
-        training = self.model.training
-        self.model.eval()
-        outputs = []
-        with torch.no_grad():
-            for start in range(0, len(self.sides[side]), size):
-                places = range(start, min(start + size, len(self.sides[side])))
-                pixels = self.sides[side].tensor(places).to(self.args.device)
-                outputs.append(self.model(pixels.flip(-1) if flip else pixels))
-        self.model.train(training)
-        return FaceOutput(torch.cat([o.embedding for o in outputs]), torch.cat([o.cosines for o in outputs]))
-
     def before(self, batch: Sides, side: str) -> FaceOutput:
-        """Return what the model said of these photos before unlearning."""
+        """Return the output for a side of the batch before unlearning."""
         kept, index = self._before[side], batch[side]["index"]
         return FaceOutput(kept.embedding[index], kept.cosines[index])
 
     def output(self, model: nn.Module, batch: Sides, side: str) -> FaceOutput:
-        """Return what the model says of a side of the batch."""
+        """Return the output for a side of the batch."""
         return model(batch[side]["pixel_values"])
 
     def log_probs(self, output: FaceOutput, labels: torch.Tensor) -> torch.Tensor:
@@ -186,10 +149,14 @@ class VisualTrainer(Trainer):
         """AM-Softmax, mean over the rows."""
         return -self.log_probs(output, labels).mean()
 
+    def margin_term(self, model: nn.Module, batch: Sides, side: str) -> torch.Tensor:
+        """AM-Softmax on a side of the batch, mean over the rows."""
+        return self.margin_loss(self.output(model, batch, side), batch[side]["labels"])
+
     def kl(self, batch: Sides, side: str, now: FaceOutput) -> torch.Tensor:
-        """`KL(p0 || p)` over the classes on a side of the batch."""
+        """`KL(p0 || p)` over the classes on a side of the batch, mean over the rows."""
         labels = batch[side]["labels"]
-        return class_kl(self._logits(self.before(batch, side), labels), self._logits(now, labels))
+        return token_kl(self._logits(self.before(batch, side), labels), self._logits(now, labels)).mean()
 
     def _logits(self, output: FaceOutput, labels: torch.Tensor) -> torch.Tensor:
         return margin_logits(output.cosines, labels, self.model.config.scale, self.model.config.margin)
@@ -207,13 +174,10 @@ class VisualTrainer(Trainer):
                 if isinstance(module, BATCH_NORMS):
                     module.eval()
         terms = self.losses(model, inputs)
-        loss = torch.stack(list(terms.values())).sum()
-        if not torch.isfinite(loss):
-            values = {name: float(term.detach()) for name, term in terms.items()}
-            raise FloatingPointError(
-                f"step {self.state.global_step}: the loss is {values}; a lower learning rate than "
-                f"{self.args.learning_rate} may help"
-            )
+        values = {name: float(term.detach()) for name, term in terms.items()}
+        advice = f"a lower learning rate than {self.args.learning_rate} may help"
+        check_finite(values, self.state.global_step, lambda: advice)
+        loss = add_up(terms)
         return (loss, {}) if return_outputs else loss
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
@@ -261,10 +225,10 @@ def labels_of(faces: Faces, people: list[str]) -> np.ndarray:
 
 
 def check_apart(sides: Mapping[str, Faces]) -> None:
-    """Check that nobody is on two sides.
+    """Check that each person is on one side only.
 
     Raises:
-        ValueError: Naming who is.
+        ValueError: If a person is on two sides.
     """
     seen: dict[str, str] = {}
     for side, faces in sides.items():

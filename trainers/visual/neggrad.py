@@ -8,12 +8,12 @@ import numpy as np
 from torch import nn
 from torch.utils.data import DataLoader, Sampler
 
-from .base import Numbers, Side, Sides, Terms, VisualConfig, VisualTrainer
+from .base import Side, Sides, Terms, VisualConfig, VisualTrainer
 
 
 @dataclass
 class NegGradConfig(VisualConfig):
-    """CLEAR's values: the first of the two epochs climbs, the second descends; so on if there are more."""
+    """CLEAR's values: the first of the two epochs ascends, the second descends; further epochs alternate."""
 
     learning_rate: float = 0.1
     num_train_epochs: float = 2
@@ -62,12 +62,12 @@ class NegGradTrainer(VisualTrainer):
     def get_train_dataloader(self) -> DataLoader:
         """Batches of one side each."""
         counts = [len(self.sides[name]) for name in ("forget", "retain")]
-        places = Numbers(sum(counts))
         phases = Phases(counts, self.args.train_batch_size, self.args.seed)
+        places: Any = range(sum(counts))
         return self.accelerator.prepare(DataLoader(places, batch_sampler=phases, collate_fn=self.phase))
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
         """AM-Softmax, with a minus sign if these photos are to be forgotten."""
         (side,) = batch
-        loss = self.margin_loss(self.output(model, batch, side), batch[side]["labels"])
+        loss = self.margin_term(model, batch, side)
         return {side: -loss if side == "forget" else loss}

@@ -1,8 +1,9 @@
-"""SCRUB on class probabilities as CLEAR has it: one step, no temperature (arXiv 2302.09880, 2410.18057)."""
+"""SCRUB for faces as CLEAR has it: on class probabilities, or on embeddings (arXiv 2302.09880, 2410.18057)."""
 
 from dataclasses import dataclass, field
 
 from torch import nn
+from torch.nn import functional
 
 from .base import Sides, Terms, VisualConfig, VisualTrainer
 
@@ -21,15 +22,40 @@ class VisualSCRUBConfig(VisualConfig):
 
 
 class VisualSCRUBTrainer(VisualTrainer):
-    """Minimises `-KL(p0||p)` on forget, `KL(p0||p)` and AM-Softmax on retain."""
+    """Minimises `-KL(p0||p)` on forget, `KL(p0||p)` and AM-Softmax on retain; one step, without a temperature."""
 
     references = ("forget", "retain")
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
-        """Away from the original on one side, near it on the other."""
+        """Divergences from the original, away from it on forget and towards it on retain, and AM-Softmax."""
         forget, retain = (self.output(model, batch, side) for side in ("forget", "retain"))
         return {
             "forget": -self.args.forget_weight * self.kl(batch, "forget", forget),
             "kl": self.args.kl_weight * self.kl(batch, "retain", retain),
             "retain": self.args.retain_weight * self.margin_loss(retain, batch["retain"]["labels"]),
         }
+
+
+@dataclass
+class SCRUBBioConfig(VisualConfig):
+    """CLEAR's values."""
+
+    learning_rate: float = 0.2
+    num_train_epochs: float = 4
+    forget_repeat: int = 5
+
+
+class SCRUBBioTrainer(VisualTrainer):
+    """Minimises the cosine-embedding loss: `max(0, cos)` on forget, `1 - cos` on retain."""
+
+    references = ("forget", "retain")
+
+    def losses(self, model: nn.Module, batch: Sides) -> Terms:
+        """Cosines with the original's embeddings of the same photos."""
+        cosines = {
+            side: functional.cosine_similarity(
+                self.output(model, batch, side).embedding, self.before(batch, side).embedding
+            )
+            for side in ("forget", "retain")
+        }
+        return {"forget": cosines["forget"].clamp(min=0).mean(), "retain": (1 - cosines["retain"]).mean()}

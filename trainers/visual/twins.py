@@ -25,7 +25,7 @@ class TwinsTrainer(VisualTrainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.mirrored = self.look("forget", flip=True).embedding
+        self.mirrored = self.model.look(self.sides["forget"], flip=True).embedding
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
         """Mean over rows and the numbers of an embedding."""

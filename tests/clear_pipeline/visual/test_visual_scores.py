@@ -19,8 +19,7 @@ from clear_pipeline.visual.scores import attack, gather, read_logits
 from clear_pipeline.visual.splits import as_json, draw_splits
 from evaluate_metrics.attack_rates import cosine_logits
 from trainers.visual import VISUAL_METHODS
-from trainers.visual.face_model import build_face_model
-from trainers.visual.faces import Faces
+from trainers.visual.face_model import Faces, build_face_model
 
 PEOPLE = [f"person {i}" for i in range(30)]
 FORGET, HOLDOUT = PEOPLE[:6], PEOPLE[6:12]

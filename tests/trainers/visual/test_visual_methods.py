@@ -7,8 +7,7 @@ import pytest
 import torch
 
 from trainers.visual import FROM_BASE, VISUAL_METHODS
-from trainers.visual.face_model import FaceModel, FaceOutput, build_face_model
-from trainers.visual.faces import Faces
+from trainers.visual.face_model import FaceModel, FaceOutput, Faces, build_face_model
 
 FORGET, RETAIN = ("a", "b"), ("c", "d", "e")
 PHOTOS = 4
