@@ -1,5 +1,6 @@
-"""Recipes as YAML files: read into a dataclass, with every unknown or missing key named."""
+"""Recipes as YAML files: read into a dataclass, with every unknown or missing key and setting named."""
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
 from pathlib import Path
@@ -47,3 +48,30 @@ def known_fields(kind: type, content: Any, what: str, aside: tuple[str, ...] = (
     if missing:
         raise ValueError(f"{what} {missing[0]!r} is missing")
     return dict(content)
+
+
+def check_settings(where: str, config: type, settings: Mapping[str, Any]) -> None:
+    """Check the settings of a training by building its Config, which checks the values.
+
+    Args:
+        where: What to call the settings in an error.
+        config: Config of a method: a dataclass on top of that of a library.
+        settings: Its values, without `output_dir` and `seed`, which a run sets itself.
+
+    Raises:
+        ValueError: If a setting is unknown, or a value is not valid.
+    """
+    library = next(kind for kind in config.__mro__ if kind.__module__.partition(".")[0] in ("trl", "transformers"))
+    known = {f.name: f.metadata.get("help") for f in fields(config) if f.init}
+    for name in settings:
+        if name not in known or name in ("output_dir", "seed"):
+            base = {f.name for f in fields(library)}
+            own = difflib.get_close_matches(name, known, n=3) + [key for key in known if key not in base]
+            valid = ", ".join(dict.fromkeys(own))
+            raise ValueError(
+                f"{where}: unknown setting {name!r} of {config.__name__}; it has {valid} and {library.__name__}'s"
+            )
+    try:
+        config(**{"output_dir": ".", **settings, "use_cpu": True})
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{where}: {error}") from error

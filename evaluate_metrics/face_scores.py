@@ -46,13 +46,13 @@ def read_faces(folder: Path) -> dict[str, Any]:
         raise ValueError(f"{path}: kind {found[0]!r}, schema {found[1]!r}; must be 'visual', {SCHEMA}")
     try:
         dials = {str(name): str(value) for name, value in report["dials"].items()}
-        return {"dials": dials, "rows": [_row(row) for row in report["rows"]]}
+        return {"dials": dials, "rows": [face_row(row) for row in report["rows"]]}
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} is not as `clear-unlearning visual` writes it: {error!r}") from error
 
 
-def _row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the numbers of a row."""
+def face_row(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the numbers of a row of the report."""
     kept: dict[str, Any] = {"name": str(row["name"])}
     kept |= {name: _share(row[name]) for name in ACCURACIES}
     for name in ATTACKS:

@@ -80,8 +80,9 @@ def _report(options: dict[str, Any]) -> None:
 
 def _show(report: dict[str, Any], console: Console) -> None:
     from clear_pipeline.visual.report import cells
+    from evaluate_metrics.face_scores import COLUMNS
 
-    table = Table("method", "forget %", "holdout %", "retain %", "U-LIRA", "U-MIA")
+    table = Table("method", *COLUMNS)
     for row in report["rows"]:
         table.add_row(row["name"], *cells(row))
     console.print(table)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+from transformers import TrainingArguments
 
 from clear_data.configs import RETAIN_OF
 from clear_data.corpora import mini
@@ -14,7 +15,6 @@ from clear_data.corpora.people import FACTS
 from clear_data.published import ROWS
 from clear_dataset import load_clear
 from trainers import METHODS
-from trainers.base import UnlearningConfig
 from trainers.retain_finetune import RetainFinetuneConfig
 from trainers.scrub import SCRUBConfig
 
@@ -94,7 +94,7 @@ def estimates_of(recipe: Recipe, counts: dict[str, int]) -> Iterator[Estimate]:
         yield Estimate(cell.name, rows, steps)
 
 
-def steps_of(training: UnlearningConfig, rows: int, epochs: float | None = None) -> int:
+def steps_of(training: TrainingArguments, rows: int, epochs: float | None = None) -> int:
     """Return the number of steps of a training over rows, on one process."""
     if training.max_steps > 0:
         return training.max_steps

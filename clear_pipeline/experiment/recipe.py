@@ -4,22 +4,18 @@ The files of `recipes/` are the only place of settings: the demo reads its own f
 this package, so that a recipe is found by its name.
 """
 
-import difflib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
-
-from trl import SFTConfig
 
 from clear_data.configs import RETAIN_OF
 from clear_data.corpora import CORPORA
 from clear_data.corpora.mini import Dials
 from clear_pipeline.arguments import MODALITIES
-from clear_pipeline.yaml_files import known_fields, read_yaml
+from clear_pipeline.yaml_files import check_settings, known_fields, read_yaml
 from clear_unlearning.tasks import TASKS
 from trainers import METHODS
-from trainers.base import UnlearningConfig
 from trainers.retain_finetune import RetainFinetuneConfig
 
 HERE = Path(__file__).parents[1]
@@ -231,13 +227,13 @@ def check_recipe(recipe: Recipe) -> None:
         raise ValueError(f"seeds must be whole numbers, not {list(recipe.seeds)}")
     if not isinstance(recipe.golds, int) or not 1 <= recipe.golds <= 100:
         raise ValueError(f"golds must be 1 to 100, not {recipe.golds!r}")
-    _check_settings("finetune", RetainFinetuneConfig, recipe.finetune)
+    check_settings("finetune", RetainFinetuneConfig, recipe.finetune)
     if recipe.pretrain is not None:
         if recipe.corpus != "mini":
             raise ValueError("pretrain is for the corpus mini, whose config `base` has the rows for it")
-        _check_settings("pretrain", RetainFinetuneConfig, recipe.pretrain)
+        check_settings("pretrain", RetainFinetuneConfig, recipe.pretrain)
     for method in recipe.methods:
-        _check_settings(f"settings: {method}", METHODS[method][1], recipe.settings_of(method))
+        check_settings(f"settings: {method}", METHODS[method][1], recipe.settings_of(method))
     known = ("batch_size", "max_examples", "seed", "judge")
     wrong = [key for key in recipe.evaluate if key not in known]
     if wrong:
@@ -248,21 +244,6 @@ def check_recipe(recipe: Recipe) -> None:
         raise ValueError(f"lora: unknown setting {wrong[0]!r}; valid: {', '.join(lora)}")
     if recipe.tune is not None:
         _check_tuning(recipe, recipe.tune)
-
-
-def _check_settings(where: str, config: type[UnlearningConfig], settings: Mapping[str, Any]) -> None:
-    """Build the Config, which checks the values."""
-    known = {f.name: f.metadata.get("help") for f in fields(config) if f.init}
-    for name in settings:
-        if name not in known or name in ("output_dir", "seed"):
-            base = {f.name for f in fields(SFTConfig)}
-            own = difflib.get_close_matches(name, known, n=3) + [key for key in known if key not in base]
-            valid = ", ".join(dict.fromkeys(own))
-            raise ValueError(f"{where}: unknown setting {name!r} of {config.__name__}; it has {valid} and TRL's own")
-    try:
-        config(output_dir=PLACE, use_cpu=True, **settings)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{where}: {error}") from error
 
 
 def _check_tuning(recipe: Recipe, tuning: Tuning) -> None:

@@ -44,14 +44,14 @@ def markdown(report: Mapping[str, Any], made: bool) -> str:
     """Return the table as Markdown, with what its columns mean."""
     rows = report["rows"]
     columns = columns_of(REPORT, rows)
-    lines = [f"# Unlearning report: {report['forget']}", "", *_facts_line(report), ""]
+    lines = [f"# Unlearning report: {report['forget']}", "", *_factsline(report), ""]
     titles = [f"{column.heading}{_mark(column, made)} {column.arrow}" for column in columns]
-    lines += [_line(["model", *titles]), _line(["---", *["---:"] * len(columns)])]
+    lines += head_lines(["model", *titles])
     best = {column.key: best_rows(column, rows) for column in columns}
     for row in rows:
         cells = [plain(column, row) for column in columns]
         cells = [f"**{c}**" if row["name"] in best[k.key] else c for k, c in zip(columns, cells, strict=True)]
-        lines.append(_line([_escaped(row["name"]), *cells]))
+        lines.append(line([_escaped(row["name"]), *cells]))
     lines += [
         "",
         "↑ higher is better, ↓ lower is better, → gold: best near the gold model. Bold: best of the methods.",
@@ -80,13 +80,9 @@ def page(
     for width in ("wide", "narrow"):
         for ground in ("light", "dark"):
             png = tradeoff_plot(points, dark=ground == "dark", narrow=width == "narrow")
-            plots[f"{width}_{ground}"] = f"data:image/png;base64,{base64.b64encode(png).decode()}"
-    # Autoescape by hand: a template's name ends in .jinja, and what models say may hold anything.
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
-    return environment.get_template("report.html.jinja").render(
+            plots[f"{width}_{ground}"] = as_source(png)
+    return render(
+        "report.html.jinja",
         report=report,
         made=made,
         columns=columns,
@@ -108,13 +104,38 @@ def page(
     )
 
 
+def render(template: str, **values: Any) -> str:
+    """Return the page of a template of this folder."""
+    # Autoescape by hand: a template's name ends in .jinja, and what models say may hold anything.
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
+        lstrip_blocks=True,
+    )  # fmt: skip
+    return environment.get_template(template).render(**values)
+
+
+def as_source(png: bytes) -> str:
+    """Return a picture as the `src` of an image inside the page."""
+    return f"data:image/png;base64,{base64.b64encode(png).decode()}"
+
+
+def line(cells: Sequence[str]) -> str:
+    """Return a row of a Markdown table."""
+    return f"| {' | '.join(cells)} |"
+
+
+def head_lines(titles: Sequence[str]) -> list[str]:
+    """Return the head of a Markdown table whose first column is text and whose others are numbers."""
+    return [line(titles), line(["---", *["---:"] * (len(titles) - 1)])]
+
+
 def _faces_lines(faces: Mapping[str, Any]) -> list[str]:
     """Return the table of the visual track."""
     titles = ["model", *face_scores.COLUMNS, *(f"paper: {title}" for title in face_scores.COLUMNS)]
-    lines = ["", "## Faces", "", FACES_ABOUT, "", _line(titles), _line(["---", *["---:"] * (len(titles) - 1)])]
+    lines = ["", "## Faces", "", FACES_ABOUT, "", *head_lines(titles)]
     for row in faces["rows"]:
         own = [" ".join(cell).rstrip() for cell in face_scores.cells(row)]
-        lines.append(_line([_escaped(row["name"]), *own, *face_scores.paper_cells(row["paper"])]))
+        lines.append(line([_escaped(row["name"]), *own, *face_scores.paper_cells(row["paper"])]))
     return [*lines, "", *(f"- **{title}**: {meaning}" for title, meaning in face_scores.COLUMNS.items())]
 
 
@@ -122,14 +143,10 @@ def _mark(column: Column, made: bool) -> str:
     return "†" if made and column.wrong_answers else ""
 
 
-def _facts_line(report: Mapping[str, Any]) -> list[str]:
+def _factsline(report: Mapping[str, Any]) -> list[str]:
     facts = [f"{_escaped(name)} {_escaped(value)}" for name, value in report["settings"].items() if value is not None]
     sizes = [f"{task_title(key)} {size['rows']}" for key, size in report["sizes"].items()]
     return [", ".join(facts), "", f"Rows scored: {'; '.join(sizes)}."]
-
-
-def _line(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cells)} |"
 
 
 def _escaped(value: Any) -> str:

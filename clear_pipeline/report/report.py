@@ -8,6 +8,7 @@ from typing import Any
 
 from datasets import Dataset
 
+from clear_pipeline.runs.run_folder import write_files
 from evaluate_metrics.columns import COLUMNS
 from evaluate_metrics.log_format import TaskLog, check_same_rows, read_log, read_meta
 from evaluate_metrics.scores import score_log
@@ -89,11 +90,7 @@ def write_report(
         "report.md": markdown(report, bool(made)),
         "report.html": page(report, made, logs, tasks, load),
     }
-    output.mkdir(parents=True, exist_ok=True)
-    for name, text in pages.items():
-        (output / f"{name}.part").write_text(text, encoding="utf-8")
-    for name in pages:
-        (output / f"{name}.part").rename(output / name)
+    write_files(output, pages)
     return json.loads(pages["report.json"])
 
 

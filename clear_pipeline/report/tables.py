@@ -1,6 +1,5 @@
 """The tables on paper: Markdown, CSV, LaTeX, and one page with both and the trade-off."""
 
-import base64
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -8,13 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import pandas
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from clear_pipeline.experiment.plan import Cell
 from clear_pipeline.experiment.recipe import Recipe
+from clear_pipeline.runs.run_folder import write_files
 from evaluate_metrics.columns import ABLATION, ABSENT, MAIN, Column, best_rows, columns_of, plain
 
-from .pages import READING
+from .pages import READING, as_source, render
 from .tradeoff import Point, tradeoff_plot
 
 Row = Mapping[str, Any]
@@ -192,11 +191,7 @@ def write_pages(
         pages[f"{name}.md"] = f"# {captions[name]}\n\n{markdown(grid)}{about}"
         pages[f"{name}.csv"] = comma_separated(grid)
         pages[f"{name}.tex"] = latex(grid, captions[name])
-    output.mkdir(parents=True, exist_ok=True)
-    for name, text in pages.items():
-        (output / f"{name}.part").write_text(text, encoding="utf-8")
-    for name in pages:
-        (output / f"{name}.part").rename(output / name)
+    write_files(output, pages)
 
 
 def page(
@@ -204,14 +199,7 @@ def page(
 ) -> str:
     """Return the page: both tables and the trade-off, with style and pictures inside."""
     points = [Point(row["name"], row["forget_quality_statistic"], row["model_utility"]) for row in main.rows]
-    plots = {
-        ground: f"data:image/png;base64,{base64.b64encode(tradeoff_plot(points, dark=ground == 'dark')).decode()}"
-        for ground in ("light", "dark")
-    }
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-        lstrip_blocks=True,
-    )  # fmt: skip
+    plots = {ground: as_source(tradeoff_plot(points, dark=ground == "dark")) for ground in ("light", "dark")}
     tables = []
     for name, grid in grids.items():
         lines, marks = cells(grid)
@@ -225,6 +213,12 @@ def page(
                 groups.append([group, 0])
             groups[-1][1] += 1
         tables.append({"title": captions[name], "grid": grid, "groups": groups, "body": body})
-    return environment.get_template("table.html.jinja").render(
-        recipe=recipe, notes=notes(recipe), tables=tables, points=points, plots=plots, reports=reports
+    return render(
+        "table.html.jinja",
+        recipe=recipe,
+        notes=notes(recipe),
+        tables=tables,
+        points=points,
+        plots=plots,
+        reports=reports,
     )

@@ -21,6 +21,20 @@ def write_json(path: Path, content: Any) -> None:
     part.rename(path)
 
 
+def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
+    """Write files that belong together: all old ones stay until all new ones are ready.
+
+    Args:
+        folder: Made if it is missing.
+        files: Content of each, by name.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in files.items():
+        (folder / f"{name}.part").write_bytes(content.encode() if isinstance(content, str) else content)
+    for name in files:
+        (folder / f"{name}.part").rename(folder / name)
+
+
 def read_run(folder: Path) -> dict[str, Any] | None:
     """Return what `run.json` of a folder says, None if there is no such folder.
 

@@ -1,13 +1,13 @@
 """What a run of the visual track is told: the mini setting, or a recipe in YAML with the same names."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from clear_data.configs import FORGET
 from clear_data.corpora.mini import Dials
-from clear_pipeline.yaml_files import known_fields, read_yaml
+from clear_pipeline.yaml_files import check_settings, known_fields, read_yaml
 from evaluate_metrics.u_lira.compute import SIGMAS
 from trainers.visual import VISUAL_METHODS
 
@@ -97,13 +97,9 @@ class VisualArguments:
             raise ValueError(f"sigma must be {' or '.join(SIGMAS)}, not {self.sigma!r}")
         if self.size < SMALLEST:
             raise ValueError(f"size must be {SMALLEST} or more pixels, not {self.size}")
-        for method, settings in [
-            ("gold", self.pretraining.settings),
-            *((m, self.method_settings(m)) for m in self.methods),
-        ]:
-            names = {f.name for f in fields(VISUAL_METHODS[method][1])}
-            for name in settings.keys() - names:
-                raise ValueError(f"unknown setting {name!r} of {method}; see trainers/visual/{method}.py")
+        check_settings("pretraining", VISUAL_METHODS["gold"][1], {**self.training, **self.pretraining.settings})
+        for method in self.methods:
+            check_settings(f"settings: {method}", VISUAL_METHODS[method][1], self.method_settings(method))
         if self.dataset == "mini":
             Dials(self.persons, self.photos, self.seed)
 

@@ -1,6 +1,5 @@
-"""What a run costs before it is started: models, steps and images, and the time by one measured step."""
+"""Estimate a run before it is started: models, steps and images, and the time by one measured step."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,13 +8,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from clear_data.corpora.mini import Dials
+from clear_data.published import FORGET_PEOPLE
+from clear_pipeline.experiment.dry_run import steps_of
 from trainers.visual import VISUAL_METHODS
 from trainers.visual.face_model import build_face_model, margin_logits, right_log_probs
 
 from .arguments import VisualArguments
 
 MEASURED = 8  # images in the measured step
-PHOTOS = 19  # of a person in the published dataset, rounded up; known exactly only when they are loaded
+PERSONS, PHOTOS = 200, 19  # people of the published dataset, and photos of each, rounded up
 PRETRAINING = 30  # photos of a celebrity in CelebA-1000, rounded
 
 
@@ -27,7 +29,7 @@ class Cost:
         name: `base`, or a method.
         models: How many are trained.
         steps: Optimiser steps of one.
-        images: Images that one passes forward and back, both sides counted.
+        images: Images of both sides that pass through one, forward and back.
     """
 
     name: str
@@ -39,10 +41,10 @@ class Cost:
 def costs(arguments: VisualArguments) -> list[Cost]:
     """Return the cost of each training, in the order in which they run."""
     drawn = arguments.dataset == "mini"
-    photos = arguments.photos if drawn else PHOTOS
-    persons = arguments.persons if drawn else 200
-    share = {"forget01": 2, "forget05": 10, "forget10": 20}[arguments.forget]
-    forget = max(8, persons // 10) if drawn else share
+    photos, persons, forget = PHOTOS, PERSONS, len(FORGET_PEOPLE[arguments.forget])
+    if drawn:
+        photos, persons = arguments.photos, arguments.persons
+        forget = Dials(persons, photos).forget_sizes()[arguments.forget]
     retain = arguments.retain_people or (persons - 2 * forget) // 2
     base = {**arguments.training, **arguments.pretraining.settings}
     people = arguments.pretraining.people or 40
@@ -58,20 +60,19 @@ def _cost(
 ) -> Cost:
     trainer, config = VISUAL_METHODS[method]
     values = config(output_dir=str(arguments.output), **settings)
-    epochs, batch = values.num_train_epochs, values.per_device_train_batch_size
-    sides = len(trainer.needs)
+    epochs, sides = values.num_train_epochs, len(trainer.needs)
     if method == "original":
         driving, sides = forget + retain, 1
     elif method == "neggrad":  # half of the epochs pass over one side, half over the other
-        steps = epochs / 2 * (math.ceil(forget / batch) + math.ceil(retain / batch))
-        return Cost(name, models, round(steps), round(epochs / 2 * (forget + retain)))
+        steps = sum(steps_of(values, rows, epochs / 2) for rows in (forget, retain))
+        return Cost(name, models, steps, round(epochs / 2 * (forget + retain)))
     else:
         driving = forget * values.forget_repeat if trainer.needs[0] == "forget" else retain
-    return Cost(name, models, round(epochs * math.ceil(driving / batch)), round(epochs * driving * sides))
+    return Cost(name, models, steps_of(values, driving), round(epochs * driving * sides))
 
 
 def seconds_an_image(arguments: VisualArguments) -> float:
-    """Measures one step, forward and back, on this machine's device."""
+    """Measure one step, forward and back, on this machine's device."""
     device = torch.accelerator.current_accelerator() or torch.device("cpu")
     if arguments.training.get("use_cpu"):
         device = torch.device("cpu")

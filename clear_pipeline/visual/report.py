@@ -1,17 +1,26 @@
-"""The report of a visual run: report.json for programs, report.md, report.html, and the histograms as pictures."""
+"""The report of a visual run: report.json for programs, report.md, report.html, and histograms of the logits."""
 
-import base64
+import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+import pyarrow.compute as pc
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 
-from .histograms import logit_histograms
+from clear_pipeline.report.pages import as_source, head_lines, line, render
+from clear_pipeline.report.tradeoff import DARK, DPI, LIGHT
+from clear_pipeline.runs.run_folder import write_files
+from evaluate_metrics import face_scores
+from evaluate_metrics.face_scores import ACCURACIES, ATTACKS, COLUMNS, SCHEMA, paper_cells
 
-SCHEMA = 1
+BINS = 36  # of a histogram
+PANELS = 4  # histograms side by side
+NAMES = ("holdout: never seen", "forget")
 # The paper's numbers (CLEAR, arXiv 2410.18057): forget, holdout and retain accuracy in percent, U-LIRA, U-MIA.
 PAPER: dict[str, tuple[float, float, float, float, float]] = {
     "original": (100, 18.5, 100, 1.00, 0.96),
@@ -25,19 +34,15 @@ PAPER: dict[str, tuple[float, float, float, float, float]] = {
     "sparsity": (66.41, 14.44, 83.57, 0.78, 0.73),
     "twins": (50.0, 20.34, 99.72, 0.73, 0.54),
 }
-COLUMNS = {
-    "forget": "Share of the photos of forgotten people that are taken for the right person; best near gold.",
-    "holdout": "The same of people that the model never saw.",
-    "retain": "The same of the people to keep; higher is better.",
-    "U-LIRA": "How often an attacker with shadow models, who knows each photo, is right that it was forgotten rather "
-    "than never seen; .5 is best, and 1 is the worst.",
-    "U-MIA": "The same of an attacker with one decision tree for all photos.",
-}
 READING = (
-    "Nearness to gold is what counts: a model that takes forgotten people for others more often than gold has not "
+    "Nearness to gold counts: a model that takes forgotten people for others more often than gold does has not "
     "forgotten better. An attack below .5 on few models is chance, not protection. Intervals are over people, not "
     "over other trainings."
 )
+FURTHER = (
+    "U-LIRA AUC", "U-LIRA TPR at 1 %", "U-LIRA TPR at .1 %", "U-MIA AUC", "U-MIA TPR at 1 %", "U-MIA TPR at .1 %",
+    "seconds",
+)  # fmt: skip
 
 
 def write_report(
@@ -62,92 +67,107 @@ def write_report(
         "rows": [{**row, "paper": _paper(row["name"])} for row in rows],
     }
     pictures = {ground: logit_histograms(logits, methods, ground == "dark") for ground in ("light", "dark")}
-    pages = {
-        "report.json": (json.dumps(report, indent=2, allow_nan=False) + "\n").encode(),
-        "report.md": markdown(report).encode(),
-        "report.html": page(report, pictures).encode(),
+    pages: dict[str, str | bytes] = {
+        "report.json": json.dumps(report, indent=2, allow_nan=False) + "\n",
+        "report.md": markdown(report),
+        "report.html": page(report, pictures),
         "histograms.png": pictures["light"],
     }
-    for name, content in pages.items():
-        (output / f"{name}.part").write_bytes(content)
-    for name in pages:
-        (output / f"{name}.part").rename(output / name)
+    write_files(output, pages)
     return json.loads(pages["report.json"])
 
 
 def _paper(method: str) -> dict[str, float] | None:
-    names = ("forget", "holdout", "retain", "u_lira", "u_mia")
     if method not in PAPER:
         return None
     scale = (100, 100, 100, 1, 1)
+    names = (*ACCURACIES, *ATTACKS)
     return {name: round(value / s, 4) for name, value, s in zip(names, PAPER[method], scale, strict=True)}
 
 
 def cells(row: Mapping[str, Any]) -> list[str]:
-    """Return the numbers of a row as text: three accuracies in percent, two attacks with their intervals, the time."""
-    attacks = []
-    for name in ("u_lira", "u_mia"):
-        interval = row[name]["intervals"].get(name)
-        between = f" [{interval[0]:.2f}, {interval[1]:.2f}]" if interval else ""
-        attacks.append(f"{row[name][name]:.2f}{between}")
-    return [*(f"{100 * row[name]:.1f}" for name in ("forget", "holdout", "retain")), *attacks]
+    """Return the numbers of a row as text: three accuracies in percent, two attacks with their intervals."""
+    return [" ".join(cell).rstrip() for cell in face_scores.cells(face_scores.face_row(row))]
 
 
 def further_cells(row: Mapping[str, Any]) -> list[str]:
     """AUC and true positive rates at 1 % and .1 % false ones, of both attacks, and the seconds of a training."""
     keys = ("auc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001")
-    return [*(f"{row[name][key]:.3f}" for name in ("u_lira", "u_mia") for key in keys), f"{row['seconds']:.1f}"]
-
-
-def paper_cells(row: Mapping[str, Any]) -> list[str]:
-    """Return the paper's numbers of a row as text."""
-    paper = row["paper"]
-    if paper is None:
-        return ["–"] * 5
-    accuracies = [f"{100 * paper[name]:.1f}" for name in ("forget", "holdout", "retain")]
-    return [*accuracies, f"{paper['u_lira']:.2f}", f"{paper['u_mia']:.2f}"]
-
-
-FURTHER = (
-    "U-LIRA AUC", "U-LIRA TPR at 1 %", "U-LIRA TPR at .1 %", "U-MIA AUC", "U-MIA TPR at 1 %", "U-MIA TPR at .1 %",
-    "seconds",
-)  # fmt: skip
+    return [*(f"{row[name][key]:.3f}" for name in ATTACKS for key in keys), f"{row['seconds']:.1f}"]
 
 
 def markdown(report: Mapping[str, Any]) -> str:
     """Return the tables as Markdown."""
-    head = ["method", "forget %", "holdout %", "retain %", "U-LIRA", "U-MIA"]
-    titles = [*head, *(f"paper: {name}" for name in head[1:])]
     facts = ", ".join(f"{name} {value}" for name, value in report["dials"].items())
-    lines = [f"# Faces forgotten: {report['dials']['forget']}", "", facts, "", _line(titles)]
-    lines.append(_line(["---", *["---:"] * (len(titles) - 1)]))
-    lines += [_line([row["name"], *cells(row), *paper_cells(row)]) for row in report["rows"]]
+    lines = [f"# Faces forgotten: {report['dials']['forget']}", "", facts, ""]
+    lines += head_lines(["method", *COLUMNS, *(f"paper: {name}" for name in COLUMNS)])
+    lines += [line([row["name"], *cells(row), *paper_cells(row["paper"])]) for row in report["rows"]]
     lines += ["", *(f"- **{name}**: {what}" for name, what in COLUMNS.items()), "", READING, ""]
     lines += [
         "The paper's columns are of 128 ResNet-18 and photos of 200 people: for orientation, not for comparison.",
         "",
-        _line(["method", *FURTHER]),
-        _line(["---", *["---:"] * len(FURTHER)]),
-        *(_line([row["name"], *further_cells(row)]) for row in report["rows"]),
+        *head_lines(["method", *FURTHER]),
+        *(line([row["name"], *further_cells(row)]) for row in report["rows"]),
         "",
         "![Logits of forgotten and unseen photos](histograms.png)",
     ]
     return "\n".join(lines) + "\n"
 
 
-def _line(values: Sequence[str]) -> str:
-    return f"| {' | '.join(values)} |"
-
-
 def page(report: Mapping[str, Any], pictures: Mapping[str, bytes]) -> str:
     """Return the page, with style and pictures inside."""
-    folder = Path(__file__).parent
-    environment = Environment(
-        loader=FileSystemLoader([folder, folder.parent / "report"]), autoescape=True, undefined=StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+    inside = {name: as_source(png) for name, png in pictures.items()}
+    return render(
+        "visual.html.jinja", report=report, pictures=inside, cells=cells, further_cells=further_cells,
+        paper_cells=paper_cells, columns=COLUMNS, further=FURTHER, reading=READING,
     )  # fmt: skip
-    inside = {name: f"data:image/png;base64,{base64.b64encode(png).decode()}" for name, png in pictures.items()}
-    return environment.get_template("report_visual.html.jinja").render(
-        report=report, pictures=inside, cells=cells, further_cells=further_cells, paper_cells=paper_cells,
-        columns=COLUMNS, further=FURTHER, reading=READING,
-    )  # fmt: skip
+
+
+def logit_histograms(table: pa.Table, methods: Sequence[str], dark: bool = False) -> bytes:
+    """Draw a panel for each method, on one scale.
+
+    Args:
+        table: Logits with the columns of `scores.COLUMNS`; enrolment photos are left out.
+        methods: The panels, in order.
+        dark: For a dark page.
+
+    Returns:
+        A PNG file on a transparent ground.
+    """
+    ink = DARK if dark else LIGHT
+    table = table.filter(~pc.field("enrolment"))
+    logits = table["logit"].to_numpy()
+    low, high = np.quantile(logits, [0.002, 0.998])
+    edges = np.linspace(low, high, BINS + 1)
+    rows = -(-len(methods) // PANELS)
+    figure = Figure(figsize=(2.5 * PANELS, 1.7 * rows + 0.6), dpi=DPI, layout="constrained")
+    figure.patch.set_alpha(0)
+    grid = figure.subplots(rows, PANELS, sharex=True, sharey=True, squeeze=False)
+    shown = None
+    for axes, method in zip(grid.flat, methods, strict=False):
+        chosen = table.filter(pc.field("method") == method)
+        member = chosen["member"].to_numpy().astype(bool)
+        values = np.clip(chosen["logit"].to_numpy(), edges[0], edges[-1])
+        sides = ((values[~member], ink.faint), (values[member], ink.method))
+        shown = [axes.hist(v, edges, density=True, color=colour, alpha=0.62)[2] for v, colour in sides]
+        axes.set_title(method, fontsize=9, color=ink.text, loc="left")
+    for number, axes in enumerate(grid.flat):
+        axes.set_facecolor("none")
+        axes.set_yticks([])
+        axes.tick_params(colors=ink.text, labelsize=8)
+        for side in ("top", "right", "left"):
+            axes.spines[side].set_visible(False)
+        axes.spines["bottom"].set_color(ink.faint)
+        if number >= len(methods):
+            axes.set_visible(False)
+        elif number + PANELS >= len(methods):
+            axes.tick_params(labelbottom=True)
+    figure.supxlabel("logit of the cosine to the own enrolment", fontsize=9, color=ink.text)
+    if shown:
+        legend = figure.legend(shown, NAMES, loc="outside upper right", ncols=2, frameon=False, fontsize=9)
+        for text in legend.get_texts():
+            text.set_color(ink.text)
+    FigureCanvasAgg(figure)
+    content = io.BytesIO()
+    figure.savefig(content, format="png", transparent=True)
+    return content.getvalue()

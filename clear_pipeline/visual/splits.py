@@ -1,18 +1,22 @@
-"""Who is trained on what: for each model its own people to retain, and the forget or the holdout people besides.
+"""The people of each model: its own people to retain, and either the forget or the holdout people.
 
 The first half of the models is trained on the forget people and has never seen the holdout people, the second half
 the other way round (CLEAR, arXiv 2410.18057): what one half unlearns, the other has never seen. Of each half the first
 half are the attacker's targets, the second its shadow models.
 """
 
+import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from clear_data.published import published_holdout_people
 
 from .arguments import ENROLMENT
+
+SPLITS = "splits.json"
 
 
 @dataclass(frozen=True)
@@ -115,3 +119,15 @@ def from_json(content: Sequence[Mapping[str, Any]]) -> list[Split]:
         Split(split["model"], split["role"], *(tuple(split[side]) for side in ("forget", "unseen", "retain")))
         for split in content
     ]
+
+
+def load_splits(output: Path) -> list[Split]:
+    """Return the splits of a run.
+
+    Raises:
+        FileNotFoundError: If there are none yet.
+    """
+    path = output / "photos" / SPLITS
+    if not path.is_file():
+        raise FileNotFoundError(f"{output} holds no run of the visual track ({path.name} is missing)")
+    return from_json(json.loads(path.read_text()))

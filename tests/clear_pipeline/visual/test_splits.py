@@ -50,7 +50,7 @@ def test_bad_people_are_named():
         ({"persons": 3}, "persons must be 24 to 200"),
         ({"settings": {"hope": {}}}, "unknown method 'hope'"),
         ({"sigma": "wide"}, "sigma must be example or shared, not 'wide'"),
-        ({"settings": {"twins": {"hope": 1}}}, "unknown setting 'hope' of twins"),
+        ({"settings": {"twins": {"hope": 1}}}, "settings: twins: unknown setting 'hope' of TwinsConfig; it has"),
         ({"size": 0}, "size must be 8 or more pixels, not 0"),
     ],
 )
@@ -70,7 +70,10 @@ def test_recipes(tmp_path):
         ("modles: 8", "unknown key 'modles'; valid: output, dataset"),
         ("[1", "is not YAML"),
         ("3", "expected a mapping of keys to values, not 3"),
-        ("pretraining: {dataset: mini, settings: {learning_rat: 1}}", "unknown setting 'learning_rat' of gold"),
+        (
+            "pretraining: {settings: {learning_rat: 1}}",
+            "pretraining: unknown setting 'learning_rat' of GoldConfig; it has",
+        ),
         ("models: 1e-2", "models must be 8 or more"),  # a number, not a text
         ("methods: [original, gold, scurb]", "unknown method 'scurb'; did you mean 'scrub'"),
     ):

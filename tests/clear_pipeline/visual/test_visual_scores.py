@@ -12,10 +12,9 @@ import torch
 
 from clear_pipeline.cli import main
 from clear_pipeline.runs.run_folder import write_json
-from clear_pipeline.visual.recognition import PHOTOS, embed, recognise
 from clear_pipeline.visual.report import PAPER
 from clear_pipeline.visual.run import report_of
-from clear_pipeline.visual.scores import attack, gather, read_logits
+from clear_pipeline.visual.scores import PHOTOS, attack, embed, gather, read_logits, recognise
 from clear_pipeline.visual.splits import as_json, draw_splits
 from evaluate_metrics.attack_rates import cosine_logits
 from trainers.visual import VISUAL_METHODS
