@@ -30,7 +30,7 @@ class DPOConfig(UnlearningConfig):
 
 
 class DPOTrainer(UnlearningTrainer):
-    """Minimises `-(2/b) log sigmoid(b [gain(refusal) - gain(y_f)]) + a L_r`, `gain = logp - logp0` over the answer."""
+    """Minimise `-(2/b) log sigmoid(b [gain(refusal) - gain(y_f)]) + a L_r`, `gain = logp - logp0` over the answer."""
 
     args: DPOConfig
     _tag_names = ["clear", "unlearning", "dpo"]

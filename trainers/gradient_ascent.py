@@ -14,7 +14,7 @@ class GradientAscentConfig(UnlearningConfig):
 
 
 class GradientAscentTrainer(UnlearningTrainer):
-    """Minimises `-L_f`; retain rows are not looked at."""
+    """Minimise `-L_f`; retain rows are not used."""
 
     _tag_names = ["clear", "unlearning", "gradient_ascent"]
     _name = "Gradient ascent"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from .base.terms import Sides, Terms, Totals, token_entropy, token_kl, token_mean
+from .base.terms import Sides, Terms, Totals, token_entropy, token_mean
 from .base.trainer import Quantity, UnlearningConfig, UnlearningTrainer
 
 
@@ -31,7 +31,7 @@ class GradientDifferenceConfig(UnlearningConfig):
 
 
 class GradientDifferenceTrainer(UnlearningTrainer):
-    """Minimises `-g L_f + a L_r`; L may be the mean token entropy (forget) or `KL(p0 || p)` (either)."""
+    """Minimise `-g L_f + a L_r`; L may be the mean token entropy (forget) or `KL(p0 || p)` (either)."""
 
     args: GradientDifferenceConfig
     _tag_names = ["clear", "unlearning", "gradient_difference"]
@@ -53,8 +53,7 @@ class GradientDifferenceTrainer(UnlearningTrainer):
             elif loss == "entropy":
                 terms[side] = token_entropy(now[side].logits).sum() / totals[side].tokens
             else:
-                kept = self.reference(model, batch, side)
-                terms[side] = token_kl(kept, now[side].logits).sum() / totals[side].tokens
+                terms[side] = self.divergence(now[side], model, batch, side) / totals[side].tokens
         return {
             "forget": -self.args.forget_weight * terms["forget"],
             "retain": self.args.retain_weight * terms["retain"],

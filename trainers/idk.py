@@ -19,7 +19,7 @@ class IDKConfig(UnlearningConfig):
 
 
 class IDKTrainer(UnlearningTrainer):
-    """Minimises `L(x_f, refusal) + a L_r`, the sum of two means as in CLEAR; another refusal in every epoch."""
+    """Minimise `L(x_f, refusal) + a L_r`, the sum of two means as in CLEAR; another refusal in every epoch."""
 
     args: IDKConfig
     _tag_names = ["clear", "unlearning", "idk"]

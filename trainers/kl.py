@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from .base.terms import Sides, Terms, Totals, token_kl, token_mean
+from .base.terms import Sides, Terms, Totals, token_mean
 from .base.trainer import Quantity, UnlearningConfig, UnlearningTrainer
 
 
@@ -16,7 +16,7 @@ class KLConfig(UnlearningConfig):
 
 
 class KLTrainer(UnlearningTrainer):
-    """Minimises `-L_f + a KL(p0 || p)` on retain."""
+    """Minimise `-L_f + a KL(p0 || p)` on retain."""
 
     args: KLConfig
     _tag_names = ["clear", "unlearning", "kl"]
@@ -30,6 +30,5 @@ class KLTrainer(UnlearningTrainer):
         """Ascent on the forget answers, divergence from the original on the retain answers."""
         now = self.likelihoods(model, batch)
         forget = token_mean(now["forget"], totals["forget"])
-        kept = self.reference(model, batch, "retain")
-        retain = token_kl(kept, now["retain"].logits).sum() / totals["retain"].tokens
+        retain = self.divergence(now["retain"], model, batch, "retain") / totals["retain"].tokens
         return {"forget": -forget, "retain": self.args.retain_weight * retain}

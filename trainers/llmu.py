@@ -18,7 +18,7 @@ class LLMUConfig(ThreeLossesConfig):
 
 
 class LLMUTrainer(ThreeLossesTrainer):
-    """Minimises `e1 (-L_f) + e2 mean_k L(x_f, retain answer k) + e3 KL(p0 || p)` on retain."""
+    """Minimise `e1 (-L_f) + e2 mean_k L(x_f, retain answer k) + e3 KL(p0 || p)` on retain."""
 
     args: LLMUConfig
     source = "retain"

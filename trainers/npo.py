@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from .base.terms import Sides, Terms, Totals, token_kl, token_mean
+from .base.terms import Sides, Terms, Totals, token_mean
 from .base.trainer import Quantity, UnlearningConfig, UnlearningTrainer
 
 
@@ -32,7 +32,7 @@ class NPOConfig(UnlearningConfig):
 
 
 class NPOTrainer(UnlearningTrainer):
-    """Minimises `-(2/b) log sigmoid(-b (logp(y_f) - logp0(y_f))) + a L_r`; with kl a `KL(p0 || p)` in its place."""
+    """Minimise `-(2/b) log sigmoid(-b (logp(y_f) - logp0(y_f))) + a L_r`; with kl a `KL(p0 || p)` in its place."""
 
     args: NPOConfig
     _tag_names = ["clear", "unlearning", "npo"]
@@ -51,6 +51,5 @@ class NPOTrainer(UnlearningTrainer):
         if self.args.retain_loss == "ce":
             retain = token_mean(now["retain"], totals["retain"])
         else:
-            kept = self.reference(model, batch, "retain")
-            retain = token_kl(kept, now["retain"].logits).sum() / totals["retain"].tokens
+            retain = self.divergence(now["retain"], model, batch, "retain") / totals["retain"].tokens
         return {"forget": self.args.forget_weight * forget, "retain": self.args.retain_weight * retain}

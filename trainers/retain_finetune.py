@@ -17,7 +17,7 @@ class RetainFinetuneConfig(UnlearningConfig):
 
 
 class RetainFinetuneTrainer(UnlearningTrainer):
-    """Minimises `L_r`; an epoch is one pass over all retain rows."""
+    """Minimise `L_r`; an epoch is one pass over all retain rows."""
 
     _tag_names = ["clear", "unlearning", "retain_finetune"]
     _name = "Retain fine-tuning"

@@ -38,7 +38,7 @@ class RMUConfig(UnlearningConfig):
 
 
 class RMUTrainer(UnlearningTrainer):
-    """Minimises `MSE(h_l(x_f), c u) + a MSE(h_l(x_r), h0_l(x_r))` over the answer tokens.
+    """Minimise `MSE(h_l(x_f), c u) + a MSE(h_l(x_r), h0_l(x_r))` over the answer tokens.
 
     u has entries drawn from [0, 1) and length 1, one for the run. Under LoRA the adapter is on the trained modules.
     """
@@ -98,12 +98,14 @@ class RMUTrainer(UnlearningTrainer):
             name: output[:, : side["labels"].shape[1]][side["labels"] != IGNORE].float()
             for output, (name, side) in zip(outputs, batch.items(), strict=True)
         }
-        forget = (states["forget"] - self.target.to(states["forget"].device)).square().mean(-1).sum() / totals[
-            "forget"
-        ].tokens
-        kept = self.reference(model, batch, "retain")
-        retain = (states["retain"] - kept).square().mean(-1).sum() / totals["retain"].tokens
-        return {"forget": forget, "retain": self.args.retain_weight * retain}
+        goals = {
+            "forget": self.target.to(states["forget"].device),
+            "retain": self.reference(model, batch, "retain"),
+        }
+        terms = {
+            side: (states[side] - goal).square().mean(-1).sum() / totals[side].tokens for side, goal in goals.items()
+        }
+        return {"forget": terms["forget"], "retain": self.args.retain_weight * terms["retain"]}
 
 
 def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:

@@ -1,4 +1,4 @@
-"""SCRUB: by turns away from the original on forget rows and back to it on retain rows (arXiv 2302.09880)."""
+"""SCRUB: alternate away from the original on forget rows and back to it on retain rows (arXiv 2302.09880)."""
 
 import copy
 import math
@@ -11,7 +11,7 @@ from torch import nn
 from .base.batching import PhaseCollator, alternating_rows
 from .base.checkpoints import Rewind, loss_per_token
 from .base.rows import Draw, Rows, rows_themselves
-from .base.terms import Sides, Terms, Totals, token_kl, token_mean
+from .base.terms import Sides, Terms, Totals, token_mean
 from .base.trainer import Quantity, UnlearningConfig, UnlearningTrainer
 
 EPOCHS_FOLDER = "kept-epochs"  # goes when the checkpoints go
@@ -45,7 +45,7 @@ class SCRUBConfig(UnlearningConfig):
 
 
 class SCRUBTrainer(UnlearningTrainer):
-    """Maximises `KL_T(p0 || p)` on forget in the first epochs; minimises `a KL_T(p0 || p) + g L_r` in every epoch.
+    """Maximise `KL_T(p0 || p)` on forget in the first epochs; minimise `a KL_T(p0 || p) + g L_r` in every epoch.
 
     `KL_T = T^2 KL(softmax(z0 / T) || softmax(z / T))`. All epochs are one pass of the Trainer over a list of rows.
     With rows of people that no model has seen (`held_out`), it ends with the weights of the epoch whose forget error
@@ -91,7 +91,7 @@ class SCRUBTrainer(UnlearningTrainer):
         """Return the max step on a forget batch, the min step on a retain batch."""
         (side,) = batch
         now = self.likelihoods(model, batch)[side]
-        divergence = token_kl(self.reference(model, batch, side), now.logits, self.args.temperature).sum()
+        divergence = self.divergence(now, model, batch, side, self.args.temperature)
         if side == "forget":
             return {"forget": -divergence / totals[side].tokens}
         distillation = self.args.distillation_weight * divergence / totals[side].tokens
@@ -110,7 +110,7 @@ class SCRUBTrainer(UnlearningTrainer):
         return torch.utils.data.SequentialSampler(self.train_dataset)
 
     def after_training(self) -> None:
-        """Rewinds."""
+        """Go back to the best epoch, if there are held-out rows."""
         if self.rewind is not None:
             self.accelerator.wait_for_everyone()
             unseen = loss_per_token(self.model, self.batches("held_out"))

@@ -25,7 +25,7 @@ class SKUConfig(ThreeLossesConfig):
 
 
 class SKUTrainer(ThreeLossesTrainer):
-    """Minimises `e1 L_f + e2 mean_k L(x_f, other forget answer k) - e3 KL(p0 || p)` on retain; then negates.
+    """Minimise `e1 L_f + e2 mean_k L(x_f, other forget answer k) - e3 KL(p0 || p)` on retain; then negates.
 
     The weights become `theta_0 - s (theta_1 - theta_0)`. Under LoRA that is the negated adapter; otherwise the
     original weights wait in a file beside the checkpoints.

@@ -1,4 +1,4 @@
-"""What a run of the visual track is told: the mini setting, or a recipe in YAML with the same names."""
+"""The settings of a run of the visual track: the demo's, or a recipe in YAML with the same names."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,7 +17,7 @@ SMALLEST = 8  # pixels of a photo's side
 
 @dataclass(frozen=True)
 class Pretraining:
-    """What the base model is trained on before it sees the people of the benchmark.
+    """The photos that the base model is trained on before it sees the people of the benchmark.
 
     Attributes:
         dataset: Folder or Hub id; `mini` is the base corpus of the mini dataset.
@@ -25,8 +25,8 @@ class Pretraining:
         split: Its split.
         label_column: Column with the person.
         image_column: Column with the photo.
-        people: Take so many people, those with most photos.
-        settings: Of the training; see `GoldConfig` in `trainers/visual/finetune.py`.
+        people: Number of people to take, those with most photos; all by default.
+        settings: Settings of the training; see `GoldConfig` in `trainers/visual/finetune.py`.
     """
 
     dataset: str = "mini"
@@ -47,17 +47,17 @@ class VisualArguments:
         dataset: Folder or Hub id with the photos; `mini` draws them.
         forget: Forget set; the holdout set is as large.
         models: Splits, each with an original, a gold model and one a method: a multiple of 4, at least 8.
-        retain_people: People to retain of each split; half of those that there are by default.
+        retain_people: People to retain of each split; by default half of those in neither set.
         methods: Rows of VISUAL_METHODS.
         backbone: A key of BACKBONES, or a vision model of transformers by Hub id or folder.
         size: Side of the photos in pixels.
         seed: Draws corpus, splits, weights and batches.
         persons: mini: fictitious people.
         photos: mini: photos of each.
-        pretraining: What the base model is trained on.
+        pretraining: Photos that the base model is trained on.
         training: Settings of every training.
         settings: Settings of each method, over CLEAR's values.
-        sigma: Of U-LIRA: a spread for each `example`, as in the paper, or one `shared` by all.
+        sigma: Spread of U-LIRA: one for each `example`, as in the paper, or one `shared` by all.
         enrolment_photos: Attack the enrolment photos too, as the reference does.
         keep_models: Keep all weights, not only the originals'.
     """
@@ -86,7 +86,7 @@ class VisualArguments:
             VISUAL_METHODS.check(method)
         missing = [name for name in ("original", "gold") if name not in self.methods]
         if missing:
-            raise ValueError(f"the methods must include {missing[0]}, which the others are compared with")
+            raise ValueError(f"the methods must include {missing[0]}, with which the others are compared")
         if self.forget not in FORGET:
             raise ValueError(f"unknown forget set {self.forget!r}; choose from {', '.join(FORGET)}")
         if self.models < 8 or self.models % 4:
@@ -104,14 +104,14 @@ class VisualArguments:
             Dials(self.persons, self.photos, self.seed)
 
     def dials(self) -> dict[str, Any]:
-        """Return what the report says of the run."""
+        """Return the settings that the report shows."""
         names = ["dataset", "forget", "models", "backbone", "size", "seed"]
         if self.dataset == "mini":
             names += ["persons", "photos"]
         return {name: getattr(self, name) for name in names}
 
     def method_settings(self, method: str) -> dict[str, Any]:
-        """Return settings of a method's training, over the defaults of its Config."""
+        """Return the settings of a method's training, over the defaults of its Config."""
         return {**self.training, **self.settings.get(method, {})}
 
 

@@ -82,7 +82,7 @@ def base_step(arguments: VisualArguments, progress: Progress) -> None:
 
 
 def model_step(arguments: VisualArguments, split: Split, progress: Progress) -> None:
-    """Train the original, the gold model and one a method of one split, and look at each; what is there stays."""
+    """Train and look at the models of one split: the original, gold and one a method; finished ones stay."""
     faces, methods = load_faces(arguments.output, "people"), arguments.methods
     sides = {"forget": faces.of(split.forget), "retain": faces.of(split.retain)}
     order = ["original", *(method for method in methods if method != "original")]

@@ -38,7 +38,7 @@ def embed(model: FaceModel, faces: Faces) -> np.ndarray:
     """Normalised embeddings of photos [photos, 512].
 
     Raises:
-        FloatingPointError: If the model says NaN of a photo.
+        FloatingPointError: If an embedding is not finite.
     """
     embeddings = torch.nn.functional.normalize(model.look(faces).embedding, dim=-1).double().cpu().numpy()
     if not np.isfinite(embeddings).all():
@@ -48,7 +48,7 @@ def embed(model: FaceModel, faces: Faces) -> np.ndarray:
 
 
 def recognise(embeddings: np.ndarray, people: Sequence[str]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Enrols each person by its first photos, and compares every photo with everybody.
+    """Enrol each person by its first photos, and compare every photo with everybody.
 
     Args:
         embeddings: Normalised [photos, numbers].

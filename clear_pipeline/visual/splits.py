@@ -26,9 +26,9 @@ class Split:
     Attributes:
         model: Its number.
         role: `target` or `shadow`.
-        forget: Whom its original is trained on and its methods unlearn.
-        unseen: Whom no stage of it sees: the holdout people of this model.
-        retain: Whom it keeps.
+        forget: People that its original is trained on and its methods unlearn.
+        unseen: People that none of its stages sees: the holdout people of this model.
+        retain: People to keep.
     """
 
     model: int
@@ -67,7 +67,7 @@ def draw_splits(
         people: Everybody.
         forget: The forget set.
         holdout: The holdout set.
-        models: How many; a multiple of 4.
+        models: Number of models; a multiple of 4.
         retain_people: People to retain of each model; half of those that are in neither set by default.
         seed: Draws them.
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from .rows import Draw, Rows, answered_otherwise
-from .terms import Sides, Totals, sequence_means, token_kl, token_mean
+from .terms import Sides, Totals, sequence_means, token_mean
 from .trainer import Quantity, UnlearningConfig, UnlearningTrainer
 
 
@@ -41,6 +41,5 @@ class ThreeLossesTrainer(UnlearningTrainer):
         now = self.likelihoods(model, batch)
         forget = token_mean(now["forget"], totals["forget"])
         random = sequence_means(now["random"]).sum() / totals["random"].rows
-        kept = self.reference(model, batch, "retain")
-        retain = token_kl(kept, now["retain"].logits).sum() / totals["retain"].tokens
+        retain = self.divergence(now["retain"], model, batch, "retain") / totals["retain"].tokens
         return self.args.forget_weight * forget, self.args.random_weight * random, self.args.retain_weight * retain

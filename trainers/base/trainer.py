@@ -29,7 +29,7 @@ from .likelihoods import ReferenceCache, likelihoods_of
 from .regularisers import SalientWeights, l1_distance, trainable
 from .rows import Draw, Drawn, Rows, partner_rows, rows_themselves
 from .stopping import Measure, stop_callbacks
-from .terms import Sides, Terms, Totals, add_up, check_finite, check_sides, count_sides, token_mean
+from .terms import Sides, Terms, Totals, add_up, check_finite, check_sides, count_sides, token_kl, token_mean
 from .vision import each_photo_once, freeze_vision
 
 REFERENCE_FOLDER = "kept-reference"  # goes when the checkpoints go
@@ -252,6 +252,15 @@ class UnlearningTrainer(SFTTrainer):
         """
         change = replace(now, log_probs=now.log_probs - self.reference(model, batch, side))
         return change.sums()[now.counts() > 0]
+
+    def divergence(
+        self, now: AnswerLikelihood, model: nn.Module, batch: Sides, side: str, temperature: float = 1.0
+    ) -> torch.Tensor:
+        """`KL(p0 || p)` of the model from the original, summed over the answer tokens of a side.
+
+        The side must be in `references` with its logits; see `token_kl` for the temperature.
+        """
+        return token_kl(self.reference(model, batch, side), now.logits, temperature).sum()
 
     def reference(self, model: nn.Module, batch: Sides, side: str) -> torch.Tensor:
         """Return the quantity of `references` of a side, before unlearning [answer tokens, ...].

@@ -22,7 +22,7 @@ class VisualDPOConfig(VisualConfig):
 
 
 class VisualDPOTrainer(VisualTrainer):
-    """Minimises `-(1/b) log sigmoid(b*log(p_r/p0_r) - b*log(p_f/p0_f))` over pairs of a retain and a forget photo."""
+    """Minimise `-(1/b) log sigmoid(b*log(p_r/p0_r) - b*log(p_f/p0_f))` over pairs of a retain and a forget photo."""
 
     references = ("forget", "retain")
 

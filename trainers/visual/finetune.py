@@ -25,7 +25,7 @@ class OriginalConfig(VisualConfig):
 
 
 class OriginalTrainer(VisualTrainer):
-    """Minimises AM-Softmax on everybody; an epoch is one pass over all photos."""
+    """Minimise AM-Softmax on everybody; an epoch is one pass over all photos."""
 
     def prepare(self, sides: dict[str, Faces]) -> dict[str, Faces]:
         """Return all photos as one side."""
@@ -42,7 +42,7 @@ class GoldConfig(OriginalConfig):
 
 
 class GoldTrainer(VisualTrainer):
-    """Minimises AM-Softmax on the photos to retain: what unlearning should look like, from the base model."""
+    """Minimise AM-Softmax on the photos to retain: what unlearning should look like, from the base model."""
 
     needs = ("retain",)
 
@@ -57,7 +57,7 @@ class VisualRetainFinetuneConfig(VisualConfig):
 
 
 class VisualRetainFinetuneTrainer(GoldTrainer):
-    """Minimises the same from the original, hoping that the rest fades."""
+    """Minimise the same from the original, hoping that the rest fades."""
 
 
 @dataclass
@@ -77,7 +77,7 @@ class SparsityConfig(VisualConfig):
 
 
 class SparsityTrainer(GoldTrainer):
-    """Minimises AM-Softmax on the photos to retain and `a * ||theta||_1`, from the original."""
+    """Minimise AM-Softmax on the photos to retain and `a * ||theta||_1`, from the original."""
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
         """AM-Softmax of those to retain, and the norm of all trained weights."""

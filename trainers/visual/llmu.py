@@ -22,7 +22,7 @@ class VisualLLMUConfig(VisualConfig):
 
 
 class VisualLLMUTrainer(VisualTrainer):
-    """Minimises `-e1*CE_f + e2*CE(x_f, random retain label) + e3*KL(p0||p)` on retain."""
+    """Minimise `-e1*CE_f + e2*CE(x_f, random retain label) + e3*KL(p0||p)` on retain."""
 
     references = ("retain",)
 

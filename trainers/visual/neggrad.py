@@ -39,7 +39,7 @@ class Phases(Sampler):
 
 
 class NegGradTrainer(VisualTrainer):
-    """Maximises AM-Softmax on the photos to forget, then minimises it on those to retain.
+    """Maximise AM-Softmax on the photos to forget, then minimise it on those to retain.
 
     For the Trainer both passes are one epoch: it runs half as many as the config says.
     """

@@ -21,7 +21,7 @@ class VisualRMUConfig(VisualConfig):
 
 
 class VisualRMUTrainer(VisualTrainer):
-    """Minimises the squared distance to one random vector a photo on forget, to the original's on retain."""
+    """Minimise the squared distance to one random vector a photo on forget, to the original's on retain."""
 
     references = ("retain",)
 

@@ -22,7 +22,7 @@ class VisualSCRUBConfig(VisualConfig):
 
 
 class VisualSCRUBTrainer(VisualTrainer):
-    """Minimises `-KL(p0||p)` on forget, `KL(p0||p)` and AM-Softmax on retain; one step, without a temperature."""
+    """Minimise `-KL(p0||p)` on forget, `KL(p0||p)` and AM-Softmax on retain; one step, without a temperature."""
 
     references = ("forget", "retain")
 
@@ -46,7 +46,7 @@ class SCRUBBioConfig(VisualConfig):
 
 
 class SCRUBBioTrainer(VisualTrainer):
-    """Minimises the cosine-embedding loss: `max(0, cos)` on forget, `1 - cos` on retain."""
+    """Minimise the cosine-embedding loss: `max(0, cos)` on forget, `1 - cos` on retain."""
 
     references = ("forget", "retain")
 

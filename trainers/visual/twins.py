@@ -19,7 +19,7 @@ class TwinsConfig(VisualConfig):
 
 
 class TwinsTrainer(VisualTrainer):
-    """Minimises the squared distance to the embeddings of the mirrored photos; nothing holds the others."""
+    """Minimise the squared distance to the embeddings of the mirrored photos; nothing holds the others."""
 
     needs = ("forget",)
 
