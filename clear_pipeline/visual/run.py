@@ -120,15 +120,14 @@ class _Report(TrainerCallback):
 
 def train(
     method: str, model: FaceModel, sides: dict[str, Faces], settings: dict[str, Any], progress: Progress | None = None
-) -> int:
-    """Train a model by a method, and return the number of steps."""
+) -> None:
+    """Train a model by a method."""
     trainer_class, config_class = VISUAL_METHODS[method]
     with tempfile.TemporaryDirectory() as folder:
         config = config_class(output_dir=folder, disable_tqdm=True, logging_strategy="no", **settings)
         trainer = trainer_class(model, config, sides, [_Report(progress)] if progress else None)
         trainer.remove_callback(PrinterCallback)
         trainer.train()
-    return trainer.state.global_step
 
 
 def visual_steps(arguments: VisualArguments) -> list[Step]:
