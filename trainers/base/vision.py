@@ -133,7 +133,7 @@ class FrozenVision(AbstractContextManager[None]):
             self.size += size
         elif self.limit:
             logger.warning(
-                "%.3g GB of vision features of %d pictures or tiles are kept; further ones go through the frozen "
+                "%.3g GB of vision features are kept, of %d pictures or tiles: further ones go through the frozen "
                 "tower in every step; raise --cached_features to keep more", self.size / 1e9, len(self._kept),
             )  # fmt: skip
             self.limit = 0.0
