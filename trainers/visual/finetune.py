@@ -81,7 +81,8 @@ class SparsityTrainer(GoldTrainer):
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
         """AM-Softmax of those to retain, and the norm of all trained weights."""
-        return {**super().losses(model, batch), "l1": self.weight() * l1_distance(trainable(model), None)}
+        norm = l1_distance(trainable(model), None)  # before the forward pass: the order changes the last bits
+        return {**super().losses(model, batch), "l1": self.weight() * norm}
 
     def weight(self) -> float:
         """Return the weight of the norm at this step: `a`, or `a * (1 - t / (T - T0))`, at least 0."""
