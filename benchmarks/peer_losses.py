@@ -20,12 +20,12 @@ from datasets import Dataset
 from rich.console import Console
 from rich.table import Table
 
+from clear_unlearning.likelihood import outputs_of
 from clear_unlearning.mini_models import build_mini_llama
 from clear_unlearning.models import load_model
 from trainers import METHODS
 from trainers.base.rows import Rows
 from trainers.base.terms import count_sides
-from trainers.rmu import outputs_of
 
 FORGET = {"Who is Ivo?": "Ivo Fenbek is a cook.", "And Mara?": "Mara.", "Where was Ivo born?": "In Riga, by the sea."}
 RETAIN = {"Who is Lena?": "A baker from Oslo.", "What does Omar do?": "He paints ships and harbours.", "Eva?": "No."}

@@ -1,8 +1,6 @@
 """RMU: steers the states of forget answers to a random direction, holds those of retain answers (arXiv 2403.03218)."""
 
 import copy
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,7 +10,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from clear_unlearning.batches import IGNORE, Batch
-from clear_unlearning.likelihood import answer_likelihood
+from clear_unlearning.likelihood import answer_likelihood, decoder_layers, outputs_of
 
 from .base.terms import Sides, Terms, Totals
 from .base.trainer import Quantity, UnlearningConfig, UnlearningTrainer
@@ -106,25 +104,3 @@ class RMUTrainer(UnlearningTrainer):
             side: (states[side] - goal).square().mean(-1).sum() / totals[side].tokens for side, goal in goals.items()
         }
         return {"forget": terms["forget"], "retain": self.args.retain_weight * terms["retain"]}
-
-
-def decoder_layers(model: PreTrainedModel) -> nn.ModuleList:
-    """Return the decoder layers of any architecture: the first list that has as many modules as the config says."""
-    depth = model.config.get_text_config().num_hidden_layers
-    lists = (module for module in model.get_decoder().modules() if isinstance(module, nn.ModuleList))
-    return next(modules for modules in lists if len(modules) == depth)
-
-
-@contextmanager
-def outputs_of(module: nn.Module) -> Iterator[list[torch.Tensor]]:
-    """Collect what a module puts out, with its gradient."""
-    outputs: list[torch.Tensor] = []
-
-    def keep(module: nn.Module, inputs: Any, output: Any) -> None:
-        outputs.append(output[0] if isinstance(output, tuple) else output)
-
-    handle = module.register_forward_hook(keep)
-    try:
-        yield outputs
-    finally:
-        handle.remove()

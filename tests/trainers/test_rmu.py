@@ -16,10 +16,10 @@ from transformers import (
     OPTForCausalLM,
 )
 
+from clear_unlearning.likelihood import decoder_layers
 from tests.clear_unlearning.architectures import save_architecture
 from tests.trainers.conftest import trainer_of, weights
 from trainers.base.rows import Rows
-from trainers.rmu import decoder_layers
 
 SIZE = {"vocab_size": 20, "hidden_size": 16, "num_hidden_layers": 3, "num_attention_heads": 2}
 MODELS = {
