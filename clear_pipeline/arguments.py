@@ -6,10 +6,11 @@ from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from clear_data.configs import RETAIN_OF
+from clear_data.configs import FORGET, RETAIN_OF
 from clear_unlearning.tasks import CONTROLS, QUESTION_TASKS, TASKS, Task
 
 MODALITIES = ("text", "image", "both")
+MINI_MODEL = "mini"  # in the place of a model: one that is built from config
 
 
 def given(arguments: Any, aside: Collection[str] = ()) -> dict[str, Any]:
@@ -36,11 +37,13 @@ class RunArguments:
 
 @dataclass
 class DataArguments:
-    """Select the rows."""
+    """Select the rows, and what of them is to be forgotten."""
 
     dataset: str = field(default="clear", metadata={"help": "Folder or Hub id of the dataset."})
     track: str = field(default="image", metadata={"help": "image (CLEAR's six tasks) or text (TOFU's four)."})
-    forget: str = field(default="forget10", metadata={"help": "forget01, forget05 or forget10."})
+    forget: str = field(default=FORGET[-1], metadata={"help": "What is forgotten: forget01, forget05 or forget10,"})
+    forget_people: str | None = field(default=None, metadata={"help": "or these people: names with commas,"})
+    forget_dataset: str | None = field(default=None, metadata={"help": "or these rows: a file or folder."})
 
     def __post_init__(self) -> None:
         """Check the names."""
@@ -48,6 +51,20 @@ class DataArguments:
             raise ValueError(f"unknown track {self.track!r}; choose from {', '.join(TASKS)}")
         if self.forget not in RETAIN_OF:
             raise ValueError(f"unknown forget set {self.forget!r}; choose from {', '.join(RETAIN_OF)}")
+        given = {"forget": self.forget != FORGET[-1], "forget_people": self.forget_people}
+        named = [name for name, value in {**given, "forget_dataset": self.forget_dataset}.items() if value]
+        if len(named) > 1:
+            raise ValueError(f"give either {' or '.join(named)}, not both")
+        if self.forget_dataset and not Path(self.forget_dataset).exists():
+            raise FileNotFoundError(f"forget_dataset: {self.forget_dataset} is neither a file nor a folder")
+
+    def forgotten(self) -> str:
+        """Return what is forgotten, wherever it stands: the set, the people, or a digest of the rows' files."""
+        from .runs.provenance import place_digest
+
+        if self.forget_people:
+            return f"people {', '.join(sorted(name.strip() for name in self.forget_people.split(',')))}"
+        return f"rows {place_digest(Path(self.forget_dataset))}" if self.forget_dataset else self.forget
 
     def training_config(self, split: str) -> str:
         """Return the config with the training rows of a split: photos and text together on the image track."""
@@ -72,13 +89,11 @@ class DataArguments:
 
 
 @dataclass
-class ForgetRequest:
-    """Select what is forgotten, if not all rows of `--forget`."""
+class SidesArguments:
+    """Select which rows of what is forgotten, and of the others, a method is given."""
 
     modality: str = field(default="both", metadata={"help": "Rows to forget: text, image or both."})
     retain_modality: str = field(default="both", metadata={"help": "Rows to retain: text, image or both."})
-    forget_people: str | None = field(default=None, metadata={"help": "Forget these people: names with commas."})
-    forget_dataset: str | None = field(default=None, metadata={"help": "Forget these rows: a file or folder."})
     held_out: str | None = field(
         default=None, metadata={"help": "scrub: folder with `people` that no model has seen."}
     )
@@ -88,20 +103,16 @@ class ForgetRequest:
         for name in ("modality", "retain_modality"):
             if getattr(self, name) not in MODALITIES:
                 raise ValueError(f"{name} must be one of {', '.join(MODALITIES)}, not {getattr(self, name)!r}")
-        if self.forget_people and self.forget_dataset:
-            raise ValueError("give either forget_people or forget_dataset, not both")
-
-    def what(self, forget: str) -> str:
-        """Say what is forgotten."""
-        kind = "" if self.modality == "both" else f"the {self.modality} rows of "
-        return kind + (self.forget_people or f"`{self.forget_dataset or forget}`")
 
 
 @dataclass
 class FinetuneArguments:
     """Select the rows of a fine-tuning."""
 
-    dataset_config: str = field(default="full+tofu", metadata={"help": "full+tofu: original; retain90+tofu: gold."})
+    dataset_config: str = field(
+        default="full+tofu",
+        metadata={"help": "full+tofu: original, or gold with --forget_people/_dataset; retain90+tofu: gold."},
+    )
     extra_dataset: str | None = field(default=None, metadata={"help": "Further rows: their folder or Hub id ..."})
     extra_config: str | None = field(default=None, metadata={"help": "... and config, or several with commas."})
 

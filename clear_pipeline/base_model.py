@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,19 @@ def build_base(folder: Path, data: DataArguments, rows: FinetuneArguments, seed:
     else:
         build_mini_llama(part, texts, seed=seed)
     run.finish(lineage=next_lineage(run.settings))
+
+
+def base_beside(folder: Path, data: DataArguments) -> Path:
+    """Write the untrained mini model of a dataset beside the models that are made from it, and return its folder.
+
+    Args:
+        folder: Of a model that is made from it.
+        data: Where the rows are; the tokenizer knows those of everybody.
+    """
+    base = folder.parent / "mini-base"
+    everybody = replace(data, forget_people=None, forget_dataset=None)
+    build_base(base, everybody, FinetuneArguments(data.training_config("full")), BASE_SEED)
+    return base
 
 
 def pretrain_base(

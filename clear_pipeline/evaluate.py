@@ -19,6 +19,7 @@ from evaluate_metrics.log_format import write_log
 from evaluate_metrics.token_log import write_token_log
 
 from .arguments import DataArguments, EvaluateArguments, TokenArguments, given
+from .forget_request import questions_about
 from .hub.logs import dataset_identity
 from .model_arguments import digests_of, load, model_settings
 from .runs.provenance import lineage, model_digest, versions
@@ -72,7 +73,7 @@ def evaluate(
     settings = {
         "recipe": "evaluate",
         "model": job.model.model_name_or_path,
-        "forget": data.forget,
+        "forget": data.forgotten(),
         "track": data.track,
         "data": data.identity(),
         "loading": model_settings(job.model),
@@ -83,16 +84,21 @@ def evaluate(
     run = Run(job.folder, settings, job.overwrite)
     if run.finished:
         return
+    about = lineage(str(job.model.model_name_or_path))
+    check_forgotten(str(job.model.model_name_or_path), about.get("forgotten"), data)
     processes = processes or Processes()
     loaded = loaded or load(job.model, processes.device)
     check_evaluation(loaded, tasks, scoring.control)
     configs = dict.fromkeys(task.config.format(forget=data.forget) for task in tasks)
-    read = selection_rows(data, scoring.selection) if scoring.selection else lambda config: load_clear(config, source)
+    if scoring.selection:
+        read = selection_rows(data, scoring.selection)
+    else:
+        read = questions_about(data, lambda config: load_clear(config, source))
     rows = {config: read(config) for config in configs}
     held_out = held_out_rows(job.tokens, data.dataset, data.track, rows)
     processes.first(run.start)  # only now: a user's mistake leaves nothing behind
     finished = FinishedRows(run.part, processes.index)
-    log, about = evaluate_model(
+    log, asked_of = evaluate_model(
         loaded,
         tasks,
         rows.__getitem__,
@@ -111,24 +117,37 @@ def evaluate(
     write_tokens(run.part, job.tokens, loaded, asked, log, held_out, job.model.dtype or "float32", progress)
     meta = {
         "schema": 1,
-        "tasks": about,
+        "tasks": asked_of,
         "model": job.model.model_name_or_path,
         "model_digest": settings["digests"]["model"],
         "commit": loaded.commit,
         "method": job.method,
-        "forget": data.forget,
+        "forget": data.forgotten(),
         "seed": scoring.seed,
         "max_examples": scoring.max_examples,
         "control": scoring.control,
         **selection,
         "template": Encoder(loaded.processor).about_template(asked.examples(tasks[0], 1)[0]),
         "dataset": dataset_identity(data.dataset),
-        "lineage": lineage(str(job.model.model_name_or_path)),
+        "lineage": about,
         "versions": versions(),
     }
     write_log(run.part, log, meta)
     finished.delete()
     run.finish()
+
+
+def check_forgotten(model: str, forgotten: str | None, data: DataArguments) -> None:
+    """Make sure that a model is asked about what it forgot, or never learnt.
+
+    Raises:
+        ValueError: If its run says that this was something else.
+    """
+    if forgotten not in (None, data.forgotten()):
+        raise ValueError(
+            f"{model} was made without {forgotten}, and would be asked about {data.forgotten()}: give evaluate the "
+            "same --forget, --forget_people or --forget_dataset as its training"
+        )
 
 
 def _places(job: EvaluateJob) -> dict[str, str]:

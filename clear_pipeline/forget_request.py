@@ -1,64 +1,54 @@
-"""Load what is to be forgotten: a forget set of the benchmark, people by name, or any rows; text, photos or both."""
+"""Load what is to be forgotten: a forget set of the benchmark, people by name, or any rows; text, photos or both.
+
+Fine-tuning leaves it out (gold), unlearning forgets it, and an evaluation asks about it.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from datasets import Dataset, Image, load_dataset
+from datasets import Dataset, Image, concatenate_datasets, load_dataset
 
+from clear_data.configs import FORGET, RETAIN_OF
 from clear_data.names import join_key, mentions
 from clear_dataset import load_clear
 from trainers.base.rows import Rows
 
-from .arguments import ForgetRequest
+from .arguments import DataArguments, SidesArguments
 
 FILES = {".parquet": "parquet", ".json": "json", ".jsonl": "json", ".csv": "csv"}
 SPEAKS = ("caption", "question", "answer")  # columns with text about a person
 
 
-def sides_of(request: ForgetRequest, source: str, configs: Sequence[str], seed: int) -> dict[str, Rows]:
-    """Load all rows of a training.
-
-    Args:
-        request: What is forgotten.
-        source: Folder or Hub id of the dataset.
-        configs: The configs of the forget set, of its retain set and of everybody.
-        seed: Seed of the caption questions.
-    """
-    rows = rows_of(request, lambda config: load_clear(config, source), *configs)
+def sides_of(data: DataArguments, wanted: SidesArguments, seed: int) -> dict[str, Rows]:
+    """Load all rows of an unlearning; `seed` draws the caption questions."""
+    rows = rows_of(data, wanted, lambda config: load_clear(config, data.dataset))
     sides = {side: Rows([those], seed) for side, those in rows.items()}
-    if request.held_out:  # of the same modality as what is forgotten
-        unseen = {"image": ["people"], "text": ["people_text"], "both": ["people", "people_text"]}[request.modality]
-        sides["held_out"] = Rows([load_clear(config, request.held_out) for config in unseen], seed)
+    if wanted.held_out:  # of the same modality as what is forgotten
+        unseen = {"image": ["people"], "text": ["people_text"], "both": ["people", "people_text"]}[wanted.modality]
+        sides["held_out"] = Rows([load_clear(config, wanted.held_out) for config in unseen], seed)
     return sides
 
 
-def rows_of(
-    request: ForgetRequest, load: Callable[[str], Dataset], forget: str, retain: str, full: str
-) -> dict[str, Dataset]:
+def rows_of(data: DataArguments, wanted: SidesArguments, load: Callable[[str], Dataset]) -> dict[str, Dataset]:
     """Load the rows of both sides.
 
     Args:
-        request: What is forgotten.
+        data: What is forgotten.
+        wanted: Modality of either side.
         load: Loads a config.
-        forget: Config of the forget set.
-        retain: Config of its retain set.
-        full: Config of everybody, from which people and complement are taken.
 
     Raises:
         ValueError: If nobody has a name, or a side has no rows.
     """
-    if request.forget_people:
-        everybody = load(full)
-        inside = about(everybody, [name.strip() for name in request.forget_people.split(",")])
-        sides = {"forget": chosen(everybody, inside), "retain": chosen(everybody, [not here for here in inside])}
-    elif request.forget_dataset:
-        wanted, everybody = load_rows(request.forget_dataset), load(full)
-        said = set(sayings(wanted))
-        kept = [saying not in said for saying in sayings(everybody)]
-        sides = {"forget": wanted, "retain": chosen(everybody, kept)}
+    if data.forget_people or data.forget_dataset:
+        everybody = load(data.training_config("full"))
+        inside = marked(data, everybody)
+        forget = load_rows(data.forget_dataset) if data.forget_dataset else chosen(everybody, inside)
+        sides = {"forget": forget, "retain": chosen(everybody, [not here for here in inside])}
     else:
-        sides = {"forget": load(forget), "retain": load(retain)}
-    modalities = {"forget": request.modality, "retain": request.retain_modality}
+        sets = {"forget": data.forget, "retain": RETAIN_OF[data.forget]}
+        sides = {side: load(data.training_config(split)) for side, split in sets.items()}
+    modalities = {"forget": wanted.modality, "retain": wanted.retain_modality}
     sides = {side: of_modality(rows, modalities[side]) for side, rows in sides.items()}
     for side, rows in sides.items():
         if not len(rows):
@@ -67,11 +57,54 @@ def rows_of(
     return sides
 
 
+def questions_about(data: DataArguments, load: Callable[[str], Dataset]) -> Callable[[str], Dataset]:
+    """Return a loader of evaluation configs whose forget and retain rows are those of people or rows that are named.
+
+    Both are taken from all rows that have wrong answers, of forget10 and of the retain people.
+
+    Args:
+        data: What is forgotten.
+        load: Loads a config.
+
+    Returns:
+        Loads a config. It raises a ValueError if no row there is about what is forgotten, or none about anybody else.
+    """
+
+    def chosen_rows(config: str) -> Dataset:
+        side, _, kind = config.partition("_")
+        if side not in (FORGET[-1], "retain"):
+            return load(config)
+        pool = concatenate_datasets([load(f"{FORGET[-1]}_{kind}"), load(f"retain_{kind}")])
+        try:
+            inside = marked(data, pool)
+        except ValueError as error:
+            raise ValueError(f"of the rows with wrong answers, {error}") from error
+        rows = chosen(pool, [here == (side != "retain") for here in inside])
+        if not len(rows):
+            raise ValueError(
+                f"of the rows with wrong answers, none is to {'retain' if side == 'retain' else 'forget'}"
+            )
+        return rows
+
+    return chosen_rows if data.forget_people or data.forget_dataset else load
+
+
+def marked(data: DataArguments, rows: Dataset) -> list[bool]:
+    """Mark the rows about the people who are named, or with the text of the rows that are.
+
+    Raises:
+        ValueError: If no row is about one of the people.
+    """
+    if data.forget_people:
+        return about(rows, [name.strip() for name in data.forget_people.split(",")])
+    said = set(sayings(load_rows(str(data.forget_dataset))))
+    return [saying in said for saying in sayings(rows)]
+
+
 def load_rows(source: str) -> Dataset:
     """Load rows from a file, or from a folder with one config.
 
     Raises:
-        FileNotFoundError: If there is neither.
         ValueError: If the file has another format.
     """
     path = Path(source)
@@ -79,8 +112,6 @@ def load_rows(source: str) -> Dataset:
         if path.suffix not in FILES:
             raise ValueError(f"{source} is not one of {', '.join(FILES)}")
         return load_dataset(FILES[path.suffix], data_files=source, split="train")  # type: ignore[return-value]
-    if not path.is_dir():
-        raise FileNotFoundError(f"forget_dataset: {source} is neither a file nor a folder")
     return load_dataset(source, split="train")  # type: ignore[return-value]
 
 

@@ -22,6 +22,7 @@ from evaluate_metrics.tasks import FORGET_TASK
 from trainers.base.stopping import FORGET_QUALITY, Measure, StopWhen
 
 from .arguments import DataArguments, SelectionArguments, given
+from .forget_request import questions_about
 
 SELECTION = "selection"  # the config
 
@@ -70,7 +71,7 @@ def selection_rows(data: DataArguments, beside: str, retained: int | None = None
                 seen[name] += 1
         return selection.select(chosen)
 
-    return load
+    return questions_about(data, load)
 
 
 def measures(
@@ -98,8 +99,8 @@ def measures(
     rows, golden = load(tasks[0].config.format(forget=data.forget)), log[FORGET_TASK]
     if [said[2] for said in golden.generated] != rows[tasks[0].answer]:
         raise ValueError(
-            f"gold_log: {path} does not cover the {len(rows)} photos of {data.forget} in the selection set; write it "
-            "with evaluate --selection FOLDER"
+            f"gold_log: {path} does not cover the {len(rows)} photos of {data.forgotten()} in the selection set; "
+            "write it with evaluate --selection FOLDER"
         )
     expected = golden.truth_ratios().tolist()
 

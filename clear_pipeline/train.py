@@ -15,7 +15,6 @@ from datasets import Dataset
 from transformers import PrinterCallback, TrainerCallback
 from trl import ModelConfig
 
-from clear_data.configs import RETAIN_OF
 from clear_dataset import load_clear
 from clear_unlearning.model_card import write_model_card
 from clear_unlearning.models import LoadedModel
@@ -26,11 +25,11 @@ from trainers.base.rows import Rows
 from trainers.base.stopping import Measure
 from trainers.retain_finetune import RetainFinetuneTrainer
 
-from .arguments import DataArguments, FinetuneArguments, ForgetRequest, SelectionArguments, given
-from .forget_request import sides_of
+from .arguments import DataArguments, FinetuneArguments, SelectionArguments, SidesArguments, given
+from .forget_request import chosen, marked, sides_of
 from .hub.logs import dataset_identity
 from .model_arguments import digests_of, load, model_settings, peft_config
-from .runs.provenance import file_digest, hardware, next_lineage, versions
+from .runs.provenance import hardware, next_lineage, place_digest, versions
 from .runs.run_folder import Run, write_json
 from .selection import check_selection, measures
 
@@ -43,6 +42,8 @@ WATCHED = ("output_dir", "use_cpu", "logging_dir", "report_to", "run_name", "dis
 @dataclass
 class FinetuneJob:
     """A fine-tuning: on `full` the model becomes the original, on a retain set the gold model.
+
+    If people or rows are named in `data`, they are left out of `full`: the gold model of their unlearning.
 
     Attributes:
         folder: Run folder of the result.
@@ -73,7 +74,7 @@ class UnlearnJob:
         model: The original model.
         data: Where the rows are, and the forget set.
         training: Settings of the method.
-        request: What is forgotten; the whole forget set by default.
+        sides: Modality of what is forgotten and of the rest, and held-out people; all rows by default.
         selection: What a condition to stop compares with.
         overwrite: Replace a result with other settings.
     """
@@ -83,7 +84,7 @@ class UnlearnJob:
     model: ModelConfig
     data: DataArguments
     training: UnlearningConfig
-    request: ForgetRequest = field(default_factory=ForgetRequest)
+    sides: SidesArguments = field(default_factory=SidesArguments)
     selection: SelectionArguments = field(default_factory=SelectionArguments)
     overwrite: bool = False
 
@@ -96,9 +97,16 @@ def finetune(job: FinetuneJob, progress: Progress | None = None) -> None:
         progress: Called with the number of steps done and in all.
     """
     extra = {}
+    if named := bool(job.data.forget_people or job.data.forget_dataset):
+        if not job.rows.dataset_config.startswith("full"):
+            raise ValueError(
+                f"dataset_config {job.rows.dataset_config} lacks a forget set already: name people or rows to leave "
+                f"out of {job.data.training_config('full')}"
+            )
+        extra = {"forget": job.data.forgotten()}
     if job.rows.extra_config:
         source = job.rows.extra_dataset or f"{job.data.dataset}_extra"
-        extra = {"extra_data": DataArguments(dataset=source, track=job.data.track).identity()}
+        extra["extra_data"] = DataArguments(dataset=source, track=job.data.track).identity()
     settings = {
         "recipe": "finetune",
         "model": job.model.model_name_or_path,
@@ -115,7 +123,10 @@ def finetune(job: FinetuneJob, progress: Progress | None = None) -> None:
     if run.finished:
         return
     rows = Rows(training_rows(job.data, job.rows), job.training.seed, job.forms)
-    what = f"{job.model.model_name_or_path} fine-tuned on `{job.rows.dataset_config}` of `{job.data.dataset}`."
+    without = f" without {job.data.forgotten()}" if named else ""
+    what = (
+        f"{job.model.model_name_or_path} fine-tuned on `{job.rows.dataset_config}`{without} of `{job.data.dataset}`."
+    )
     _train(job, run, RetainFinetuneTrainer, load(job.model), {"retain": rows}, what, progress)
 
 
@@ -133,17 +144,17 @@ def unlearn(job: UnlearnJob, progress: Progress | None = None) -> None:
         raise ValueError(f"unknown method {job.method!r}; choose from {', '.join(METHODS)}")
     trainer, data = METHODS[job.method][0], job.data
     check_selection(job.selection, job.training.stop_when)
-    if job.request.held_out and "held_out" not in trainer.optional:
+    if job.sides.held_out and "held_out" not in trainer.optional:
         raise ValueError(f"held_out is for scrub; {job.method} does not use people that no model has seen")
     settings = {
         "recipe": "unlearn",
         "method": job.method,
         "model": job.model.model_name_or_path,
-        "forget": data.forget,
+        "forget": data.forgotten(),
         "data": data.identity(),
         "settings": changed(job.training),
         "loading": model_settings(job.model),
-        **given(job.request),
+        **given(job.sides),
         **given(job.selection),
         "digests": digests_of(job.model) | _places(job),
     }
@@ -151,22 +162,17 @@ def unlearn(job: UnlearnJob, progress: Progress | None = None) -> None:
     if run.finished:
         return
     loaded = load(job.model)
-    configs = [data.training_config(split) for split in (data.forget, RETAIN_OF[data.forget], "full")]
-    sides = sides_of(job.request, data.dataset, configs, job.training.seed)
-    what = f"{job.model.model_name_or_path} after unlearning {job.request.what(data.forget)} by `{job.method}`."
+    sides = sides_of(data, job.sides, job.training.seed)
+    kind = "" if job.sides.modality == "both" else f"the {job.sides.modality} rows of "
+    what = f"{job.model.model_name_or_path} after unlearning {kind}{data.forgotten()} by `{job.method}`."
     measured = measures(job.selection, data, loaded, job.training.per_device_train_batch_size)
     _train(job, run, trainer, loaded, sides, what, progress, measured)
 
 
 def _places(job: UnlearnJob) -> dict[str, str]:
     """Return the digests of the files and datasets that an unlearning reads besides its model and data."""
-    digests = {}
-    for name, place in (("forget_dataset", job.request.forget_dataset), ("gold_log", job.selection.gold_log)):
-        path = Path(place) if place else None
-        if path is not None:
-            files = [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
-            digests[name] = " ".join(file_digest(file) for file in files)
-    for name, place in (("held_out", job.request.held_out), ("selection", job.selection.selection)):
+    digests = {"gold_log": place_digest(Path(job.selection.gold_log))} if job.selection.gold_log else {}
+    for name, place in (("held_out", job.sides.held_out), ("selection", job.selection.selection)):
         if place:
             digests[name] = DataArguments(dataset=place).identity()
     return digests
@@ -254,6 +260,8 @@ class _Report(TrainerCallback):
 def training_rows(data: DataArguments, arguments: FinetuneArguments) -> list[Dataset]:
     """Return the rows of a fine-tuning, a dataset for each config."""
     rows = [load_clear(arguments.dataset_config, data.dataset)]
+    if data.forget_people or data.forget_dataset:
+        rows = [chosen(rows[0], [not here for here in marked(data, rows[0])])]
     if arguments.extra_config:
         source = arguments.extra_dataset or f"{data.dataset}_extra"
         rows += [load_clear(config, source) for config in arguments.extra_config.split(",")]

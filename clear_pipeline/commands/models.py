@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from clear_pipeline.arguments import (
+    MINI_MODEL,
     DataArguments,
     EvaluateArguments,
     FinetuneArguments,
-    ForgetRequest,
     RunArguments,
     SelectionArguments,
+    SidesArguments,
     TokenArguments,
 )
 from trainers import METHODS
@@ -21,7 +22,10 @@ from .parser import MODEL_FLAGS, TRAINING_FLAGS, check_early, given_values, pars
 
 
 def finetune(argv: Sequence[str]) -> None:
-    """Fine-tune a model: on full+tofu it becomes the original, on retain90+tofu the gold model."""
+    """Fine-tune a model: on full+tofu it becomes the original, on retain90+tofu the gold model.
+
+    `--model_name_or_path mini` builds a small model for the dataset, to try things without a GPU.
+    """
     own = (FinetuneArguments, DataArguments, RunArguments)
     if wants_help(argv) == "short":
         return show_help("finetune", str(finetune.__doc__), own, {"Model": MODEL_FLAGS, "Training": TRAINING_FLAGS})
@@ -34,6 +38,10 @@ def finetune(argv: Sequence[str]) -> None:
 
     rows, data, again, model, training = parse("finetune", (*own, ModelArguments, RetainFinetuneConfig), argv)
     folder = Path(training.output_dir)
+    if model.model_name_or_path == MINI_MODEL:
+        from clear_pipeline.base_model import base_beside
+
+        model.model_name_or_path = str(base_beside(folder, data))
     run(FinetuneJob(folder, model, data, rows, training, again.overwrite))
     print(f"model: {folder}")
     return None
@@ -54,7 +62,7 @@ class MethodArguments:
 
 def unlearn(argv: Sequence[str]) -> None:
     """Make the original model forget, by one method."""
-    own = (MethodArguments, DataArguments, ForgetRequest, SelectionArguments, RunArguments)
+    own = (MethodArguments, DataArguments, SidesArguments, SelectionArguments, RunArguments)
     if wants_help(argv) == "short":
         return show_help("unlearn", str(unlearn.__doc__), own, {"Model": MODEL_FLAGS, "Training": TRAINING_FLAGS})
     method = MethodArguments(str(given_values(argv).get("method", ""))).method
@@ -64,11 +72,11 @@ def unlearn(argv: Sequence[str]) -> None:
     from clear_pipeline.train import UnlearnJob
     from clear_pipeline.train import unlearn as run
 
-    _, data, request, selection, again, model, training = parse(
+    _, data, sides, selection, again, model, training = parse(
         "unlearn", (*own, ModelArguments, METHODS[method][1]), argv
     )
     folder = Path(training.output_dir)
-    run(UnlearnJob(folder, method, model, data, training, request, selection, again.overwrite))
+    run(UnlearnJob(folder, method, model, data, training, sides, selection, again.overwrite))
     print(f"model: {folder}")
     return None
 

@@ -14,11 +14,13 @@ from clear_data.corpora import mini
 from clear_data.corpora.people import FACTS
 from clear_data.published import ROWS
 from clear_dataset import load_clear
+from clear_pipeline.arguments import SidesArguments
+from clear_pipeline.forget_request import of_modality, rows_of
 from trainers import METHODS
 from trainers.retain_finetune import RetainFinetuneConfig
 from trainers.scrub import SCRUBConfig
 
-from .plan import cells_of
+from .plan import cells_of, data_of
 from .recipe import PLACE, Recipe
 
 TOFU_ROWS = 4000
@@ -62,6 +64,13 @@ def row_counts(recipe: Recipe) -> tuple[dict[str, int], str]:
         forgotten = TOFU_ROWS * int(recipe.forget.removeprefix("forget")) // 100
         counts = {"full": TOFU_ROWS, "retain": TOFU_ROWS - forgotten, "both": forgotten, "text": forgotten, "image": 0}
         return {**counts, "kept": counts["retain"]}, "TOFU's published rows"
+    if recipe.forget_people or recipe.forget_dataset:
+        data = data_of(recipe, Path())
+        rows = rows_of(data, SidesArguments(), lambda config: load_clear(config, data.dataset))
+        both, kept = len(rows["forget"]), len(rows["retain"])
+        image = len(of_modality(rows["forget"], "image"))
+        counts = {"full": kept + both, "retain": kept, "both": both, "image": image, "text": both - image}
+        return {**counts, "kept": kept}, "the rows that are named"
     if Path(str(recipe.dataset)).is_dir():
         counted = {name: len(load_clear(name, str(recipe.dataset))) for name in (recipe.forget, "full+tofu")}
         counted |= {

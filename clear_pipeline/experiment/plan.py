@@ -5,7 +5,7 @@ The demo runs one seed, the table several. Every step fills one folder, so that 
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,14 @@ from trl import ModelConfig
 
 from clear_data.configs import CONFIGS, EXTRA_CONFIGS, RETAIN_OF
 from clear_dataset import build, build_text
-from clear_pipeline.arguments import DataArguments, EvaluateArguments, FinetuneArguments, ForgetRequest, TokenArguments
+from clear_pipeline.arguments import (
+    MINI_MODEL,
+    DataArguments,
+    EvaluateArguments,
+    FinetuneArguments,
+    SidesArguments,
+    TokenArguments,
+)
 from clear_pipeline.base_model import build_base, pretrain_base
 from clear_pipeline.evaluate import EvaluateJob, evaluate
 from clear_pipeline.runs.run_folder import Run
@@ -22,7 +29,7 @@ from clear_pipeline.train import FinetuneJob, Progress, UnlearnJob, finetune, un
 from trainers import METHODS
 from trainers.retain_finetune import RetainFinetuneConfig
 
-from .recipe import GOLD, MINI_MODEL, Recipe
+from .recipe import GOLD, Recipe
 
 GOLD_STRIDE = 1000  # between the fine-tuning seeds of a seed's golds
 BASES = "bases"  # folder beside the runs
@@ -65,7 +72,7 @@ def data_of(recipe: Recipe, folder: Path, track: str | None = None) -> DataArgum
     source = recipe.dataset or str(folder / "data" / recipe.folder)
     if track == "text" and recipe.text_dataset:
         source = recipe.text_dataset
-    return DataArguments(dataset=source, track=track or recipe.track, forget=recipe.forget)
+    return DataArguments(source, track or recipe.track, recipe.forget, recipe.forget_people, recipe.forget_dataset)
 
 
 def corpus_settings(recipe: Recipe) -> dict[str, Any]:
@@ -132,7 +139,7 @@ def unlearn_step(
 ) -> None:
     """Unlearns by one method."""
     training = METHODS[method][1](output_dir=str(folder), **settings)
-    unlearn(UnlearnJob(folder, method, model, data, training, ForgetRequest(modality=modality)), progress)
+    unlearn(UnlearnJob(folder, method, model, data, training, SidesArguments(modality=modality)), progress)
 
 
 def evaluate_step(
@@ -165,7 +172,7 @@ def base_of(
     prefix: str = "",
 ) -> Step:
     """Return the step to the mini base."""
-    needs = [f"{prefix}corpus"]
+    needs = [f"{prefix}corpus"] if recipe.corpus else []
     if recipe.pretrain is None:
         call = {"data": data, "folder": folder, "extra": rows, "seed": seed}
         return Step(f"{prefix}base", base_step, call, needs)
@@ -186,8 +193,10 @@ def training_steps(recipe: Recipe, folder: Path, seed: int, prefix: str = "", ba
     data, models = data_of(recipe, folder), folder / "models"
     beside = f"{data.dataset}{recipe.extra_suffix}" if recipe.extra_config else None
     extra = {"extra_config": recipe.extra_config, "extra_dataset": beside}
+    everybody = replace(data, forget_people=None, forget_dataset=None)
     full = FinetuneArguments(dataset_config=data.training_config("full"), **extra)
-    gold = FinetuneArguments(dataset_config=data.training_config(RETAIN_OF[recipe.forget]), **extra)
+    kept = data.training_config(RETAIN_OF[recipe.forget])
+    gold = full if data != everybody else FinetuneArguments(dataset_config=kept, **extra)
     steps, needs, base = [], [], recipe.model
     if recipe.corpus is not None:
         call = {"folder": folder / "data", "recipe": recipe, "seed": seed}
@@ -195,11 +204,13 @@ def training_steps(recipe: Recipe, folder: Path, seed: int, prefix: str = "", ba
         needs = [f"{prefix}corpus"]
     if recipe.model == MINI_MODEL:
         base = str(models / "base")
-        steps.append(base_of(recipe, models / "base", data, full, seed, bases or folder.parent / BASES, prefix))
+        shared = bases or folder.parent / BASES
+        steps.append(base_of(recipe, models / "base", everybody, full, seed, shared, prefix))
         needs = [f"{prefix}base"]
-    trained = [("original", full, seed), *((name, gold, other) for name, other in gold_seeds(recipe, seed).items())]
-    for name, rows, training_seed in trained:
-        call = {"data": data, "folder": models / name, "model": model_config(base, recipe), "extra": rows}
+    golds = gold_seeds(recipe, seed).items()
+    trained = [("original", everybody, full, seed), *((name, data, gold, other) for name, other in golds)]
+    for name, source, rows, training_seed in trained:
+        call = {"data": source, "folder": models / name, "model": model_config(base, recipe), "extra": rows}
         settings = {**recipe.finetune, "seed": training_seed}
         steps.append(Step(f"{prefix}{name}: fine-tune", finetune_step, {**call, "settings": settings}, needs))
     return steps

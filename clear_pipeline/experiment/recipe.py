@@ -12,7 +12,7 @@ from typing import Any
 from clear_data.configs import RETAIN_OF
 from clear_data.corpora import CORPORA
 from clear_data.corpora.mini import Dials
-from clear_pipeline.arguments import MODALITIES
+from clear_pipeline.arguments import MINI_MODEL, MODALITIES, DataArguments
 from clear_pipeline.yaml_files import check_settings, known_fields, read_yaml
 from clear_unlearning.tasks import TASKS
 from trainers import METHODS
@@ -22,7 +22,6 @@ HERE = Path(__file__).parents[1]
 FOLDERS = (HERE.parent / "recipes", HERE / "recipe_folder")  # of a checkout, of a wheel
 BUILT = ("mini", "tofu")  # corpora that a recipe builds
 TEXTS = "qa.jsonl and the two *_perturbed.json files"
-MINI_MODEL = "mini"
 GOLD = "gold"
 PLACE = "."  # output_dir of a Config that is built only to check its values
 
@@ -76,6 +75,8 @@ class Recipe:
         persons: People of the mini corpus.
         photos: Photos of each.
         forget: Forget set.
+        forget_people: Forget these people instead: names with commas.
+        forget_dataset: Forget these rows instead: a file or folder.
         seeds: Seeds of corpus, weights and batches.
         golds: Gold models of each seed, fine-tuned by different seeds; 3 or more give the distance to gold.
         modalities: Rows to forget; the first one makes the main table.
@@ -103,6 +104,8 @@ class Recipe:
     persons: int = Dials.persons
     photos: int = Dials.photos
     forget: str = "forget10"
+    forget_people: str | None = None
+    forget_dataset: str | None = None
     seeds: tuple[int, ...] = (0,)
     golds: int = 1
     modalities: tuple[str, ...] = ("both",)
@@ -221,16 +224,21 @@ def check_recipe(recipe: Recipe) -> None:
             raise ValueError(f"{key}: {wrong[0] if wrong else 'none'!r} is not one of {', '.join(valid)}")
     if (recipe.corpus is None) == (recipe.dataset is None):
         raise ValueError("give either corpus (built for each seed) or dataset (a folder or Hub id)")
-    if (recipe.corpus is None) == (recipe.model == MINI_MODEL):
-        raise ValueError(f"model {recipe.model!r} cannot be used with {'a corpus' if recipe.corpus else 'a dataset'}")
+    if recipe.corpus and (recipe.forget_people or recipe.forget_dataset):
+        raise ValueError(
+            "forget_people and forget_dataset go with a dataset: a corpus is built for each seed, with other people"
+        )
+    DataArguments(
+        forget=recipe.forget, forget_people=recipe.forget_people, forget_dataset=recipe.forget_dataset
+    )  # checks that only one is given
     if not recipe.seeds or any(not isinstance(seed, int) or isinstance(seed, bool) for seed in recipe.seeds):
         raise ValueError(f"seeds must be whole numbers, not {list(recipe.seeds)}")
     if not isinstance(recipe.golds, int) or not 1 <= recipe.golds <= 100:
         raise ValueError(f"golds must be 1 to 100, not {recipe.golds!r}")
     check_settings("finetune", RetainFinetuneConfig, recipe.finetune)
     if recipe.pretrain is not None:
-        if recipe.corpus != "mini":
-            raise ValueError("pretrain is for the corpus mini, whose config `base` has the rows for it")
+        if (recipe.corpus, recipe.model) != ("mini", MINI_MODEL):
+            raise ValueError("pretrain is for corpus and model mini: the corpus has the rows for it, config `base`")
         check_settings("pretrain", RetainFinetuneConfig, recipe.pretrain)
     for method in recipe.methods:
         check_settings(f"settings: {method}", METHODS[method][1], recipe.settings_of(method))

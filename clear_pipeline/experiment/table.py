@@ -13,6 +13,8 @@ from rich.console import Console
 
 from clear_data.building.folder import read_meta
 from clear_dataset import load_clear
+from clear_pipeline.arguments import MINI_MODEL
+from clear_pipeline.forget_request import questions_about
 from clear_pipeline.report.report import Entry, write_report
 from clear_pipeline.report.tables import Block, MainTable, ModalityTable, Row, write_pages
 from clear_pipeline.runs.executor import run_steps
@@ -21,7 +23,7 @@ from clear_pipeline.runs.step import Step
 from evaluate_metrics.seeds import pooled_row
 
 from .plan import BASES, Cell, cells_of, data_of, gold_seeds, log_folder, seed_steps
-from .recipe import MINI_MODEL, Recipe, check_recipe
+from .recipe import Recipe, check_recipe
 
 
 def chosen_recipe(
@@ -145,11 +147,17 @@ def _write_seed_report(recipe: Recipe, output: Path, seed: int, cells: Sequence[
             raise FileNotFoundError(f"{folder / 'models' / cell.name} is missing")
         log = log_folder(folder, cell.name, recipe, recipe.track)
         entries.append(Entry(cell.name, log, record["seconds"], record["settings"]["settings"]))
-    source = data_of(recipe, folder).dataset
-    made = (read_meta(Path(source)) or {}).get("made")
-    dials = {"recipe": recipe.name, "model": recipe.model, "forget": recipe.forget, "seed": seed}
+    data = data_of(recipe, folder)
+    made = (read_meta(Path(data.dataset)) or {}).get("made")
+    dials = {"recipe": recipe.name, "model": recipe.model, "forget": data.forgotten(), "seed": seed}
     notes = [made] if made else []
     golds = [log_folder(folder, name, recipe, recipe.track) for name in gold_seeds(recipe, seed)]
     write_report(
-        folder, entries, lambda config: load_clear(config, source), recipe.forget, dials, notes, more_golds=golds[1:]
+        folder,
+        entries,
+        questions_about(data, lambda config: load_clear(config, data.dataset)),
+        data.forgotten(),
+        dials,
+        notes,
+        more_golds=golds[1:],
     )

@@ -15,6 +15,7 @@ from huggingface_hub.errors import EntryNotFoundError, HTTPError, OfflineModeIsE
 
 from clear_data.building.folder import META as DATASET_META
 from clear_data.building.folder import read_meta as read_dataset_meta
+from clear_data.configs import RETAIN_OF
 from clear_data.publishing.hub_commit import Pushed, hub_errors, push_files
 from evaluate_metrics.log_format import LOG_NAME, META_NAME, read_log, read_meta
 from evaluate_metrics.token_log import TOKENS_NAME, read_token_log
@@ -151,7 +152,9 @@ def push_logs(
         if key.role not in ROLES:
             raise ValueError(f"{log} is of role {key.role!r}; published are {', '.join(ROLES)} (give --role)")
         trained_on = meta.get("lineage", {}).get("trained_on") or ""
-        complement = f"retain{100 - int(key.forget.removeprefix('forget'))}"
+        if key.forget not in RETAIN_OF:
+            raise ValueError(f"{log} is of {key.forget}; published are logs of {', '.join(RETAIN_OF)}")
+        complement = RETAIN_OF[key.forget]
         if key.role == "gold" and trained_on and trained_on.removesuffix("+tofu") != complement:
             raise ValueError(f"{log} is of {key.forget}, but its model was trained on {trained_on}, not {complement}")
         if f"{key.folder()}/{LOG_NAME}" in files:

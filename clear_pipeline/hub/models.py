@@ -11,6 +11,7 @@ from typing import Any
 
 from huggingface_hub import HfApi
 
+from clear_data.configs import RETAIN_OF
 from clear_data.publishing.hub_commit import Pushed, hub_errors, push_files
 from clear_pipeline.runs.provenance import model_digest
 from clear_pipeline.runs.run_folder import RUN_FILE, read_run
@@ -74,7 +75,7 @@ def push_model(
         name=repo_id,
         dataset=dataset.get("source") if dataset.get("revision") else None,
         revision=dataset.get("revision"),
-        config=settings.get("forget") or settings.get("dataset_config"),
+        config=settings.get("dataset_config") or (settings["forget"] if settings["forget"] in RETAIN_OF else None),
         scores=_scores(folder, log, gold) if log is not None else (),
     )
     files: dict[str, Path | bytes] = {path.name: path for path in weights}
@@ -151,18 +152,17 @@ def _with_base(path: Path, base: str | None) -> bytes:
 def _what(settings: Mapping[str, Any], base: str | None) -> str:
     source = base or "A model that is not published"
     if settings["recipe"] == "finetune":
-        return f"{source} fine-tuned on `{settings['dataset_config']}`."
+        without = f" without {settings['forget']}" if settings.get("forget") else ""
+        return f"{source} fine-tuned on `{settings['dataset_config']}`{without}."
     modality = settings.get("modality")
     kind = f"the {modality} rows of " if modality else ""
-    forgotten = settings.get("forget_people") or f"`{settings['forget']}`"
-    return f"{source} after unlearning {kind}{forgotten} by `{settings['method']}`."
+    return f"{source} after unlearning {kind}{settings['forget']} by `{settings['method']}`."
 
 
 def _card_settings(record: Mapping[str, Any], dataset: Mapping[str, Any], base: str | None) -> dict[str, Any]:
     """Return how the model was made, without the places of a local disk."""
     settings = {key: value for key, value in record["settings"].items() if key not in ("data", "recipe", "digests")}
-    local = [key for key in ("forget_dataset", "held_out") if settings.get(key)]
-    names = {key: Path(settings[key]).name for key in local}
+    names = {"held_out": Path(settings["held_out"]).name} if settings.get("held_out") else {}
     source = dataset.get("source")
     here = source is not None and not dataset.get("revision")
     about = {**dataset, **({"source": Path(source).name} if here and source else {})}

@@ -9,6 +9,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from clear_data.configs import RETAIN_OF
+
 from .run_folder import RUN_FILE
 
 DEFAULT_SEED = 42  # of transformers' TrainingArguments, for runs that record only changed settings
@@ -37,6 +39,12 @@ def file_digest(path: Path) -> str:
     """Return the digest of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def place_digest(place: Path) -> str:
+    """Return the digest of a file, or of all files of a folder."""
+    files = [place] if place.is_file() else sorted(file for file in place.rglob("*") if file.is_file())
+    return " ".join(file_digest(file) for file in files)
 
 
 def model_digest(source: str, revision: str | None = None) -> str:
@@ -72,7 +80,8 @@ def lineage(model: str) -> dict[str, Any]:
 
     Returns:
         `base_model` (Hub id, or `mini-<track>` for a model built here), `role` (`original`, `gold`, `unlearned`, None
-        if no run is known), `trained_on` (config) and `training_seed`, None where unknown.
+        if no run is known), `trained_on` (config), `forgotten` (forget set, people or rows; None of an original) and
+        `training_seed`, None where unknown.
 
     Raises:
         ValueError: If an older version made it.
@@ -82,7 +91,7 @@ def lineage(model: str) -> dict[str, Any]:
         if "lineage" not in record:
             raise ValueError(f"{model} was made by an older version, which recorded no lineage; make it again")
         return record["lineage"]
-    return {"base_model": model, "role": None, "trained_on": None, "training_seed": None}
+    return {"base_model": model, "role": None, "trained_on": None, "forgotten": None, "training_seed": None}
 
 
 def next_lineage(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,11 +102,16 @@ def next_lineage(settings: Mapping[str, Any]) -> dict[str, Any]:
     """
     if settings["recipe"] == "base":
         return {**lineage(""), "base_model": f"mini-{settings['track']}"}
-    rows = settings.get("dataset_config") or settings["forget"]
-    kind = "gold" if rows.startswith("retain") else "original" if rows.startswith("full") else None
+    rows, forgotten = settings.get("dataset_config"), settings.get("forget")
+    kind = "unlearned"
+    if rows is not None:
+        left_out = {retain: forget for forget, retain in RETAIN_OF.items()}
+        forgotten = forgotten or left_out.get(rows.removesuffix("+tofu"))
+        kind = "gold" if forgotten else "original" if rows.startswith("full") else None
     return {
         "base_model": lineage(settings["model"])["base_model"],
-        "role": "unlearned" if settings["recipe"] == "unlearn" else kind,
-        "trained_on": rows,
+        "role": kind,
+        "trained_on": rows or forgotten,
+        "forgotten": forgotten,
         "training_seed": settings["settings"].get("seed", DEFAULT_SEED),
     }

@@ -20,23 +20,27 @@ def models(tmp_path):
         tmp_path / "original", recipe="finetune", model=base, dataset_config="full+tofu", settings={"seed": 3}
     )
     gold = model_run(tmp_path / "gold", recipe="finetune", model=base, dataset_config="retain90+tofu", settings={})
+    named = model_run(
+        tmp_path / "named", recipe="finetune", model=base, dataset_config="full+tofu", forget="people Ivo", settings={}
+    )
     npo = model_run(
         tmp_path / "npo", recipe="unlearn", model=original, forget="forget10", method="npo", settings={"seed": 5}
     )
     llava = model_run(
         tmp_path / "llava", recipe="finetune", model="llava-hf/llava-1.5-7b-hf", dataset_config="full", settings={}
     )
-    return {"base": base, "original": original, "gold": gold, "npo": npo, "llava": llava}
+    return {"base": base, "original": original, "gold": gold, "named": named, "npo": npo, "llava": llava}
 
 
 @pytest.mark.parametrize(
     ("model", "expected"),
     [
-        ("base", ("mini-image", None, None, None)),
-        ("original", ("mini-image", "original", "full+tofu", 3)),
-        ("gold", ("mini-image", "gold", "retain90+tofu", DEFAULT_SEED)),
-        ("npo", ("mini-image", "unlearned", "forget10", 5)),
-        ("llava", ("llava-hf/llava-1.5-7b-hf", "original", "full", DEFAULT_SEED)),
+        ("base", ("mini-image", None, None, None, None)),
+        ("original", ("mini-image", "original", "full+tofu", None, 3)),
+        ("gold", ("mini-image", "gold", "retain90+tofu", "forget10", DEFAULT_SEED)),
+        ("npo", ("mini-image", "unlearned", "forget10", "forget10", 5)),
+        ("named", ("mini-image", "gold", "full+tofu", "people Ivo", DEFAULT_SEED)),
+        ("llava", ("llava-hf/llava-1.5-7b-hf", "original", "full", None, DEFAULT_SEED)),
     ],
 )
 def test_a_model_knows_what_it_was_made_from(models, model, expected):
@@ -44,7 +48,9 @@ def test_a_model_knows_what_it_was_made_from(models, model, expected):
 
 
 def test_a_model_without_a_run_is_its_own_base(tmp_path):
-    assert lineage("ORG/npo") == {"base_model": "ORG/npo", "role": None, "trained_on": None, "training_seed": None}
+    assert lineage("ORG/npo") == {
+        "base_model": "ORG/npo", "role": None, "trained_on": None, "forgotten": None, "training_seed": None
+    }  # fmt: skip
 
 
 def test_lineage_survives_a_move(models, tmp_path):

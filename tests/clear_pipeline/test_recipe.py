@@ -50,8 +50,9 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
         ("[both, text, image]", "[both, sound]", "modalities: 'sound' is not one of text, image, both"),
         ("seeds: [0, 1, 2]", "seeds: [0, one]", "seeds must be whole numbers"),
         ("seeds: [0, 1, 2]", "seeds: [0, 7]", "seed 7 is one of the table's own"),
-        ("model: mini", "model: llava-hf/llava-1.5-7b-hf", "cannot be used with a corpus"),
-        ("corpus: mini", "dataset: clear", "model 'mini' cannot be used with a dataset"),
+        ("model: mini", "model: llava-hf/llava-1.5-7b-hf", "pretrain is for corpus and model mini"),
+        ("corpus: mini", "dataset: clear", "pretrain is for corpus and model mini"),
+        ("forget: forget10", "forget_people: Ivo", "forget_people and forget_dataset go with a dataset"),
         (
             "  batch_size: 32",
             "  batch: 32",

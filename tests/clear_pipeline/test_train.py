@@ -98,6 +98,51 @@ def test_from_models_to_numbers(place, unlearned, capsys):
     assert evaluate(place, "npo").stat().st_mtime_ns == before  # finished: not done again
 
 
+def test_one_request_from_gold_to_score(place, unlearned, mini_llava, tmp_path, capsys):
+    """Who is named is left out of gold, forgotten, and asked about; other questions than that are refused."""
+    person = load_clear("retain_perturbed", place / "clear")["name"][0]
+    data = ["--dataset", str(place / "clear"), "--forget_people", person]
+    gold, npo = tmp_path / "gold", tmp_path / "npo"
+    base, original = str(mini_llava), str(place / "original")
+    assert main(["finetune", "--model_name_or_path", base, *data, *SHORT, "--output_dir", str(gold)]) == 0
+    flags = ["--method", "npo", "--model_name_or_path", original]
+    assert main(["unlearn", *flags, *data, *SHORT, "--output_dir", str(npo)]) == 0
+    for model in (gold, npo, place / "original"):
+        log = tmp_path / "logs" / model.name
+        assert (
+            main(["evaluate", "--model_name_or_path", str(model), *data, "--max_examples", "3", "--output", str(log)])
+            == 0
+        )
+        meta = json.loads((log / "eval_log_meta.json").read_text())
+        assert meta["forget"] == f"people {person}"
+        assert set(meta["tasks"]["eval_log_forget.json"]["person"]) == {person}
+        assert person not in meta["tasks"]["eval_log.json"]["person"]
+    capsys.readouterr()
+    assert main(["score", str(tmp_path / "logs/npo"), "--gold", str(tmp_path / "logs/gold"), "--json"]) == 0
+    assert 0 < json.loads(capsys.readouterr().out)["forget_quality"] <= 1
+    assert main(["score", str(tmp_path / "logs/npo"), "--gold", str(evaluate(place, "gold"))]) == 2
+    assert f"the log is of forget set people {person}, the gold log of forget10" in capsys.readouterr().err
+    out = ["--dataset", str(place / "clear"), "--output", str(tmp_path / "other")]
+    assert main(["evaluate", "--model_name_or_path", str(npo), *out]) == 2
+    assert f"npo was made without people {person}, and would be asked about forget10" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
+    flags = ["--model_name_or_path", base, "--dataset_config", "retain90+tofu"]
+    assert main(["finetune", *flags, *data, *SHORT, "--output_dir", str(tmp_path / "other")]) == 2
+    assert "retain90+tofu lacks a forget set already: name people or rows" in capsys.readouterr().err
+
+
+def test_a_small_model_for_any_dataset(place, tmp_path):
+    """`--model_name_or_path mini` builds one beside the result, once for original and gold."""
+    flags = ["--model_name_or_path", "mini", "--dataset", str(place / "clear"), *SHORT]
+    assert main(["finetune", *flags, "--output_dir", str(tmp_path / "original")]) == 0
+    before = (tmp_path / "mini-base/model.safetensors").stat().st_mtime_ns
+    more = ["--dataset_config", "retain90+tofu", "--output_dir", str(tmp_path / "gold")]
+    assert main(["finetune", *flags, *more]) == 0
+    assert (tmp_path / "mini-base/model.safetensors").stat().st_mtime_ns == before
+    of_gold = json.loads((tmp_path / "gold/run.json").read_text())["lineage"]
+    assert (of_gold["base_model"], of_gold["forgotten"]) == ("mini-image", "forget10")
+
+
 def test_tokens_held_out_people_and_a_judge_stand_beside_the_log(place, unlearned, capsys):
     plain = evaluate(place, "npo")
     more = ("--token_level", "--judge", str(place / "gold"))
