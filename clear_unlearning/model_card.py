@@ -70,6 +70,7 @@ class Checkpoint:
         dataset: Hub id of the data, None for a folder.
         revision: Commit of the data on the Hub.
         config: Config that was scored.
+        licence: As the Hub names it, None where it is not published.
         scores: Its numbers.
     """
 
@@ -83,6 +84,7 @@ class Checkpoint:
     dataset: str | None = None
     revision: str | None = None
     config: str | None = None
+    licence: str | None = None
     scores: Sequence[Score] = field(default=())
 
 
@@ -99,6 +101,7 @@ def model_card(checkpoint: Checkpoint) -> ModelCard:
         library_name="peft" if checkpoint.adapter else "transformers",
         pipeline_tag="image-text-to-text" if checkpoint.images else "text-generation",
         tags=["clear", "unlearning", "trl"],
+        license=checkpoint.licence,
         base_model=None if Path(checkpoint.base).exists() else checkpoint.base,
         datasets=checkpoint.dataset,
         **scored,

@@ -11,6 +11,7 @@ def push(argv: Sequence[str]) -> None:
     parser = Parser("clear-unlearning push", description=push.__doc__)
     parser.add_argument("folder", type=Path, help="finished folder that unlearn or finetune wrote")
     parser.add_argument("--repo_id", required=True, help="model on the Hub, for example ORG/llava-npo")
+    parser.add_argument("--licence", required=True, help="of the model, as the Hub names it: apache-2.0, llama2, ...")
     parser.add_argument("--log", type=Path, help="log of this model: its scores go into the card")
     parser.add_argument("--gold", type=Path, help="log of the gold model, for forget quality")
     parser.add_argument("--base_model", help="Hub id of the model it was made from, if that was a folder here")

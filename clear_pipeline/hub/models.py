@@ -28,6 +28,7 @@ ENDINGS = (".safetensors", ".json", ".jinja", ".txt", ".model")
 def push_model(
     folder: Path,
     repo_id: str,
+    licence: str,
     log: Path | None = None,
     gold: Path | None = None,
     base_model: str | None = None,
@@ -39,6 +40,7 @@ def push_model(
     Args:
         folder: That `unlearn` or `finetune` wrote.
         repo_id: `namespace/name` of the model's repository.
+        licence: Of the model, as the Hub names it; a leaderboard takes no model without one.
         log: Its log, for the scores of the card.
         gold: The gold model's log, for the distances from it.
         base_model: Hub id of the model that training started from, if that was a folder here.
@@ -76,6 +78,7 @@ def push_model(
         dataset=dataset.get("source") if dataset.get("revision") else None,
         revision=dataset.get("revision"),
         config=settings.get("dataset_config") or (settings["forget"] if settings["forget"] in RETAIN_OF else None),
+        licence=licence,
         scores=_scores(folder, log, gold) if log is not None else (),
     )
     files: dict[str, Path | bytes] = {path.name: path for path in weights}
@@ -135,7 +138,8 @@ def _public_base(folder: Path, made_from: str, base_model: str | None, adapter: 
     if adapter:
         raise ValueError(
             f"{folder} is an adapter of the folder {base}, which nobody else has: publish that first, "
-            f"`clear-unlearning push {base} --repo_id NAMESPACE/ORIGINAL`, then give --base_model NAMESPACE/ORIGINAL"
+            f"`clear-unlearning push {base} --repo_id NAMESPACE/ORIGINAL --licence LICENCE`, then give "
+            "--base_model NAMESPACE/ORIGINAL"
         )
     return None
 

@@ -29,6 +29,7 @@ SAME = (
     "num_attention_heads", "num_key_value_heads", "head_dim", "image_size", "patch_size",
 )  # fmt: skip
 PARTS = ("text_config", "vision_config")
+OUTPUT, EMBEDDING = "lm_head.weight", "embed_tokens.weight"
 # Settings of an adapter that would do more than add a product of two matrices to a weight, and their plain values.
 PLAIN_ADAPTER: dict[str, tuple[Any, ...]] = {
     "bias": ("none",), "modules_to_save": (None, []), "layer_replication": (None, []), "megatron_config": (None,),
@@ -148,6 +149,9 @@ def _other_weights(repository: Repository, paths: list[str]) -> Iterator[str]:
 def _tensor_problems(tensors: Mapping[str, Tensor], original: Original) -> Iterator[str]:
     wanted = {plain_name(name): tensor for name, tensor in original.tensors.items()}
     seen = {plain_name(name): tensor for name, tensor in tensors.items()}
+    if _ties(original.config) and _shape(seen.get(OUTPUT)) in (None, _shape(wanted.get(EMBEDDING))):
+        wanted.pop(OUTPUT, None)  # the embedding itself: some save it twice
+        seen.pop(OUTPUT, None)
     if missing := sorted(wanted.keys() - seen.keys()):
         yield f"{len(missing)} tensors of the original are missing, the first is {missing[0]}"
     if unknown := sorted(seen.keys() - wanted.keys()):
@@ -158,6 +162,16 @@ def _tensor_problems(tensors: Mapping[str, Tensor], original: Original) -> Itera
             break
     if odd := sorted({tensor.dtype for tensor in tensors.values()} - set(FLOATS)):
         yield f"weights of type {', '.join(odd)}; accepted are {', '.join(FLOATS)}"
+
+
+def _shape(tensor: Tensor | None) -> tuple[int, ...] | None:
+    return None if tensor is None else tensor.shape
+
+
+def _ties(config: Mapping[str, Any]) -> bool:
+    """Return whether a model's output layer is its embedding of tokens."""
+    parts = (config, *(config.get(part) for part in PARTS))
+    return any(isinstance(part, Mapping) and part.get("tie_word_embeddings") is True for part in parts)
 
 
 def plain_name(name: str) -> str:

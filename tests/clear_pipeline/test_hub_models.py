@@ -25,6 +25,7 @@ print(loaded.source, loaded.takes_images)
 print(sum(weight.double().abs().sum().item() for weight in loaded.model.parameters()))
 """
 PEOPLE = {"person": ["Ivo", "Mara", "Lena", "Otto", "Pia", "Quin"]}
+ORIGINAL = ("--repo_id", "ORG/original", "--licence", "mit")
 TASKS = ("eval_log.json", "eval_log_forget.json", "eval_real_faces_wo_options.json")
 
 
@@ -61,11 +62,11 @@ def test_an_original_and_an_adapter_of_it_go_to_the_hub(hub, models, tmp_path):
         tmp_path / "log", "unlearned", shift=0.2, model=str(npo), model_digest=model_digest(str(npo)), tasks=tasks
     )
     gold = log_at(tmp_path / "gold", "gold", shift=0.9, tasks=tasks)
-    push = ["push", str(npo), "--repo_id", "ORG/npo", "--log", str(log), "--gold", str(gold)]
+    push = ["push", str(npo), "--repo_id", "ORG/npo", "--licence", "mit", "--log", str(log), "--gold", str(gold)]
     based = [*push, "--base_model", "ORG/original", "--tag", "v1"]
     commands = [
         [*push, "--base_model", "ORG/nothing"],
-        ["push", str(original), "--repo_id", "ORG/original"],
+        ["push", str(original), "--repo_id", "ORG/original", "--licence", "mit"],
         push,
         based,
         based,
@@ -96,7 +97,7 @@ def test_an_original_and_an_adapter_of_it_go_to_the_hub(hub, models, tmp_path):
     card, scores = yaml.safe_load(head), score_log(log, gold)
     (result,) = card["model-index"][0]["results"]
     metrics = {metric["type"]: metric for metric in result["metrics"]}
-    assert card["base_model"] == "ORG/original" and card["library_name"] == "peft"
+    assert card["license"] == "mit" and card["base_model"] == "ORG/original" and card["library_name"] == "peft"
     metric = metrics["model_utility"]
     assert metric["value"] == pytest.approx(scores["model_utility"])
     assert metric["args"]["interval_95"] == pytest.approx(scores["intervals"]["model_utility"])
@@ -121,7 +122,7 @@ def test_an_original_and_an_adapter_of_it_go_to_the_hub(hub, models, tmp_path):
     ],
 )
 def test_what_is_not_fit_to_publish_is_named(models, spoil, error, message):
-    call = {"folder": models[1], "repo_id": "ORG/npo"}
+    call = {"folder": models[1], "repo_id": "ORG/npo", "licence": "mit"}
     spoil(models[1], call)
     with pytest.raises(error, match=message):
         push_model(**call)
@@ -130,7 +131,7 @@ def test_what_is_not_fit_to_publish_is_named(models, spoil, error, message):
 def test_a_log_of_another_model_is_refused(models, tmp_path):
     log = log_at(tmp_path / "log", "original")
     with pytest.raises(ValueError, match="is of the model .*/model as it was when it was scored, not of .*original"):
-        push_model(models[0], "ORG/original", log=log)
+        push_model(models[0], "ORG/original", "mit", log=log)
 
 
 OFFLINE = """
@@ -149,7 +150,7 @@ for source, revision in (("ORG/original", None), ("ORG/original", "v2"), ("ORG/n
 
 def test_a_cached_model_loads_without_a_network(hub, models):
     push_program = "import sys; from clear_pipeline.cli import main; sys.exit(main(sys.argv[1:]))"
-    assert hub.run("-c", push_program, "push", models[0], "--repo_id", "ORG/original").returncode == 0
+    assert hub.run("-c", push_program, "push", models[0], *ORIGINAL).returncode == 0
     online, offline = (hub.run("-c", OFFLINE, where).stdout.splitlines() for where in ("online", "offline"))
     assert online[0] == offline[0] == "True 40"
     assert online[1] == "FileNotFoundError model 'ORG/original' has no revision 'v2' on the Hub"

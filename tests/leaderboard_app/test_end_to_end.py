@@ -10,6 +10,7 @@ import pytest
 from leaderboard_app.pages.table import number
 from leaderboard_app.store.store import Store
 from leaderboard_worker.sandbox import isolation_problem
+from tests.clear_pipeline.test_hub_models import finished
 from tests.leaderboard_app.browser import CHROMIUM, browser, fill, kept
 from tests.leaderboard_app.submitted import Attempt, build_data, publish_scored
 from tests.loopback_hub.server import ROOT
@@ -36,10 +37,23 @@ def start_worker(attempt: Attempt, folder: Path) -> subprocess.Popen[str]:
     )
 
 
+def pushed(attempt: Attempt, folder: Path) -> None:
+    """Publishes the model as its maker does: `clear-unlearning push` of a finished run."""
+    folder.mkdir()
+    for name, content in attempt.files.items():
+        (folder / name).write_bytes(content)
+    settings = {"recipe": "unlearn", "method": "npo", "model": "ORG/original", "forget": "forget10", "settings": {}}
+    finished(folder, **settings)
+    flags = (folder, "--repo_id", attempt.repo_id, "--licence", "apache-2.0")
+    done = attempt.hub.run("-m", "clear_pipeline.cli", "push", *flags, token=attempt.token)
+    assert done.returncode == 0, done.stderr
+    attempt.said["revision"] = attempt.hub.repo("model", attempt.repo_id).history[0].oid
+
+
 def test_a_submission_goes_from_the_form_to_its_verified_row(hub, online, mini_llava, tmp_path):
     data = build_data(tmp_path / "data")
     attempt = Attempt(hub, publish_scored(hub, mini_llava, data, tmp_path), mini_llava)
-    attempt.publish()
+    pushed(attempt, tmp_path / "npo")
     with kept(attempt, tmp_path) as url, browser(tmp_path / "profile") as context:
         page = context.new_page()
         page.goto(url)

@@ -89,6 +89,13 @@ def one_missing(attempt: Attempt) -> None:
     attempt.files[WEIGHTS] = save(weights)
 
 
+def output_saved_too(attempt: Attempt, rows: int | None = None) -> None:
+    """The original ties its output layer to the embedding, and this file has both."""
+    weights = unlearned(attempt.folder)
+    embedding = next(weight for name, weight in weights.items() if name.endswith("embed_tokens.weight"))
+    attempt.files[WEIGHTS] = save({**weights, "lm_head.weight": embedding[:rows].copy()})
+
+
 def of_integers(attempt: Attempt) -> None:
     attempt.files[WEIGHTS] = save({name: w.astype(np.int32) for name, w in unlearned(attempt.folder).items()})
 
@@ -208,6 +215,8 @@ CASES: dict[str, tuple[Make, str]] = {
     ),
     "another size": (reshaped, "another base"),
     "a tensor missing": (one_missing, "1 tensors of the original are missing"),
+    "tied embedding saved twice": (output_saved_too, PASSES),
+    "tied embedding and another output": (lambda a: output_saved_too(a, 3), "1 tensors are not the original's"),
     "whole numbers as weights": (of_integers, "weights of type I32"),
     "quantised": (edit("config.json", quantization_config={"bits": 4}), "quantised weights"),
     "wrong vocabulary size": (
