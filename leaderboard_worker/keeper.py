@@ -9,7 +9,7 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 
 from clear_data.publishing.hub_commit import Pushed, hub_errors, push_files
-from clear_pipeline.experiment.demo import DIALS_FILE
+from clear_pipeline.experiment.demo import read_dials
 from clear_pipeline.experiment.recipe import demo_recipe
 from clear_pipeline.hub.logs import public_meta
 from clear_pipeline.runs.run_folder import read_run
@@ -116,16 +116,15 @@ def import_demo(store: Store, folder: Path) -> list[int]:
         FileNotFoundError: If the folder holds no finished demo.
         ValueError: If submissions are waiting, or a log is not valid.
     """
-    if not (folder / DIALS_FILE).is_file():
-        raise FileNotFoundError(f"{folder} holds no finished demo ({DIALS_FILE} is missing); `make demo` runs one")
-    dials = json.loads((folder / DIALS_FILE).read_text())
+    dials = read_dials(folder)
     logs, data = folder / "logs", folder / "data" / demo_recipe(dials["corpus"]).folder
     for kind in ("original", "gold"):
         add_reference(store, kind, logs / kind, logs / "gold", data)
     queue = Store(store.path, quota=1000)  # a demo may have many methods
     made = []
     for method in dials["methods"]:
-        meta, record = public_meta(read_meta(logs / method)), read_run(folder / "models" / method) or {}
+        model = folder / "models" / method
+        meta, record = public_meta(read_meta(logs / method)), (read_run(model) if model.is_dir() else None) or {}
         # A demo's models are not on the Hub: a digest of data, method and settings replaces the commit.
         about = json.dumps([meta["dataset"]["fingerprint"], method, record.get("settings")], sort_keys=True)
         commit = hashlib.sha1(about.encode(), usedforsecurity=False).hexdigest()

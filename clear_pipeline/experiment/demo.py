@@ -1,6 +1,7 @@
 """The whole benchmark on small data: corpus, original and gold, the methods, scores, report."""
 
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ from clear_pipeline.runs.executor import run_steps
 from clear_pipeline.runs.run_folder import read_run, write_json
 from clear_pipeline.runs.step import Step
 from evaluate_metrics.face_scores import read_faces
+from evaluate_metrics.log_format import LOG_NAME
+from evaluate_metrics.log_format import read_meta as read_meta_of_log
 from trainers import METHODS
 
 from .plan import corpus_settings, data_of, gold_seeds, seed_steps
-from .recipe import Recipe, demo_recipe
+from .recipe import GOLD, Recipe, demo_recipe
 
 DEMO_METHODS = ("retain_finetune", "gradient_ascent", "gradient_difference", "npo")
 DIALS_FILE = "demo.json"
@@ -111,31 +114,53 @@ def run_demo(arguments: DemoArguments, console: Console) -> dict[str, Any]:
     return report_of(arguments.output)
 
 
-def report_of(output: Path, visual: Path | None = None) -> dict[str, Any]:
+def read_dials(output: Path) -> dict[str, Any]:
+    """Return what a finished demo ran: its settings, `golds` after the first, and `methods`.
+
+    Further logs in its folder `logs`, of methods of one's own, are among the methods.
+
+    Raises:
+        FileNotFoundError: If the folder holds no finished demo.
+    """
+    path = output / DIALS_FILE
+    if not path.is_file():
+        raise FileNotFoundError(f"{output} holds no finished demo ({DIALS_FILE} is missing); `make demo` runs one")
+    dials = {"golds": [], **json.loads(path.read_text())}
+    known = {"original", GOLD, *dials["golds"], *dials["methods"]}
+    found = sorted(log.parent.name for log in (output / "logs").glob(f"*/{LOG_NAME}"))
+    return {**dials, "methods": [*dials["methods"], *(name for name in found if name not in known)]}
+
+
+def report_of(output: Path, visual: Path | None = None, add: Sequence[Path] = ()) -> dict[str, Any]:
     """Write the report of a finished demo from its logs.
 
     Args:
         output: Folder of a finished demo.
         visual: Folder of a finished visual run, whose table becomes a section.
+        add: Folders of logs of further models on the same rows.
 
     Raises:
         FileNotFoundError: If a folder holds no finished run.
-        ValueError: If the visual run has no valid report.
+        ValueError: If the visual run has no valid report, or a log is of other rows.
     """
-    path = output / DIALS_FILE
-    if not path.is_file():
-        raise FileNotFoundError(f"{output} holds no finished demo ({DIALS_FILE} is missing)")
-    dials = json.loads(path.read_text())
-    methods, golds = dials.pop("methods"), dials.pop("golds", [])
+    dials = read_dials(output)
+    methods, golds = dials.pop("methods"), dials.pop("golds")
     entries = []
-    for name in ("original", "gold", *methods):
-        record = read_run(output / "models" / name)
-        if record is None:
-            raise FileNotFoundError(f"{output / 'models' / name} is missing")
-        entries.append(Entry(name, output / "logs" / name, record["seconds"], record["settings"]["settings"]))
+    for name in ("original", GOLD, *methods):
+        record = read_run(output / "models" / name) if (output / "models" / name).is_dir() else None
+        entries.append(_entry(output / "logs" / name, record))
+    for log in add:
+        model = Path(str(read_meta_of_log(log).get("model")))
+        entries.append(_entry(log, read_run(model) if model.is_dir() else None))
     source = output / "data" / demo_recipe(dials["corpus"]).folder
     made = (read_meta(source) or {}).get("made")
     return write_report(
         output, entries, lambda config: load_clear(config, source), dials["forget"], dials, [made] if made else [],
         read_faces(visual) if visual else None, [output / "logs" / name for name in golds],
     )  # fmt: skip
+
+
+def _entry(log: Path, record: Mapping[str, Any] | None) -> Entry:
+    """Return a row of the report; time and settings of a model that we did not train are not known."""
+    known = record or {"seconds": None, "settings": {"settings": {}}}
+    return Entry(log.name, log, known["seconds"], known["settings"].get("settings", {}))

@@ -25,13 +25,13 @@ class Entry:
     Attributes:
         name: `original`, `gold` or a method's name.
         log: Folder of its log and metadata.
-        seconds: Time of its training.
+        seconds: Time of its training, None if not known.
         settings: Settings of its training.
     """
 
     name: str
     log: Path
-    seconds: float
+    seconds: float | None
     settings: dict[str, Any]
 
 

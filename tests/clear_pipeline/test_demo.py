@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -155,6 +156,24 @@ def test_a_finished_demo_is_not_run_again(demo):
     assert other.returncode == 2
     assert "holds another run" in other.stderr
     assert {path: path.stat().st_mtime_ns for path in demo.rglob("*.safetensors")} == before
+
+
+@pytest.mark.slow
+def test_a_method_of_ones_own_is_in_the_report(demo, tmp_path):
+    """By its log in the folder of the demo, or by one elsewhere."""
+    for place in (demo / "logs" / "mine", tmp_path / "elsewhere"):
+        shutil.copytree(demo / "logs" / "npo", place)
+    command = [COMMAND, "report", demo, "--add", tmp_path / "elsewhere"]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    shutil.rmtree(demo / "logs" / "mine")
+    assert done.returncode == 0, done.stderr
+    rows = rows_of(demo)
+    assert list(rows)[-2:] == ["mine", "elsewhere"]
+    for name, seconds in (("mine", None), ("elsewhere", rows["npo"]["seconds"])):
+        assert {**rows[name], "name": "npo", "seconds": 0, "settings": {}} == {
+            **rows["npo"], "seconds": 0, "settings": {}
+        }  # fmt: skip
+        assert rows[name]["seconds"] == seconds
 
 
 @pytest.mark.slow

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -81,6 +82,15 @@ def test_a_finished_demo_becomes_verified_rows_with_photos_once(tmp_path):
     assert str(tmp_path) not in json.dumps([details.meta, details.provenance])
     photo = store.photo("f00d" * 16, "forget10_perturbed", 0)
     assert photo is not None and photo.startswith(b"\x89PNG")
+
+
+def test_a_log_of_ones_own_in_the_demos_folder_is_a_row_too(tmp_path):
+    folder = write_demo(tmp_path / "demo", {"npo": 0.2})
+    shutil.copytree(folder / "logs" / "npo", folder / "logs" / "mine")
+    store = Store(tmp_path / "store.sqlite")
+    assert import_demo(store, folder) == [1, 2]
+    assert [row.method for row in store.rows().rows] == ["npo", "mine"]
+    assert store.details(2).provenance["seconds"] is None
 
 
 def test_a_folder_without_a_demo_is_named(tmp_path, capsys):
