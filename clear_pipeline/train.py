@@ -29,6 +29,7 @@ from .arguments import DataArguments, FinetuneArguments, SelectionArguments, Sid
 from .forget_request import chosen, marked, sides_of
 from .hub.logs import dataset_identity
 from .model_arguments import digests_of, load, model_settings, peft_config
+from .runs.progress import ShownProgress
 from .runs.provenance import hardware, next_lineage, place_digest, versions
 from .runs.run_folder import Run, write_json
 from .selection import check_selection, measures
@@ -94,7 +95,7 @@ def finetune(job: FinetuneJob, progress: Progress | None = None) -> None:
 
     Args:
         job: What is trained.
-        progress: Called with the number of steps done and in all.
+        progress: Called with the number of steps done and in all; shown on stderr by default.
     """
     extra = {}
     if named := bool(job.data.forget_people or job.data.forget_dataset):
@@ -135,7 +136,7 @@ def unlearn(job: UnlearnJob, progress: Progress | None = None) -> None:
 
     Args:
         job: What is unlearned.
-        progress: Called with the number of steps done and in all.
+        progress: Called with the number of steps done and in all; shown on stderr by default.
 
     Raises:
         ValueError: If there is no such method, or settings do not belong together.
@@ -213,7 +214,8 @@ def _train(
     with state.main_process_first():  # only it writes
         part = run.start() if state.is_main_process else run.part
     training.output_dir = str(part)
-    training.disable_tqdm = training.disable_tqdm or progress is not None
+    progress = progress or ShownProgress("step", state.is_main_process and not training.disable_tqdm)
+    training.disable_tqdm = True  # in favour of ours
     try:
         trainer = trainer_class(
             model=loaded.model,  # type: ignore[arg-type]
@@ -245,12 +247,15 @@ def _train(
 class _Report(TrainerCallback):
     """Report the progress of a training and keep its time."""
 
-    def __init__(self, run: Run, progress: Progress | None) -> None:
+    def __init__(self, run: Run, progress: Progress) -> None:
         self.run, self.progress = run, progress
 
     def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if self.progress:
-            self.progress(state.global_step, state.max_steps)
+        self.progress(state.global_step, state.max_steps)
+
+    def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+        if isinstance(self.progress, ShownProgress):
+            self.progress.note(logs or {})
 
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:

@@ -104,26 +104,16 @@ def evaluate(argv: Sequence[str]) -> None:
 
 
 def _evaluate(argv: Sequence[str], processes: Any) -> Path:
-    from tqdm.auto import tqdm
-
     from clear_pipeline.evaluate import EvaluateJob
     from clear_pipeline.evaluate import evaluate as run
     from clear_pipeline.model_arguments import ModelArguments
+    from clear_pipeline.runs.progress import ShownProgress
 
     scoring, tokens, data, again, model = parse("evaluate", (*OWN, ModelArguments), argv)
     folder = Path(scoring.output)
-    bar: Any = None
-
-    def progress(done: int, total: int) -> None:
-        nonlocal bar
-        if bar is None:  # begins when the model is there, so that rows/s and the time left are those of scoring
-            bar = tqdm(initial=done, total=total, unit="row", disable=None if processes.index == 0 else True)
-        bar.total = total
-        bar.update(done - bar.n)
-
+    progress = ShownProgress("row", processes.index == 0)
     try:
         run(EvaluateJob(folder, model, data, None, scoring, tokens, again.overwrite), progress, processes)
     finally:
-        if bar is not None:
-            bar.close()
+        progress.close()
     return folder

@@ -1,5 +1,6 @@
 """The flags of finetune, unlearn and evaluate: short help and checks without torch, then TRL's parser."""
 
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
@@ -88,6 +89,8 @@ def given_values(argv: Sequence[str]) -> dict[str, str]:
 def check_early(argv: Sequence[str], kinds: Sequence[type], output: str) -> None:
     """Check what needs no torch: our own flags, the places that are named, and that there is an output.
 
+    Then say that the model is being loaded, since that and the libraries take a while.
+
     Args:
         argv: Arguments of the command.
         kinds: Dataclasses of our own flags, which check their values when they are made.
@@ -105,6 +108,8 @@ def check_early(argv: Sequence[str], kinds: Sequence[type], output: str) -> None
         raise ValueError("name a model: --model_name_or_path FOLDER_OR_HUB_ID")
     check_place("model", str(given["model_name_or_path"]))
     check_place("dataset", str(given.get("dataset", "clear")))
+    if os.environ.get("RANK", "0") == "0":
+        sys.stderr.write(f"loading {given['model_name_or_path']}\n")
 
 
 def check_place(what: str, place: str) -> None:

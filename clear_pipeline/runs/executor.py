@@ -10,6 +10,7 @@ import queue
 import signal
 import sys
 import threading
+import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from importlib.util import find_spec
@@ -18,6 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from .progress import MINUTE
 from .step import Backend, Step, begin_worker
 
 EXECUTORS = ("local", "ray")
@@ -63,6 +65,7 @@ def run_steps(steps: Sequence[Step], console: Console, workers: int | None = Non
     running: dict[Any, Step] = {}
     bar_of: dict[str, Any] = {}
     done: set[str] = set()
+    said = time.monotonic()
     try:
         with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
             while waiting or running:
@@ -74,6 +77,11 @@ def run_steps(steps: Sequence[Step], console: Console, workers: int | None = Non
                 ended = backend.wait(running.keys())
                 for name, count, total in backend.progress():
                     bars.update(bar_of[name], completed=count, total=total)
+                if not console.is_terminal and time.monotonic() - said >= MINUTE:  # a log file gets a line a minute
+                    said = time.monotonic()
+                    under_way = (bars.tasks[bar_of[step.name]] for step in running.values())
+                    counts = [f"{bar.description} {bar.completed:.0f}/{bar.total or '?'}" for bar in under_way]
+                    console.print(", ".join(counts), markup=False, highlight=False)
                 for handle in ended:
                     step = running.pop(handle)
                     error = backend.error(handle)
@@ -83,7 +91,7 @@ def run_steps(steps: Sequence[Step], console: Console, workers: int | None = Non
                     done.add(step.name)
                     total = bars.tasks[bar_of[step.name]].total or 1
                     bars.update(bar_of[step.name], total=total, completed=total)
-                    if not console.is_terminal:  # a log file gets a line a step
+                    if not console.is_terminal:  # and a line a step
                         console.print(f"{len(done)}/{len(steps)} {step.name}", markup=False, highlight=False)
     finally:
         backend.close(running.keys())
