@@ -27,6 +27,9 @@ class ModelArguments(ModelConfig):
         default=None,
         metadata={"help": "auto, balanced, sequential (over all devices), or one such as cpu or cuda:1."},
     )
+    gguf_file: str | None = field(
+        default=None, metadata={"help": "GGUF file of the folder or Hub model, if it holds several; de-quantised."}
+    )
     chat_template: str | None = field(
         default=None, metadata={"help": "Jinja file, for a model that comes without a chat template."}
     )
@@ -93,6 +96,7 @@ def load(model: ModelConfig, device: str | None = None) -> LoadedModel:
         device=device or own.device_map,
         attention=model.attn_implementation,
         chat_template=Path(own.chat_template) if own.chat_template else None,
+        gguf_file=own.gguf_file,
     )
 
 

@@ -48,7 +48,7 @@ class Encoder:
                 f"{self.tokenizer.name_or_path or 'the model'} has no chat template: name a Jinja file by "
                 "--chat_template, or put it into the model's folder as chat_template.jinja"
             )
-        self.template: str = fixed_dates(processor.chat_template)
+        self.template: str = fixed_dates(str(processor.chat_template))
         # The same questions come back again and again: rendering them is the slow part of a small batch.
         self._framed = functools.lru_cache(maxsize=100_000)(self._frame)
         self.answer_ids = functools.lru_cache(maxsize=100_000)(self._answer_ids)

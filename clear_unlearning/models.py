@@ -1,6 +1,6 @@
 """Loading a vision-language or language model of Hugging Face with its processor, whole or as a LoRA adapter.
 
-Remote code is never run, and weights come only from safetensors.
+Remote code is never run, and weights come only from safetensors or GGUF, whose weights are de-quantised.
 """
 
 import json
@@ -97,8 +97,23 @@ def require_model(source: str, revision: str | None = None) -> None:
     Raises:
         FileNotFoundError: If there is none.
     """
-    if not any(_file(source, name, revision) for name in ("adapter_config.json", "config.json")):
+    if not any(_file(source, name, revision) for name in ("adapter_config.json", "config.json")) and not _gguf(source):
         raise FileNotFoundError(f"model {source!r} holds neither config.json nor adapter_config.json")
+
+
+def _gguf(source: str) -> str | None:
+    """Return the name of the GGUF file of a folder that holds one and no other weights.
+
+    Raises:
+        ValueError: If it holds several.
+    """
+    folder = Path(source)
+    if not folder.is_dir() or (folder / "config.json").is_file():
+        return None
+    found = sorted(path.name for path in folder.glob("*.gguf"))
+    if len(found) > 1:
+        raise ValueError(f"{source} holds {', '.join(found)}: choose one with --gguf_file")
+    return found[0] if found else None
 
 
 def model_commit(source: str, revision: str | None = None) -> str | None:
@@ -125,6 +140,7 @@ def load_model(
     merge: bool = True,
     attention: str | None = None,
     chat_template: Path | None = None,
+    gguf_file: str | None = None,
 ) -> LoadedModel:
     """Load a model from a folder or from the Hub.
 
@@ -136,6 +152,8 @@ def load_model(
         merge: Merge an adapter into its base, so that the model can serve as the reference of further training.
         attention: Implementation of attention, such as `sdpa`; the model's own choice by default.
         chat_template: Jinja file, for a model that comes without a chat template.
+        gguf_file: Name of a GGUF file of the source, a language model; its only one by default, if it has no other
+            weights.
 
     Raises:
         FileNotFoundError: If there is no such model or chat template.
@@ -143,7 +161,11 @@ def load_model(
             does not fit its base.
     """
     options = {"dtype": dtype, "attn_implementation": attention}
-    loaded = _load(source, revision, options, device, merge)
+    gguf_file = gguf_file or _gguf(source)
+    if gguf_file:
+        loaded = _load_gguf(source, revision, gguf_file, options, device)
+    else:
+        loaded = _load(source, revision, options, device, merge)
     if chat_template is not None:
         loaded.processor.chat_template = chat_template.read_text()
     return loaded
@@ -170,11 +192,37 @@ def _load(source: str, revision: str | None, options: dict[str, Any], device: st
         if error.errno is not None:  # the disk's or the network's, not that of transformers about the files
             raise
         raise FileNotFoundError(f"model {source!r}: {error}") from error
-    if not spread:
-        accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-        network = network.to(device or accelerator or "cpu")
     processor = _load_processor(source, revision, pictures)
-    return LoadedModel(network.eval(), processor, source, commit)
+    return LoadedModel(_placed(network, device).eval(), processor, source, commit)
+
+
+def _load_gguf(
+    source: str, revision: str | None, name: str, options: dict[str, Any], device: str | None
+) -> LoadedModel:
+    """Load a language model and its tokenizer from a GGUF file (package `gguf`), of which a folder may hold several.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    file = _file(source, name, revision)
+    if file is None:
+        raise FileNotFoundError(f"model {source!r} holds no {name}")
+    of = {"revision": revision, "gguf_file": name, "trust_remote_code": False}
+    spread = {"device_map": device} if device in DEVICE_MAPS else {}
+    network: Any = AutoModelForCausalLM.from_pretrained(source, **of, **options, **spread)
+    network.name_or_path = network.config.name_or_path = source
+    del network.config.quantization_config  # de-quantised: it is trained and saved as any other
+    network.is_quantized, network.hf_quantizer = False, None
+    tokenizer = AutoTokenizer.from_pretrained(source, **of)
+    return LoadedModel(_placed(network, device).eval(), tokenizer, source, _commit(source, file))
+
+
+def _placed(network: Any, device: str | None) -> Any:
+    """Return a network on a device, the accelerator by default; one that is spread stays where it is."""
+    if device in DEVICE_MAPS:
+        return network
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return network.to(device or accelerator or "cpu")
 
 
 def _load_processor(source: str, revision: str | None, pictures: bool) -> ProcessorMixin | PreTrainedTokenizerBase:
@@ -200,7 +248,11 @@ def _load_adapter(
     """Load an adapter on its base, which may be an adapter itself: an unlearned one on the original's."""
     settings = json.loads(settings_file.read_text())
     revision = _commit(source, settings_file) or revision
-    base = _load(settings["base_model_name_or_path"], settings.get("revision"), options, device, merge=True)
+    named = settings["base_model_name_or_path"]
+    if gguf_file := _gguf(named):
+        base = _load_gguf(named, None, gguf_file, options, device)
+    else:
+        base = _load(named, settings.get("revision"), options, device, merge=True)
     weights = _file(source, "adapter_model.safetensors", revision)
     if weights is None:
         raise FileNotFoundError(f"adapter {source!r} holds no adapter_model.safetensors")

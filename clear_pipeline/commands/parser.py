@@ -14,6 +14,7 @@ MODEL_FLAGS = {
     "--model_name_or_path": "Folder or Hub id of the model.",
     "--model_revision": "Branch, tag or commit of a Hub model; also --revision.",
     "--dtype": "Precision of the weights: float32 (default), bfloat16, auto.",
+    "--gguf_file": "GGUF file of the model, if it holds several; its weights are de-quantised.",
     "--chat_template": "Jinja file, for a model that comes without a chat template.",
 }
 TRAINING_FLAGS = {

@@ -80,8 +80,10 @@ def run_steps(steps: Sequence[Step], console: Console, workers: int | None = Non
                 if not console.is_terminal and time.monotonic() - said >= MINUTE:  # a log file gets a line a minute
                     said = time.monotonic()
                     under_way = (bars.tasks[bar_of[step.name]] for step in running.values())
-                    counts = [f"{bar.description} {bar.completed:.0f}/{bar.total or '?'}" for bar in under_way]
-                    console.print(", ".join(counts), markup=False, highlight=False)
+                    counts = [
+                        f"{bar.description} {bar.completed:.0f}/{bar.total:.0f}" for bar in under_way if bar.total
+                    ]
+                    console.print(", ".join(counts) or "at work", markup=False, highlight=False, soft_wrap=True)
                 for handle in ended:
                     step = running.pop(handle)
                     error = backend.error(handle)

@@ -14,7 +14,7 @@ from clear_data.configs import RETAIN_OF
 from .run_folder import RUN_FILE
 
 DEFAULT_SEED = 42  # of transformers' TrainingArguments, for runs that record only changed settings
-MODEL_FILES = (".safetensors", ".json", ".jinja", ".txt", ".model")
+MODEL_FILES = (".safetensors", ".gguf", ".json", ".jinja", ".txt", ".model")
 NOT_MODEL = (RUN_FILE, "history.json", "trainer_state.json")  # in a run folder
 LIBRARIES = ("torch", "transformers", "trl", "peft", "datasets", "numpy")
 
