@@ -146,7 +146,7 @@ def _add_build(parser: argparse.ArgumentParser) -> None:
 
 
 def _build(options: dict[str, Any]) -> int:
-    """Build, and says where the result is and how to load it."""
+    """Build, and say where the result is and how to load it."""
     corpus = options["corpus"]
     kind = CORPORA.get(corpus)
     heeded = SOURCE_OPTIONS if kind is None else kind.options
@@ -193,7 +193,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
 
 
 def _show(options: dict[str, Any]) -> int:
-    """Draw, and says where the picture is."""
+    """Draw, and say where the picture is."""
     shown = draw_sheet(**options)
     print(f"{options['output']}: some rows of {len(shown)} configs")
     return 0

@@ -193,7 +193,7 @@ def page(found: Mapping[str, Distances], command: str) -> str:
 
 
 def picture(found: Mapping[str, Distances]) -> bytes:
-    """Left: D of each pair by forget set. Right: distribution of p, with the diagonal of a calibrated test."""
+    """Draw, left: D of each pair by forget set. Right: distribution of p, with the diagonal of a calibrated test."""
     figure = Figure(figsize=(9, 3.6), dpi=150, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)

@@ -95,7 +95,7 @@ def blind_logs(folder: Path, console: Console) -> Models:
 
 
 def blind_generation(models: Models) -> Table:
-    """Defect 1: the reference's generation never sees the image."""
+    """Show defect 1: the reference's generation never sees the image."""
     values = {
         name: [log[task].rouge.mean() for task in (FORGET_TASK, RETAIN_TASK) for log in (seeing, models.blind[name])]
         for name, seeing in models.seeing.items()
@@ -105,7 +105,7 @@ def blind_generation(models: Models) -> Table:
 
 
 def set_wide_ratio(models: Models) -> Table:
-    """Defect 2: the wrong answers of all examples count in the truth ratio of each."""
+    """Show defect 2: the wrong answers of all examples count in the truth ratio of each."""
     values = {}
     for name, log in models.seeing.items():
         row: list[float | None] = []
@@ -117,7 +117,7 @@ def set_wide_ratio(models: Models) -> Table:
 
 
 def divergences(models: Models) -> Table:
-    """Defect 3: the reference's Jensen-Shannon distance is of two lists, not of two distributions."""
+    """Show defect 3: the reference's Jensen-Shannon distance is of two lists, not of two distributions."""
     gold = models.gold.truth_ratios()
     shuffled = np.random.default_rng(0).permutation(gold)
     samples = {name: log[FORGET_TASK].truth_ratios() for name, log in models.seeing.items()}
@@ -144,7 +144,7 @@ def utility_terms(models: Models) -> Table:
 
 
 def sample_sizes(models: Models) -> Table:
-    """Defect 11: p depends on the number of examples."""
+    """Show defect 11: p depends on the number of examples."""
     values = {}
     for name, log in models.seeing.items():
         row: list[float | None] = []

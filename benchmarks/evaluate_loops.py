@@ -146,7 +146,7 @@ class Loop:
 
     @torch.inference_mode()
     def raw(self) -> Turn:
-        """Image, both questions, all answers and as many tokens as are generated: each token once."""
+        """Return image, both questions, all answers and as many tokens as are generated: each token once."""
         half = len(self.examples) // 2
         sequences, keep = [], []
         prompts, _ = self.encoder.encode_prompts(self.examples)

@@ -104,12 +104,12 @@ class Contestant:
         self.turns.append([future.result() for future in futures][0])
 
     def median(self, what: str) -> float:
-        """Of the turns taken."""
+        """Return the median of the turns taken."""
         return statistics.median(getattr(turn, what) for turn in self.turns)
 
 
 def table(contestants: dict[str, Contestant], examples: int) -> str:
-    """Markdown: a row each."""
+    """Return Markdown: a row each."""
     ours = contestants["ours"]
     lines = [
         "| loop | seconds | CPU seconds | rows/s | ours is faster by | largest difference of a loss | same texts "

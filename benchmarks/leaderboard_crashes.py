@@ -120,7 +120,7 @@ def store_states(folder: Path) -> list[str]:
 
 def run_rounds(folder: Path, base: Base, said: dict[str, Any], endpoint: str, models: int, rounds: int, seed: int,
                limit: float = 3600) -> dict[str, Any]:  # fmt: skip
-    """Kills a worker and a submitter once a round, then lets both end their work.
+    """Kill a worker and a submitter once a round, then let both end their work.
 
     Args:
         folder: New folder.

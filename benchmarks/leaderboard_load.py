@@ -152,7 +152,7 @@ def main() -> None:
 
 
 def wait(url: str) -> None:
-    """Until the page answers, and has answered a filter: what is loaded once is not measured."""
+    """Wait until the page answers, and has answered a filter: what is loaded once is not measured."""
     for _ in range(200):
         try:
             httpx.get(url, timeout=10)

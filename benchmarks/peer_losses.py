@@ -45,7 +45,7 @@ REASONS = {
 
 
 def rows_of(pairs: dict[str, str]) -> Rows:
-    """Questions and answers as training rows."""
+    """Return the questions and answers as training rows."""
     return Rows([Dataset.from_list([{"question": q, "answer": a} for q, a in pairs.items()])], seed=0)
 
 

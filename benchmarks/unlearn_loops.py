@@ -91,7 +91,7 @@ class Clock(TrainerCallback):
     on_step_end = on_train_begin
 
     def medians(self, warm: int, parts: int) -> tuple[float, float]:
-        """Wall and CPU seconds of a step that the trainer takes in `parts`."""
+        """Return wall and CPU seconds of a step that the trainer takes in `parts`."""
         marks = self.marks[:: max(parts, 1)][warm:]
         wall, cpu = ([b[i] - a[i] for a, b in pairwise(marks)] for i in (0, 1))
         return statistics.median(wall), statistics.median(cpu)
@@ -138,7 +138,7 @@ def arguments_of(settings: Settings, output: str) -> dict[str, Any]:
 
 
 def our_trainer(settings: Settings, output: str, cost: Cost) -> Trainer:
-    """Ours; an epoch is one step, or one of each side for SCRUB."""
+    """Return ours; an epoch is one step, or one of each side for SCRUB."""
     loaded, rows = load_model(f"{settings.folder}/model", device="cpu"), read_rows(settings)
     trainer_class, config_class = METHODS[settings.method]
     epochs = settings.warm + settings.steps

@@ -62,7 +62,7 @@ def write_rows(folder: Path, batch: int) -> list[str]:
 
 
 def run(settings: Settings) -> Cost:
-    """Measures in a fresh process."""
+    """Measure in a fresh process."""
     with ProcessPoolExecutor(1, get_context("forkserver")) as pool:
         return pool.submit(measure, settings).result()
 

@@ -104,7 +104,7 @@ class Encoder:
         return self._framed(question, with_image)[0]
 
     def _answer_ids(self, question: str, with_image: bool, answer: str) -> tuple[int, ...]:
-        """Token ids of an answer after its prompt, end token included."""
+        """Return the token ids of an answer after its prompt, end token included."""
         prompt, between, behind = self._framed(question, with_image)
         text = between + answer.strip()
         if self._render(question, with_image, answer.strip()) != prompt + text + behind:
@@ -120,7 +120,7 @@ class Encoder:
         return (*ids, *self._end_ids(behind))
 
     def tail(self, example: Example, answer: str) -> tuple[int, ...]:
-        """Token ids of an answer to an example.
+        """Return the token ids of an answer to an example.
 
         Raises:
             ValueError: If it has none; says which row.
@@ -155,7 +155,7 @@ class Encoder:
         return bos is None or not text.startswith(bos)
 
     def image_tokens(self, example: Example) -> int:
-        """Tokens that the image of an example takes up in its prompt."""
+        """Return the tokens that the image of an example takes up in its prompt."""
         without = replace(example, image=None)
         (seen,), (unseen,) = (self.encode_prompts([one])[0] for one in (example, without))
         return len(seen) - len(unseen)
@@ -192,7 +192,7 @@ class Encoder:
         return ids, {**others, **per_token}
 
     def _text_prompt(self, text: str) -> list[int]:
-        """Token ids of a prompt without an image."""
+        """Return the token ids of a prompt without an image."""
         if self.prefix_model:  # as its processor writes behind an image
             return self.tokenizer(f"{self.tokenizer.bos_token}{text}\n", add_special_tokens=False).input_ids
         return self._tokens(text)

@@ -230,7 +230,7 @@ def own_batches(
 
 
 def _cost(example: Example) -> int:
-    """About how long an example takes, in characters of text."""
+    """Return about how long an example takes, in characters of text."""
     texts = sum(map(len, (example.question, *candidates(example))))
     return texts if example.image is None else texts + IMAGE_COST
 

@@ -128,7 +128,7 @@ def model_commit(source: str, revision: str | None = None) -> str | None:
 
 
 def _commit(source: str, file: Path) -> str | None:
-    """Commit of a file of a Hub repository, None for a folder."""
+    """Return the commit of a file of a Hub repository, None for a folder."""
     return None if Path(source).is_dir() else file.parent.name  # .../snapshots/<commit>/config.json
 
 

@@ -42,7 +42,7 @@ class Processes:
         return self._exchange(content, failed=False)
 
     def first(self, work: Callable[[], Any]) -> None:
-        """Once all are here, lets the first process do something, and goes on when that is done."""
+        """Wait for all, let the first process do something, and go on when that is done."""
         self.gather()
         if self.index == 0:
             work()
@@ -59,7 +59,7 @@ class Processes:
 
     @contextmanager
     def together(self) -> Iterator[None]:
-        """Around all work: an error in one process ends all, and the first that has one raises it."""
+        """Wrap all work: an error in one process ends all, and the first that has one raises it."""
         try:
             yield
         except Exception:
@@ -78,7 +78,7 @@ class Processes:
 
 
 def deal(costs: Sequence[int], loads: list[int]) -> list[int]:
-    """Deals work out: the largest piece first, each to whom has least.
+    """Deal work out: the largest piece first, each to whom has least.
 
     Args:
         costs: Of each piece.

@@ -12,7 +12,7 @@ RATES = {"tpr_at_fpr_0.01": 0.01, "tpr_at_fpr_0.001": 0.001}
 
 
 def cosine_logits(cosines: Any) -> np.ndarray:
-    """Logits, log s - log(1 - s), of cosines s clipped to [1e-6, 1 - 1e-6]; NaN stays NaN."""
+    """Return the logits, log s - log(1 - s), of cosines s clipped to [1e-6, 1 - 1e-6]; NaN stays NaN."""
     clipped = np.clip(np.asarray(cosines, dtype=float), CLIP, 1 - CLIP)
     return np.log(clipped) - np.log1p(-clipped)
 
@@ -47,7 +47,7 @@ def _checked(what: str, logits: Any, members: Any) -> tuple[np.ndarray, np.ndarr
 def attack_rates(
     name: str, scores: np.ndarray, guesses: np.ndarray, members: np.ndarray, people: Sequence[str] | None
 ) -> dict[str, Any]:
-    """Accuracy, by the metric's name, AUC and true positive rates of decisions [models, examples], with intervals."""
+    """Return accuracy (by the metric's name), AUC and true positive rates of decisions [models, examples]."""
     if people is not None and len(people) != scores.shape[1]:
         raise ValueError(f"{len(people)} people are named for {scores.shape[1]} examples")
     if members.all() or not members.any():
@@ -84,7 +84,7 @@ class _Counts:
 
 
 def _measures(name: str, counts: _Counts, right: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    """Accuracy, AUC and true positive rates if people count so often [resamples, people]."""
+    """Return accuracy, AUC and true positive rates if people count so often [resamples, people]."""
     members, others = weights @ counts.members[-1], weights @ counts.others[-1]
     with np.errstate(invalid="ignore", divide="ignore"):
         results = {

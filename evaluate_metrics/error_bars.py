@@ -108,7 +108,7 @@ def error_bars(tasks: Tasks, meta: Mapping[str, Any], gold: TaskLog | None) -> d
 
 
 def paired_intervals(one: Tasks, other: Tasks, meta: Mapping[str, Any], gold: TaskLog | None) -> dict[str, Interval]:
-    """Intervals of the differences of two models, by resampling the people whom both were asked about.
+    """Return the intervals of the differences of two models, by resampling the people whom both were asked about.
 
     Args:
         one: Log of the first model.
@@ -130,7 +130,7 @@ def paired_intervals(one: Tasks, other: Tasks, meta: Mapping[str, Any], gold: Ta
 
 
 def _harmonic_means(columns: Sequence[np.ndarray]) -> np.ndarray:
-    """Harmonic mean of several numbers in each resample; 0 where one of them is 0."""
+    """Return the harmonic mean of several numbers in each resample; 0 where one of them is 0."""
     values = np.stack(columns)
     with np.errstate(divide="ignore"):
         return len(values) / (1 / np.maximum(values, 0.0)).sum(0)

@@ -84,7 +84,7 @@ def percentiles(resampled: np.ndarray, people: int) -> Interval:
 def weighted_distances(
     one: np.ndarray, other: np.ndarray, one_weights: np.ndarray, other_weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Kolmogorov-Smirnov distance D and Wasserstein-1 distance of two samples under weights.
+    """Return Kolmogorov-Smirnov distance D and Wasserstein-1 distance of two samples under weights.
 
     Args:
         one: First sample [rows].

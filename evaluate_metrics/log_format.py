@@ -42,7 +42,7 @@ class TaskLog:
     generated: list[list[str]]
 
     def truth_ratios(self, paper: str | None = None) -> np.ndarray:
-        """R = exp(mean wrong loss - paraphrased loss) of each example: above 1, the truth is the more likely.
+        """Return R = exp(mean wrong loss - paraphrased loss) of each example: above 1, the truth is the more likely.
 
         Args:
             paper: `clear`: the mean wrong loss is that of all examples together, as in CLEAR's scripts.
@@ -159,5 +159,5 @@ def _column(where: str, column: Any, count: int) -> list[Any]:
 
 
 def harmonic_mean(values: Sequence[float]) -> float:
-    """Harmonic mean of numbers from 0 to 1; 0 if one of them is 0."""
+    """Return the harmonic mean of numbers from 0 to 1; 0 if one of them is 0."""
     return 0.0 if min(values) <= 0 else len(values) / sum(1 / value for value in values)

@@ -15,7 +15,7 @@ SECRET = "LEADERBOARD_SECRET"  # nosec B105: likewise
 
 
 def leaderboard(argv: Sequence[str]) -> None:
-    """Serve, publishes and looks after the leaderboard."""
+    """Serve, publish and look after the leaderboard."""
     parser = Parser("clear-unlearning leaderboard", description=leaderboard.__doc__)
     actions = parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     add = actions.add_parser
@@ -206,7 +206,7 @@ def _to_store(store: Path, bases: Path, said: Mapping[str, Any]) -> str:
 
 
 def _to_page(leaderboard: str, said: Mapping[str, Any]) -> str:
-    """Through the page, by its endpoint `/submit`, which knows the submitter by the token."""
+    """Submit through the page, by its endpoint `/submit`, which knows the submitter by the token."""
     from gradio_client.exceptions import AppError
     from httpx import HTTPError
     from huggingface_hub import get_token

@@ -51,7 +51,7 @@ class WeightChange:
     modules: dict[str, ModuleChange]
 
     def as_dict(self) -> dict[str, Any]:
-        """As JSON."""
+        """Return it as JSON."""
         return asdict(self)
 
 
@@ -127,7 +127,7 @@ def refusal(change: WeightChange, to_golds: Sequence[float], between_golds: floa
 
 
 def _as_stored(ours: torch.Tensor, theirs: torch.Tensor) -> torch.Tensor:
-    """Our weights rounded as theirs were when they were saved."""
+    """Return our weights rounded as theirs were when they were saved."""
     for dtype in (torch.bfloat16, torch.float16):
         if torch.equal(theirs, theirs.to(dtype).float()):
             return ours.to(dtype).float()

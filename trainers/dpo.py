@@ -37,16 +37,16 @@ class DPOTrainer(UnlearningTrainer):
     _name = "DPO"
 
     def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
-        """Refusals beside the forget answers, another one in every epoch."""
+        """Return refusals beside the forget answers, another one in every epoch."""
         refusal = refused_rows(sides["forget"], *load_refusals(args.refusals), args.seed)
         return {**super().draws(args, sides), "refusal": refusal}
 
     def references(self) -> dict[str, Quantity]:
-        """Log-probabilities of both answers."""
+        """Return the log-probabilities of both answers."""
         return {"forget": self.log_probs, "refusal": self.log_probs}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
-        """Preference over the sequences of the forget batch, likelihood over the tokens of the retain batch."""
+        """Return preference over the sequences of the forget batch, likelihood over the tokens of the retain batch."""
         beta = self.args.beta
         now = self.likelihoods(model, batch)
         refusal, forget = (self.gains(now[side], model, batch, side) for side in ("refusal", "forget"))

@@ -38,12 +38,12 @@ class GradientDifferenceTrainer(UnlearningTrainer):
     _name = "Gradient difference"
 
     def references(self) -> dict[str, Quantity]:
-        """Logits of the sides whose term is a divergence."""
+        """Return the logits of the sides whose term is a divergence."""
         chosen = {"forget": self.args.forget_loss, "retain": self.args.retain_loss}
         return {side: self.logits for side, loss in chosen.items() if loss == "kl"}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
-        """Ascent on the forget answers beside descent on the retain answers."""
+        """Return ascent on the forget answers beside descent on the retain answers."""
         now = self.likelihoods(model, batch)
         chosen = {"forget": self.args.forget_loss, "retain": self.args.retain_loss}
         terms = {}

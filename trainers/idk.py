@@ -26,12 +26,12 @@ class IDKTrainer(UnlearningTrainer):
     _name = "IDK"
 
     def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
-        """Refusals instead of the forget answers, which are never shown."""
+        """Return refusals instead of the forget answers, which are never shown."""
         refusal = refused_rows(sides["forget"], *load_refusals(args.refusals), args.seed)
         return {"refusal": refusal, "retain": super().draws(args, sides)["retain"]}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
-        """Descent on refusals and on retain answers."""
+        """Return descent on refusals and on retain answers."""
         now = self.likelihoods(model, batch)
         refusal, retain = (token_mean(now[side], totals[side]) for side in ("refusal", "retain"))
         return {"refusal": refusal, "retain": self.args.retain_weight * retain}

@@ -23,11 +23,11 @@ class KLTrainer(UnlearningTrainer):
     _name = "KL minimisation"
 
     def references(self) -> dict[str, Quantity]:
-        """Logits of the retain answers."""
+        """Return the logits of the retain answers."""
         return {"retain": self.logits}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
-        """Ascent on the forget answers, divergence from the original on the retain answers."""
+        """Return ascent on the forget answers, divergence from the original on the retain answers."""
         now = self.likelihoods(model, batch)
         forget = token_mean(now["forget"], totals["forget"])
         retain = self.divergence(now["retain"], model, batch, "retain") / totals["retain"].tokens

@@ -26,6 +26,6 @@ class LLMUTrainer(ThreeLossesTrainer):
     _name = "LLMU"
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
-        """Ascent on the true answers, descent on random ones, divergence from the original on the retain answers."""
+        """Return ascent on the true answers, descent on random ones, divergence from the original on retain."""
         forget, random, retain = self.three(model, batch, totals)
         return {"forget": -forget, "random": random, "retain": retain}

@@ -39,11 +39,11 @@ class NPOTrainer(UnlearningTrainer):
     _name = "NPO"
 
     def references(self) -> dict[str, Quantity]:
-        """Log-probabilities of the forget answers, logits of the retain answers for the divergence."""
+        """Return the log-probabilities of the forget answers, logits of the retain answers for the divergence."""
         return {"forget": self.log_probs, **({"retain": self.logits} if self.args.retain_loss == "kl" else {})}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
-        """Preference over the sequences of the forget batch, likelihood over the tokens of the retain batch."""
+        """Return preference over the sequences of the forget batch, likelihood over the tokens of the retain batch."""
         beta = self.args.beta
         now = self.likelihoods(model, batch)
         gains = self.gains(now["forget"], model, batch, "forget")

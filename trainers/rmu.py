@@ -77,7 +77,7 @@ class RMUTrainer(UnlearningTrainer):
         return None
 
     def references(self) -> dict[str, Quantity]:
-        """States of the retain answers."""
+        """Return the states of the retain answers."""
         return {"retain": self.states}
 
     def states(self, model: nn.Module, batch: Batch) -> torch.Tensor:
@@ -87,7 +87,7 @@ class RMUTrainer(UnlearningTrainer):
         return outputs[0][batch["labels"] != IGNORE].float()
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
-        """Distance of the forget states from the target, of the retain states from the original's."""
+        """Return the distance of the forget states from the target, of the retain states from the original's."""
         with outputs_of(self.layer) as outputs:
             self.likelihoods(model, batch)
         if len(outputs) == 1:  # all sides in one pass

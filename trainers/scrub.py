@@ -69,7 +69,7 @@ class SCRUBTrainer(UnlearningTrainer):
             self.add_callback(self.rewind)
 
     def forget_error(self, network: nn.Module) -> float:
-        """Loss per token of the forget answers."""
+        """Return the loss per token of the forget answers."""
         return loss_per_token(network, self.batches("forget"))
 
     def items(self, args: SCRUBConfig, sides: dict[str, Rows]) -> dict[str, list[Any]]:
@@ -84,7 +84,7 @@ class SCRUBTrainer(UnlearningTrainer):
         return {side: rows_themselves(sides[side]) for side in ("forget", "retain")}
 
     def references(self) -> dict[str, Quantity]:
-        """Logits of both sides."""
+        """Return the logits of both sides."""
         return {"forget": self.logits, "retain": self.logits}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:

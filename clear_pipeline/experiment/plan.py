@@ -123,7 +123,7 @@ def finetune_step(
     settings: dict[str, Any],
     progress: Progress,
 ) -> None:
-    """Fine-tunes the original or the gold model."""
+    """Fine-tune the original or the gold model."""
     training = RetainFinetuneConfig(output_dir=str(folder), **settings)
     finetune(FinetuneJob(folder, model, data, extra, training), progress)
 
@@ -137,7 +137,7 @@ def unlearn_step(
     settings: dict[str, Any],
     progress: Progress,
 ) -> None:
-    """Unlearns by one method."""
+    """Unlearn by one method."""
     training = METHODS[method][1](output_dir=str(folder), **settings)
     unlearn(UnlearnJob(folder, method, model, data, training, SidesArguments(modality=modality)), progress)
 

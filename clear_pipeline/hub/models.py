@@ -129,7 +129,7 @@ def checked_weights(folder: Path, adapter: bool) -> list[Path]:
 
 
 def _public_base(folder: Path, made_from: str, base_model: str | None, adapter: bool) -> str | None:
-    """Hub id of the base; None if that is a folder here and not needed to load the model."""
+    """Return the Hub id of the base; None if that is a folder here and not needed to load the model."""
     base = base_model or made_from
     if base_model and Path(base_model).exists():
         raise ValueError(f"--base_model is the Hub id of a published model, not the folder {base_model}")

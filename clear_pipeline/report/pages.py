@@ -150,7 +150,7 @@ def _factsline(report: Mapping[str, Any]) -> list[str]:
 
 
 def _escaped(value: Any) -> str:
-    """Text that means nothing else in a Markdown table."""
+    """Return text that means nothing else in a Markdown table."""
     text = str(value).replace("\n", " ")
     for sign in ("\\", "|", "*", "<", "`"):
         text = text.replace(sign, f"\\{sign}")

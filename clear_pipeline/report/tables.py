@@ -111,7 +111,7 @@ def titles(grid: Grid) -> list[str]:
 
 
 def markdown(grid: Grid) -> str:
-    """As Markdown."""
+    """Return it as Markdown."""
     lines, marks = cells(grid)
     head = [*grid.stub_titles, *titles(grid)]
     rules = ["---"] * len(grid.stub_titles) + ["---:"] * len(grid.columns)
@@ -123,7 +123,7 @@ def markdown(grid: Grid) -> str:
 
 
 def comma_separated(grid: Grid) -> str:
-    """As CSV: each number, and the ends of its interval, in columns of their own."""
+    """Return it as CSV: each number, and the ends of its interval, in columns of their own."""
     table: dict[str, list[Any]] = {
         title: [stubs[i] for stubs in grid.stubs] for i, title in enumerate(grid.stub_titles)
     }
@@ -137,7 +137,7 @@ def comma_separated(grid: Grid) -> str:
 
 
 def latex(grid: Grid, caption: str) -> str:
-    """As LaTeX, for the package booktabs."""
+    """Return it as LaTeX, for the package booktabs."""
     lines, marks = cells(grid)
     heads = [("", title) for title in grid.stub_titles]
     heads += [(group, f"{column.heading} {column.arrow}") for group, column, _ in grid.columns]

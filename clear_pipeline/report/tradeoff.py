@@ -104,7 +104,7 @@ def _frame(axes: Axes, points: Sequence[Point], ink: Ink, distance: str) -> None
 
 
 def _marker(name: str, ink: Ink) -> tuple[str, int, str, str]:
-    """Shape, size in square points, face and edge."""
+    """Return shape, size in square points, face and edge."""
     if name == "gold":
         return "*", 210, ink.gold, ink.gold
     if name == "original":
@@ -187,7 +187,7 @@ def _crosses(line: Line, box: Box) -> bool:
 
 
 def _overlap(one: Box, other: Box) -> float:
-    """Area that two boxes share, in square pixels."""
+    """Return the area that two boxes share, in square pixels."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     return max(0.0, width) * max(0.0, height)

@@ -91,7 +91,7 @@ def cells(row: Mapping[str, Any]) -> list[str]:
 
 
 def further_cells(row: Mapping[str, Any]) -> list[str]:
-    """AUC and true positive rates at 1 % and .1 % false ones, of both attacks, and the seconds of a training."""
+    """Return AUC and true positive rates at 1 % and .1 % false ones of both attacks, and the seconds of a training."""
     keys = ("auc", "tpr_at_fpr_0.01", "tpr_at_fpr_0.001")
     return [*(f"{row[name][key]:.3f}" for name in ATTACKS for key in keys), f"{row['seconds']:.1f}"]
 

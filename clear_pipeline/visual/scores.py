@@ -35,7 +35,7 @@ def model_folder(output: Path, method: str, model: int) -> Path:
 
 
 def embed(model: FaceModel, faces: Faces) -> np.ndarray:
-    """Normalised embeddings of photos [photos, 512].
+    """Return the normalised embeddings of photos [photos, 512].
 
     Raises:
         FloatingPointError: If an embedding is not finite.
@@ -92,7 +92,7 @@ def write_recognition(path: Path, model: FaceModel, faces: Faces, split: Split) 
 
 
 def gather(output: Path, methods: Sequence[str]) -> tuple[dict[str, dict[str, Any]], pa.Table]:
-    """Accuracies and training times by method, and the logits of all models.
+    """Return accuracies and training times by method, and the logits of all models.
 
     Raises:
         FileNotFoundError: If a model is missing, with how many there are.
@@ -179,7 +179,7 @@ def attack(
 
 
 def _arrays(table: pa.Table, what: str) -> tuple[tuple[np.ndarray, np.ndarray], list[tuple[str, int]]]:
-    """Logits and membership [models, photos], and the photos."""
+    """Return the logits and membership [models, photos], and the photos."""
     if not len(table):
         raise ValueError(f"{what}: no models")
     table = table.sort_by([("model", "ascending"), ("person", "ascending"), ("photo", "ascending")])

@@ -86,7 +86,7 @@ def give_room(cache: DynamicCache, room: int) -> None:
 def packed_losses(
     model: nn.Module, prompt: PromptCache, answers: Sequence[Sequence[Sequence[int]]], encoder: Encoder
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Losses of several answers to each prompt, all in one row.
+    """Return the losses of several answers to each prompt, all in one row.
 
     Args:
         model: The model.
@@ -128,7 +128,7 @@ def _pad(rows: list[list[int]], encoder: Encoder, value: int, device: torch.devi
 
 
 def _blind_for_one_another(prompts: torch.Tensor, answer: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """Additive mask [rows, 1, slots, tokens of the prompt + slots]: 0 where a slot may look, else the least number."""
+    """Return the mask [rows, 1, slots, tokens of the prompt + slots]: 0 where a slot may look, else the least."""
     slots = answer.shape[1]
     earlier = torch.ones(slots, slots, dtype=torch.bool, device=answer.device).tril()
     same = (answer[:, :, None] == answer[:, None, :]) & earlier

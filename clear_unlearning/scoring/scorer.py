@@ -83,18 +83,18 @@ class Scorer:
         return self._scored(examples, -likelihood.sums(), likelihood.counts(), generated)
 
     def by_prompt(self, examples: Sequence[Example]) -> list[Scored]:
-        """Everything from one pass over the prompts."""
+        """Score everything from one pass over the prompts."""
         return self._packed(prompt_cache(self.model, self._prompts(examples)), examples)
 
     def by_repeated_prompt(self, examples: Sequence[Example]) -> list[Scored]:
-        """Everything from one pass over the prompts, their keys and values repeated for every answer."""
+        """Score everything from one pass over the prompts, their keys and values repeated for every answer."""
         prompt = prompt_cache(self.model, self._prompts(examples))
         generated = self._greedy(replace(prompt, cache=copy.deepcopy(prompt.cache)))
         losses, counts = repeated_losses(self.model, prompt, self._answers(examples), self.encoder)
         return self._scored(examples, losses, counts, generated)
 
     def by_image(self, examples: Sequence[Example]) -> list[Scored]:
-        """Everything from one pass over the images, and from there over the questions about each."""
+        """Score everything from one pass over the images, and from there over the questions about each."""
         shared = cut_prompts(self.encoder, examples)
         check_sharing(self.model, self.encoder, shared, self._check_context(examples, shared.lengths))
         return self._packed(image_cache(self.model, self.encoder, shared, self.model.device), examples)

@@ -57,7 +57,7 @@ def prompt_cache(model: nn.Module, prompts: Mapping[str, torch.Tensor]) -> Promp
 
 
 def prompt_positions(model: Any, prompts: Mapping[str, torch.Tensor]) -> torch.Tensor:
-    """Position ids that do not count the padding.
+    """Return the position ids that do not count the padding.
 
     Returns:
         One position a token [rows, tokens], or three (time, height, width) where the model gives image tokens those
@@ -75,7 +75,7 @@ def prompt_positions(model: Any, prompts: Mapping[str, torch.Tensor]) -> torch.T
 def greedy(
     model: nn.Module, prompt: PromptCache, end_ids: Sequence[int], max_new_tokens: int, pad_id: int
 ) -> torch.Tensor:
-    """Continues prompts by the most probable token until each has ended.
+    """Continue prompts by the most probable token until each has ended.
 
     Args:
         model: The model.
@@ -109,7 +109,7 @@ def greedy(
 
 
 def first_losses(prompt: PromptCache, answers: Sequence[Sequence[Sequence[int]]]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Negative log-probability of the first token of each answer, in nats, and the prompt that each answers."""
+    """Return the negative log-probability of each answer's first token, in nats, and the prompt that it answers."""
     device = prompt.mask.device
     row = torch.tensor([row for row, own in enumerate(answers) for _ in own], device=device)
     first = torch.tensor([ids[0] for own in answers for ids in own], device=device)
@@ -119,7 +119,7 @@ def first_losses(prompt: PromptCache, answers: Sequence[Sequence[Sequence[int]]]
 def repeated_losses(
     model: nn.Module, prompt: PromptCache, answers: Sequence[Sequence[Sequence[int]]], encoder: Encoder
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Losses of several answers to each prompt, each in a row of its own.
+    """Return the losses of several answers to each prompt, each in a row of its own.
 
     Args:
         model: The model.

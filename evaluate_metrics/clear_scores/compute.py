@@ -15,7 +15,7 @@ from evaluate_metrics.truth_ratio.compute import truth_ratio_terms
 
 
 def task_rows(task: str, log: TaskLog, paper: str | None = None) -> dict[str, np.ndarray]:
-    """Probability, ROUGE and truth ratio of each row of a task, each in the form that belongs to its set.
+    """Return probability, ROUGE and truth ratio of each row of a task, each in the form that belongs to its set.
 
     Args:
         task: Its key.
@@ -36,12 +36,12 @@ def task_rows(task: str, log: TaskLog, paper: str | None = None) -> dict[str, np
 
 
 def task_scores(task: str, log: TaskLog, paper: str | None = None) -> dict[str, float]:
-    """Probability, ROUGE and truth ratio of a task: means over its rows, see `task_rows`."""
+    """Return probability, ROUGE and truth ratio of a task: means over its rows, see `task_rows`."""
     return {name: float(values.mean()) for name, values in task_rows(task, log, paper).items()}
 
 
 def clear_scores(log: str | Path | Mapping[str, Any], paper: str | None = None) -> dict[str, float | None]:
-    """Real, Retain and Forget of a log; None for a set of which it has no task.
+    """Return Real, Retain and Forget of a log; None for a set of which it has no task.
 
     Each is the harmonic mean of probability and truth ratio over the set's tasks: real faces (or real authors) and
     real world; retain captions and names; forget captions and names.
@@ -57,7 +57,7 @@ def clear_scores(log: str | Path | Mapping[str, Any], paper: str | None = None) 
 
 
 def set_scores(tasks: Mapping[str, TaskLog], paper: str | None = None) -> dict[str, float | None]:
-    """Real, Retain and Forget of a log that has been read, see `clear_scores`."""
+    """Return Real, Retain and Forget of a log that has been read, see `clear_scores`."""
     terms: dict[str, list[float]] = {"real": [], "retain": [], "forget": []}
     for task, task_log in tasks.items():
         scores = task_scores(task, task_log, paper)

@@ -33,7 +33,7 @@ def true_positive_rate(
     others: Sequence[float] | np.ndarray,
     false_positives: float = FALSE_POSITIVES,
 ) -> float:
-    """Largest share of members above a threshold that at most this share of the others is above."""
+    """Return the largest share of members above a threshold that at most this share of the others is above."""
     one, two = np.asarray(members, dtype=float), np.sort(np.asarray(others, dtype=float))[::-1]
     allowed = int(np.floor(false_positives * len(two) + 1e-9))
     return float((one > two[allowed]).mean()) if allowed < len(two) else 1.0
@@ -194,7 +194,7 @@ def membership(
 
 
 def rates(scores: Mapping[str, np.ndarray], labels: Sequence[int]) -> dict[str, Any]:
-    """AUC, and true positive rate at 1 % false positives, of each attack's scores, see `membership`."""
+    """Return AUC, and true positive rate at 1 % false positives, of each attack's scores, see `membership`."""
     member = np.asarray(labels) == 1
     found: dict[str, Any] = {}
     for attack, values in scores.items():

@@ -13,7 +13,7 @@ from evaluate_metrics.tasks import log_task
 
 
 def model_utility(log: str | Path | Mapping[str, Any], paper: str | None = None) -> float:
-    """Harmonic mean of probability, ROUGE and truth ratio over the retain and real tasks.
+    """Return the harmonic mean of probability, ROUGE and truth ratio over the retain and real tasks.
 
     Nine numbers for TOFU's log, twelve for CLEAR's; 0 if one of them is 0.
 
@@ -30,7 +30,7 @@ def model_utility(log: str | Path | Mapping[str, Any], paper: str | None = None)
 
 
 def utility_of(tasks: Mapping[str, TaskLog], paper: str | None = None) -> float:
-    """Model utility of a log that has been read, see `model_utility`."""
+    """Return the model utility of a log that has been read, see `model_utility`."""
     if paper is not None:
         return _paper_utility(tasks, paper)
     values: dict[str, list[float]] = {"retain": [], "real": []}

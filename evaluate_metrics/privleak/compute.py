@@ -33,7 +33,7 @@ def privleak(auc: float, gold_auc: float) -> dict[str, float]:
 
 
 def attack_auc(scores: Sequence[float], labels: Sequence[int]) -> float:
-    """AUC of an attack: how often a forgotten example's score is above a held-out one's; ties count half.
+    """Return the AUC of an attack: how often a forgotten example's score is above a held-out one's; ties count half.
 
     Args:
         scores: The higher, the more an example looks learnt.

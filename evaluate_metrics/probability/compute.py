@@ -6,7 +6,7 @@ import numpy as np
 
 
 def probabilities(right: Sequence[float], wrong: Sequence[Sequence[float]] | None = None) -> np.ndarray:
-    """Probability of the right answer of each example.
+    """Return the probability of the right answer of each example.
 
     With g the loss per token of the right answer and q_j those of the wrong ones, that is exp(-g), or
     exp(-g) / (exp(-g) + sum_j exp(-q_j)) where wrong answers are given.

@@ -51,7 +51,7 @@ def u_mia(
 
 
 def _tree(values: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Chance of membership by a decision tree: the split that gains most entropy comes first, up to LEAVES leaves.
+    """Return the chance of membership by a decision tree: the best split first, by entropy, up to LEAVES leaves.
 
     Over one number a tree is a partition of the line.
     """
@@ -92,7 +92,7 @@ def _tree(values: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarr
 
 
 def _logistic(values: np.ndarray, labels: np.ndarray, asked: np.ndarray) -> np.ndarray:
-    """Chance of membership by logistic regression (Newton's method; slope under a penalty of half its square)."""
+    """Return the chance of membership by logistic regression (Newton's method; penalty of half the squared slope)."""
     centre, width = values.mean(), max(float(values.std()), 1e-12)
     x = np.stack([np.ones_like(values), (values - centre) / width])
     weights, penalty = np.zeros(2), np.diag([0.0, 1.0])

@@ -59,7 +59,7 @@ def load_weights(model: PreTrainedModel, checkpoint: Path) -> None:
 
 @torch.no_grad()
 def loss_per_token(model: nn.Module, batches: Iterable[Batch]) -> float:
-    """Negative log-likelihood per answer token of all batches together, in nats."""
+    """Return the negative log-likelihood per answer token of all batches together, in nats."""
     training = model.training
     model.eval()
     answers = [answer_likelihood(model, batch).log_probs for batch in batches]

@@ -70,7 +70,7 @@ def take_apart(both: AnswerLikelihood, sides: Sides) -> dict[str, AnswerLikeliho
 
 
 def likelihoods_of(model: nn.Module, sides: Sides, always: bool = False) -> dict[str, AnswerLikelihood]:
-    """Log-probabilities of the answers of all sides, in one pass unless padding would cost more.
+    """Return the log-probabilities of the answers of all sides, in one pass unless padding would cost more.
 
     Args:
         model: Model in training, as in `answer_likelihood`.

@@ -41,12 +41,12 @@ def count_sides(batches: Sequence[Sides], accelerator: Accelerator, device: torc
 
 
 def token_mean(likelihood: AnswerLikelihood, totals: SideTotals) -> torch.Tensor:
-    """Negative log-likelihood per answer token of the global batch, in nats."""
+    """Return the negative log-likelihood per answer token of the global batch, in nats."""
     return -likelihood.log_probs.sum() / totals.tokens
 
 
 def sequence_means(likelihood: AnswerLikelihood) -> torch.Tensor:
-    """Negative log-likelihood per token of each answer in nats [rows], so that a long answer weighs as a short one.
+    """Return the negative log-likelihood per token of each answer in nats [rows]; long and short weigh the same.
 
     Rows that only fill a batch are left out.
     """
@@ -55,7 +55,7 @@ def sequence_means(likelihood: AnswerLikelihood) -> torch.Tensor:
 
 
 def token_kl(reference: torch.Tensor, logits: torch.Tensor, temperature: float = 1.0) -> torch.Tensor:
-    """KL divergence of the model from the reference, `KL(p0 || p)`, at each token or row.
+    """Return the KL divergence of the model from the reference, `KL(p0 || p)`, at each token or row.
 
     Args:
         reference: Logits of the reference [tokens, vocabulary], or [rows, classes] of a classifier.
@@ -72,7 +72,7 @@ def token_kl(reference: torch.Tensor, logits: torch.Tensor, temperature: float =
 
 
 def token_entropy(logits: torch.Tensor) -> torch.Tensor:
-    """Entropy of the next token in nats [tokens], from logits [tokens, vocabulary]."""
+    """Return the entropy of the next token in nats [tokens], from logits [tokens, vocabulary]."""
     log_probs = logits.log_softmax(-1)
     return -(log_probs.exp() * log_probs).sum(-1)
 

@@ -28,16 +28,16 @@ class ThreeLossesTrainer(UnlearningTrainer):
     source: ClassVar[str]  # side that the other answers come from
 
     def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
-        """Other answers beside the rows of both sides."""
+        """Return other answers beside the rows of both sides."""
         random = answered_otherwise(sides["forget"], sides[self.source], args.random_answers, args.seed)
         return {**super().draws(args, sides), "random": random}
 
     def references(self) -> dict[str, Quantity]:
-        """Logits of the retain answers."""
+        """Return the logits of the retain answers."""
         return {"retain": self.logits}
 
     def three(self, model: nn.Module, batch: Sides, totals: Totals) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Weighted `L_f`, `mean_k L(x_f, other answer k)` and `KL(p0 || p)` on retain, all with a plus sign."""
+        """Return weighted `L_f`, `mean_k L(x_f, other answer k)` and `KL(p0 || p)` on retain, with plus signs."""
         now = self.likelihoods(model, batch)
         forget = token_mean(now["forget"], totals["forget"])
         random = sequence_means(now["random"]).sum() / totals["random"].rows

@@ -131,7 +131,7 @@ class UnlearningTrainer(SFTTrainer):
         raise ValueError(f"{type(self).__name__} defines no losses")
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Muon with AdamW if asked for, otherwise what `--optim` says."""
+        """Return Muon with AdamW if asked for, otherwise what `--optim` says."""
         if self.args.muon and self.optimizer is None:
             named = (model or self.model).named_parameters()
             self.optimizer = MuonWithAdamW(named, lr=self.args.learning_rate, weight_decay=self.args.weight_decay)
@@ -233,16 +233,16 @@ class UnlearningTrainer(SFTTrainer):
             self.nats[f"{side}_loss"] = self.nats.get(f"{side}_loss", 0.0) + share
 
     def likelihoods(self, model: nn.Module, batch: Sides) -> dict[str, AnswerLikelihood]:
-        """Log-probabilities of the answers of all sides under the model in training, in one pass."""
+        """Return the log-probabilities of the answers of all sides under the model in training, in one pass."""
         self._seen = likelihoods_of(model, batch, always=self.accelerator.num_processes > 1)
         return self._seen
 
     def log_probs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """Log-probability of each answer token in nats [answer tokens]."""
+        """Return the log-probability of each answer token in nats [answer tokens]."""
         return answer_likelihood(model, batch).log_probs
 
     def logits(self, model: nn.Module, batch: Batch) -> torch.Tensor:
-        """Logits that predict the answer tokens [answer tokens, vocabulary], in the precision of the weights."""
+        """Return the logits that predict the answer tokens [answer tokens, vocabulary], in the weights' precision."""
         return answer_likelihood(model, batch).logits.to(self.model.dtype)
 
     def gains(self, now: AnswerLikelihood, model: nn.Module, batch: Sides, side: str) -> torch.Tensor:
@@ -256,7 +256,7 @@ class UnlearningTrainer(SFTTrainer):
     def divergence(
         self, now: AnswerLikelihood, model: nn.Module, batch: Sides, side: str, temperature: float = 1.0
     ) -> torch.Tensor:
-        """`KL(p0 || p)` of the model from the original, summed over the answer tokens of a side.
+        """Return `KL(p0 || p)` of the model from the original, summed over the answer tokens of a side.
 
         The side must be in `references` with its logits; see `token_kl` for the temperature.
         """

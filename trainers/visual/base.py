@@ -62,7 +62,7 @@ class FaceCollator:
         self.first = next(iter(sides))
 
     def __call__(self, numbers: list[int]) -> Sides:
-        """Photos and labels of each side."""
+        """Return the photos and labels of each side."""
         return {side: self.side(side, self._places(side, numbers)) for side in self.sides}
 
     def _places(self, side: str, numbers: list[int]) -> np.ndarray:
@@ -142,19 +142,19 @@ class VisualTrainer(Trainer):
         return model(batch[side]["pixel_values"])
 
     def log_probs(self, output: FaceOutput, labels: torch.Tensor) -> torch.Tensor:
-        """Log-probability of the right person on each photo in nats [rows]."""
+        """Return the log-probability of the right person on each photo in nats [rows]."""
         return right_log_probs(self._logits(output, labels), labels)
 
     def margin_loss(self, output: FaceOutput, labels: torch.Tensor) -> torch.Tensor:
-        """AM-Softmax, mean over the rows."""
+        """Return AM-Softmax, mean over the rows."""
         return -self.log_probs(output, labels).mean()
 
     def margin_term(self, model: nn.Module, batch: Sides, side: str) -> torch.Tensor:
-        """AM-Softmax on a side of the batch, mean over the rows."""
+        """Return AM-Softmax on a side of the batch, mean over the rows."""
         return self.margin_loss(self.output(model, batch, side), batch[side]["labels"])
 
     def kl(self, batch: Sides, side: str, now: FaceOutput) -> torch.Tensor:
-        """`KL(p0 || p)` over the classes on a side of the batch, mean over the rows."""
+        """Return `KL(p0 || p)` over the classes on a side of the batch, mean over the rows."""
         labels = batch[side]["labels"]
         return token_kl(self._logits(self.before(batch, side), labels), self._logits(now, labels)).mean()
 
@@ -181,7 +181,7 @@ class VisualTrainer(Trainer):
         return (loss, {}) if return_outputs else loss
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """SGD with momentum."""
+        """Return SGD with momentum."""
         if self.optimizer is None:
             weights = [weight for weight in (model or self.model).parameters() if weight.requires_grad]
             settings = {"momentum": self.args.momentum, "weight_decay": self.args.weight_decay}
@@ -200,7 +200,7 @@ class VisualTrainer(Trainer):
         return super().create_scheduler(num_training_steps, optimizer)
 
     def floating_point_ops(self, inputs: Any) -> int:
-        """Not counted: batches have two sides."""
+        """Return 0, not counted: batches have two sides."""
         return 0
 
 

@@ -61,7 +61,7 @@ class Faces:
         return Faces(self.pixels, np.concatenate([self.rows, other.rows]), self.people + other.people)
 
     def tensor(self, places: Sequence[int]) -> torch.Tensor:
-        """Photos as a recogniser takes them [places, 3, height, width], normalised as for ImageNet."""
+        """Return the photos as a recogniser takes them [places, 3, height, width], normalised as for ImageNet."""
         pixels = torch.from_numpy(np.ascontiguousarray(self.pixels[self.rows[list(places)]])).float() / 255
         return ((pixels - torch.tensor(MEAN)) / torch.tensor(STD)).permute(0, 3, 1, 2).contiguous()
 
@@ -204,7 +204,7 @@ def build_face_model(backbone: str, people: Sequence[str], size: int, seed: int 
 def margin_logits(
     cosines: torch.Tensor, labels: torch.Tensor, scale: float = SCALE, margin: float = MARGIN
 ) -> torch.Tensor:
-    """Logits as AM-Softmax trains them: `s * (cos - m)` for the right class, `s * cos` for the others.
+    """Return the logits as AM-Softmax trains them: `s * (cos - m)` for the right class, `s * cos` for the others.
 
     All methods take class probabilities from these logits. Without the margin those of a trained model are 1 to six
     digits, and a loss of them does not have a gradient.
@@ -222,5 +222,5 @@ def margin_logits(
 
 
 def right_log_probs(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-    """Log-probability of the right class in nats [rows], from logits [rows, classes]."""
+    """Return the log-probability of the right class in nats [rows], from logits [rows, classes]."""
     return -functional.cross_entropy(logits, labels, reduction="none")

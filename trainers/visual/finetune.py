@@ -32,7 +32,7 @@ class OriginalTrainer(VisualTrainer):
         return {"all": sides["forget"].and_of(sides["retain"])}
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
-        """AM-Softmax of everybody."""
+        """Return AM-Softmax of everybody."""
         return {"all": self.margin_term(model, batch, "all")}
 
 
@@ -47,7 +47,7 @@ class GoldTrainer(VisualTrainer):
     needs = ("retain",)
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
-        """AM-Softmax of those to retain."""
+        """Return AM-Softmax of those to retain."""
         return {"retain": self.margin_term(model, batch, "retain")}
 
 
@@ -80,7 +80,7 @@ class SparsityTrainer(GoldTrainer):
     """Minimise AM-Softmax on the photos to retain and `a * ||theta||_1`, from the original."""
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
-        """AM-Softmax of those to retain, and the norm of all trained weights."""
+        """Return AM-Softmax of those to retain, and the norm of all trained weights."""
         norm = l1_distance(trainable(model), None)  # before the forward pass: the order changes the last bits
         return {**super().losses(model, batch), "l1": self.weight() * norm}
 

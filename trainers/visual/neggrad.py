@@ -60,14 +60,14 @@ class NegGradTrainer(VisualTrainer):
         return {"retain": self.collator.side("retain", np.asarray(numbers) - first)}
 
     def get_train_dataloader(self) -> DataLoader:
-        """Batches of one side each."""
+        """Return the batches of one side each."""
         counts = [len(self.sides[name]) for name in ("forget", "retain")]
         phases = Phases(counts, self.args.train_batch_size, self.args.seed)
         places: Any = range(sum(counts))
         return self.accelerator.prepare(DataLoader(places, batch_sampler=phases, collate_fn=self.phase))
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
-        """AM-Softmax, with a minus sign if these photos are to be forgotten."""
+        """Return AM-Softmax, with a minus sign if these photos are to be forgotten."""
         (side,) = batch
         loss = self.margin_term(model, batch, side)
         return {side: -loss if side == "forget" else loss}

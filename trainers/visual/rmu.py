@@ -32,7 +32,7 @@ class VisualRMUTrainer(VisualTrainer):
         self.vectors = vectors.to(self.args.device)
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
-        """Means over rows and the numbers of an embedding."""
+        """Return the means over rows and the numbers of an embedding."""
         forget = self.output(model, batch, "forget").embedding
         retain = self.output(model, batch, "retain").embedding
         return {

@@ -27,7 +27,7 @@ class VisualSCRUBTrainer(VisualTrainer):
     references = ("forget", "retain")
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
-        """Divergences from the original, away from it on forget and towards it on retain, and AM-Softmax."""
+        """Return the divergences from the original, away on forget and towards it on retain, and AM-Softmax."""
         forget, retain = (self.output(model, batch, side) for side in ("forget", "retain"))
         return {
             "forget": -self.args.forget_weight * self.kl(batch, "forget", forget),
@@ -51,7 +51,7 @@ class SCRUBBioTrainer(VisualTrainer):
     references = ("forget", "retain")
 
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
-        """Cosines with the original's embeddings of the same photos."""
+        """Return cosines with the original's embeddings of the same photos."""
         cosines = {
             side: functional.cosine_similarity(
                 self.output(model, batch, side).embedding, self.before(batch, side).embedding
