@@ -92,7 +92,7 @@ class _Seen:
 
 
 class Pictures:
-    """Remembers the pixels of each file, as RGB: a photo of ten configs is decoded once.
+    """Remembers the pixels of each file, as RGB: a photo of ten configs is decoded, or encoded, once.
 
     Args:
         stored: Report also what `build` mends by itself: other modes than RGB, and animations.
@@ -101,6 +101,7 @@ class Pictures:
     def __init__(self, stored: bool = False) -> None:
         self._stored = stored
         self._known: dict[bytes | Path, _Seen] = {}
+        self._drawn: dict[int, tuple[Image.Image, bytes]] = {}  # by id, which is its own as long as the image is held
 
     def pixels(self, picture: Any) -> dict[str, Any]:
         """Return what stands for a picture in a fingerprint.
@@ -121,7 +122,7 @@ class Pictures:
         Raises:
             ValueError: If it does not decode.
         """
-        content = picture_bytes(picture)
+        content = self._content(picture)
         seen = self._look(picture, content)
         if not seen.ready:
             png = io.BytesIO()
@@ -129,10 +130,18 @@ class Pictures:
             content = png.getvalue()
         return content, seen.plain
 
+    def _content(self, picture: Any) -> bytes:
+        if not isinstance(picture, Image.Image):
+            return picture_bytes(picture)
+        if id(picture) not in self._drawn:
+            self._drawn[id(picture)] = picture, picture_bytes(picture)
+        return self._drawn[id(picture)][1]
+
     def _look(self, picture: Any, content: bytes) -> _Seen:
         digest = hashlib.sha256(content).digest()
         if digest not in self._known:
-            image = decode_picture(content)
+            drawn = type(picture) is Image.Image and picture.mode == "RGB" and not picture.info  # its PNG is lossless
+            image = picture if drawn else decode_picture(content)
             frames, rgb = getattr(image, "n_frames", 1), as_rgb(image)
             odd = []
             if min(rgb.size) < LEAST_SIDE:
@@ -143,7 +152,7 @@ class Pictures:
                 odd.append(f"is an animation of {frames} frames; only the first counts")
             if self._stored and rgb is not image:
                 odd.append(f"is of mode {image.mode}, not RGB; `build` turns it into RGB")
-            ready = rgb is image and frames == 1 and not _turned(content)
+            ready = rgb is image and frames == 1 and (drawn or not _turned(content))
             self._known[digest] = _Seen(plain_cell(rgb), odd, ready)
         if isinstance(picture, Path):
             self._known[picture] = self._known[digest]
