@@ -146,7 +146,8 @@ class Pictures:
             odd = []
             if min(rgb.size) < LEAST_SIDE:
                 odd.append(f"is tiny: {rgb.width} x {rgb.height} pixels")
-            if all(low == high for low, high in rgb.getextrema()):
+            extrema: Any = rgb.getextrema()
+            if all(low == high for low, high in extrema):
                 odd.append("is of one colour")
             if self._stored and frames > 1:
                 odd.append(f"is an animation of {frames} frames; only the first counts")

@@ -111,6 +111,7 @@ def assert_same(log: Path, expected: Path) -> None:
     assert not log.with_name(f"{log.name}.part").exists()
 
 
+@pytest.mark.slow
 def test_two_processes_write_the_log_of_one(mini_llava, data, whole, tmp_path):
     done = run(TWO, arguments(mini_llava, data, tmp_path / "log"))
     assert done.returncode == 0, done.stderr

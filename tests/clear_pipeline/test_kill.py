@@ -24,7 +24,8 @@ def data(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("method", ["npo", pytest.param("scrub", marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("method", ["npo", "scrub"])
 def test_a_killed_run_goes_on_and_ends_the_same(method, data, tmp_path, mini_llava):
     def command(folder: Path) -> list[str]:
         return ["unlearn", "--method", method, "--model_name_or_path", str(mini_llava), "--dataset", str(data),

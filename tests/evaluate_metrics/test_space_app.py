@@ -93,6 +93,7 @@ def answers(spaces):
     return json.loads(done.stdout.splitlines()[-1])
 
 
+@pytest.mark.slow
 def test_logs_give_the_numbers_of_score(answers):
     scores = score_log(log_of(0.1), log_of(0.9))
     assert answers["model_utility"]["logs"] == {"model_utility": pytest.approx(scores["model_utility"])}
@@ -103,6 +104,7 @@ def test_logs_give_the_numbers_of_score(answers):
         assert answers[metric]["logs"] == pytest.approx(expected)
 
 
+@pytest.mark.slow
 def test_tokens_give_the_numbers_of_score(answers):
     assert answers["extraction_strength"]["logs"] == {"eval_log_forget.json": 0.5}
     assert answers["exact_memorization"]["logs"] == {"eval_log_forget.json": 0.5}
@@ -114,6 +116,7 @@ def test_tokens_give_the_numbers_of_score(answers):
     assert answers["fluency"]["logs"] == dict.fromkeys(TASKS, said)
 
 
+@pytest.mark.slow
 def test_the_examples_can_be_computed(answers):
     assert answers["fluency"]["pasted"] == pytest.approx(
         {"fluency": 2.75, "fluency_median": 1.75, "repetition": 0.125, "refusals": 0.5}
@@ -126,6 +129,7 @@ def test_the_examples_can_be_computed(answers):
     assert answers["u_lira"]["pasted"]["u_lira"] == answers["u_mia"]["pasted"]["u_mia"] == 1.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", METRICS)
 def test_bad_input_is_answered_with_its_cause(answers, metric):
     if metric not in ("privleak", "gold_distance", "u_lira", "u_mia"):  # those take no log

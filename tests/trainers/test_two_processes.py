@@ -14,7 +14,6 @@ from tests.trainers.two_processes import losses_of
 from trainers import METHODS
 
 ROOT = Path(__file__).parents[2]
-DEFAULT = ("gradient_difference", "npo", "scrub")
 
 
 def launch(model: Path, folder: Path, methods: tuple[str, ...]) -> None:
@@ -44,10 +43,6 @@ def check(model: Path, folder: Path, methods: tuple[str, ...]) -> None:
         one, two = (torch.load(folder / place / method / "weights.pt") for place in ("one", "two"))
         for name, weight in one.items():
             assert torch.allclose(weight, two[name], atol=1e-5), (method, name)
-
-
-def test_two_processes_follow_one(tmp_path, mini_llava):
-    check(mini_llava, tmp_path, DEFAULT)
 
 
 @pytest.mark.slow
