@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -17,10 +18,12 @@ def score(argv: Sequence[str]) -> None:
     parser.add_argument("other", type=Path, nargs="?", help="log of another model, to be compared with")
     parser.add_argument(
         "--gold", action="append", default=[],
-        help="log of the gold model, for forget quality; `auto` finds it on the Hub; given again with golds of other "
-        "seeds, the distance to gold (E) is known, and forget quality is calibrated",
+        help="log of the gold model, for forget quality; given again with golds of other seeds, the distance to gold "
+        "(E) is known, and forget quality is calibrated; `auto` finds all that are published",
     )  # fmt: skip
-    parser.add_argument("--original", help="log of the original model, for what is left of its knowledge, and of whom")
+    parser.add_argument(
+        "--original", help="log of the original model, for what is left of its knowledge, and of whom; or `auto`"
+    )
     parser.add_argument("--paper", choices=("clear",), help="the numbers of the paper's own scripts, for old tables")
     parser.add_argument("--logs_repo", help="auto: dataset with the logs (clear-logs beside the log's own dataset)")
     parser.add_argument("--base_model", help="auto: what the model was made from, if the log does not say it")
@@ -29,16 +32,12 @@ def score(argv: Sequence[str]) -> None:
     from clear_pipeline.report.terminal import comparison_table, people_table, scores_table
     from evaluate_metrics.scores import compare_logs, score_log
 
-    gold: str | Path | None = options.gold[0] if options.gold else None
-    more_golds: list[str | Path] = options.gold[1:]
-    if gold == "auto":
-        from clear_pipeline.hub.logs import find_gold
-
-        gold, place = find_gold(options.log, options.logs_repo, options.base_model)
-        print(f"gold: {place}", file=sys.stderr)
+    golds = _published("gold", options.gold, options)
+    (original,) = _published("original", [options.original], options)[:1]
+    gold, more_golds = (golds[0] if golds else None), golds[1:]
     if options.other is None:
-        numbers, table = score_log(options.log, gold, more_golds, options.paper, options.original), scores_table
-    elif more_golds or options.paper or options.original:
+        numbers, table = score_log(options.log, gold, more_golds, options.paper, original), scores_table
+    elif len(options.gold) > 1 or options.paper or original:
         raise ValueError("two models are compared against one gold log, without --paper and --original")
     else:
         numbers, table = compare_logs(options.log, options.other, gold), comparison_table
@@ -49,6 +48,18 @@ def score(argv: Sequence[str]) -> None:
         console.print(table(numbers))
         if numbers.get("people"):
             console.print(people_table(numbers))
+
+
+def _published(role: str, given: list[Any], options: Any) -> list[Any]:
+    """Return the logs of a role that were given; `auto` stands for all that are published and belong to the log."""
+    if given != ["auto"]:
+        return given
+    from clear_pipeline.hub.logs import find_logs
+
+    found = find_logs(options.log, role, options.logs_repo, options.base_model)
+    for _, place in found:
+        print(f"{role}: {place}", file=sys.stderr)
+    return [log for log, _ in found]
 
 
 def report(argv: Sequence[str]) -> None:

@@ -193,31 +193,31 @@ def _placeless(source: Any) -> Any:
     return source if source is None or (is_id and not Path(source).exists()) else Path(source).name
 
 
-def find_gold(log: Path, repo_id: str | None, base_model: str | None = None) -> tuple[Path, str]:
-    """Find the gold log that belongs to a log, and downloads it.
-
-    Among several that differ in only the seed of the training, that of the log's own seed is taken, else the first.
+def find_logs(log: Path, role: str, repo_id: str | None, base_model: str | None = None) -> list[tuple[Path, str]]:
+    """Find the published logs of gold or original models that belong to a log, and download them.
 
     Args:
         log: Of an unlearned model.
+        role: One of ROLES.
         repo_id: Dataset with the logs; by default `clear-logs` of the namespace that the log's dataset is of.
         base_model: Overrides what the log's metadata say.
 
     Returns:
-        Folder of the gold log here, and its folder there.
+        Folder of each log here, and its folder there: they differ only in the seed of the training. The first is of
+        the log's own seed, if there is one.
 
     Raises:
         ValueError: If the log does not say what it is of, or no repository is named.
-        FileNotFoundError: If there is no such gold log; the message lists what there is.
+        FileNotFoundError: If there is no such log; the message lists what there is.
         PermissionError, ConnectionError: If the Hub does not give it.
     """
     read_log(log)
     meta = read_meta(log)
-    wanted = key_of(meta, str(log), "gold", base_model)
+    wanted = key_of(meta, str(log), role, base_model)
     source = str(meta["dataset"].get("source"))
     if repo_id is None:
         if not meta["dataset"].get("revision"):
-            raise ValueError(f"{log} is of a local dataset: say where the gold logs are, --logs_repo NAMESPACE/NAME")
+            raise ValueError(f"{log} is of a local dataset: say where the {role} logs are, --logs_repo NAMESPACE/NAME")
         repo_id = f"{source.split('/')[0]}/clear-logs"
     with hub_errors(f"dataset {repo_id}"):
         api = HfApi()
@@ -230,13 +230,13 @@ def find_gold(log: Path, repo_id: str | None, base_model: str | None = None) -> 
                 f"{repo_id} has no log {replace(wanted, training_seed=0).folder().replace('seed-0-', 'seed-*-')}; "
                 f"it has {', '.join(there) or 'none'}"
             )
-        folder = wanted.folder() if wanted.folder() in found else found[0]
-        beside = [TOKENS_NAME] if f"{folder}/{TOKENS_NAME}" in paths else []
-        files = [
-            hf_hub_download(repo_id, f"{folder}/{name}", repo_type="dataset", revision=revision)
-            for name in (*beside, META_NAME, LOG_NAME)
-        ]
-    return Path(files[-1]).parent, folder
+        logs = []
+        for folder in sorted(found, key=lambda folder: folder != wanted.folder()):
+            for name in (TOKENS_NAME, META_NAME, LOG_NAME):
+                if f"{folder}/{name}" in paths:
+                    file = hf_hub_download(repo_id, f"{folder}/{name}", repo_type="dataset", revision=revision)
+            logs.append((Path(file).parent, folder))
+    return logs
 
 
 def _but_seed(folder: str) -> tuple[str, str]:

@@ -14,10 +14,10 @@ COMMAND = "from clear_pipeline.cli import main; import sys; sys.exit(main(sys.ar
 FIND = """
 import sys
 from pathlib import Path
-from clear_pipeline.hub.logs import find_gold
+from clear_pipeline.hub.logs import find_logs
 for log, repo_id in zip(sys.argv[1::2], sys.argv[2::2]):
     try:
-        print(find_gold(Path(log), repo_id or None)[1])
+        print(find_logs(Path(log), "gold", repo_id or None)[0][1])
     except (ValueError, OSError) as error:
         print(f"{type(error).__name__}: {error}")
 """
@@ -86,8 +86,13 @@ def test_gold_is_found_by_what_the_log_says(hub, logs, tmp_path):
 
     done = run(hub, "score", logs["npo"], "--gold", "auto", "--logs_repo", "ORG/clear-logs", "--json", token=None)
     assert done.returncode == 0, done.stderr
-    assert f"gold: {folder}\n" in done.stderr
-    assert json.loads(done.stdout) == score_log(logs["npo"], logs["gold"])
+    assert f"gold: {folder}\ngold: {folder.replace('seed-1', 'seed-2')}\n" in done.stderr
+    assert json.loads(done.stdout) == score_log(logs["npo"], logs["gold"], [logs["gold2"]])
+    auto = ("--gold", "auto", "--original", "auto", "--logs_repo", "ORG/clear-logs")
+    done = run(hub, "score", logs["npo"], *auto, "--json", token=None)
+    assert json.loads(done.stdout) == score_log(
+        logs["npo"], logs["gold"], [logs["gold2"]], original=logs["original"]
+    ), done.stderr  # fmt: skip
 
     other = log_at(tmp_path / "logs/other", "unlearned", base="Qwen/Qwen2-VL-2B-Instruct")
     third = log_at(tmp_path / "logs/third", "unlearned", seed=3)
