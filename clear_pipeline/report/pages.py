@@ -12,7 +12,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from evaluate_metrics import face_scores
 from evaluate_metrics.columns import (
     ABSENT,
-    CARD,
     REPORT,
     Column,
     best_rows,
@@ -96,7 +95,7 @@ def page(
         points=points,
         plots=plots,
         task_title=task_title,
-        intervals=[column for column in shown_columns(CARD) if any(column.key in row["intervals"] for row in rows)],
+        intervals=[column for column in shown_columns(REPORT) if any(column.key in row["intervals"] for row in rows)],
         sections=answer_sections(logs, tasks, load),
         people=people_rows(rows, tasks, load),
         face_scores=face_scores,
