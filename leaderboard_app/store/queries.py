@@ -7,8 +7,8 @@ from typing import Any
 
 from leaderboard_app.intake.submission import Submission
 
-from . import audit
 from .result_columns import unpressed
+from .schema import Change, changes_of
 
 # Those whose worker has not been heard of for a lease wait again, at the place where they were.
 WAITING = "(state = 'queued' OR (state = 'running' AND lease_until < :now))"
@@ -32,7 +32,7 @@ class Status:
     started: float | None
     finished: float | None
     hidden_reason: str | None
-    history: list[audit.Change]
+    history: list[Change]
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def status(db: sqlite3.Connection, number: int, now: float) -> Status:
         state="queued" if waits else row["state"],
         position=position,
         hidden_reason=row["hidden_reason"] if row["hidden"] else None,
-        history=audit.changes_of(db, number),
+        history=changes_of(db, number),
     )
 
 

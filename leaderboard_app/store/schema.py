@@ -1,8 +1,12 @@
-"""The tables of the leaderboard's store, by version, and how its file is opened: SQLite with a write-ahead log."""
+"""The tables of the leaderboard's store, by version, and how its file is opened: SQLite with a write-ahead log.
+
+The audit trail is here too, which every change writes and which only grows: who, when, from what to what, and why.
+"""
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from evaluate_metrics import VERSION
@@ -180,3 +184,45 @@ def statements(script: str) -> Iterator[str]:
         if sqlite3.complete_statement(part):
             yield part
             part = ""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A row of the audit trail: who changed the state of a submission and why; `at` in seconds since 1970."""
+
+    at: float
+    who: str
+    before: str | None
+    after: str | None
+    reason: str
+
+
+def write_change(
+    db: sqlite3.Connection, number: int | None, now: float, who: str, before: str | None, after: str | None, why: str
+) -> None:
+    """Add a row to the audit trail, within the transaction of the change."""
+    db.execute(
+        "INSERT INTO audit (submission, at, who, from_state, to_state, reason) VALUES (?, ?, ?, ?, ?, ?)",
+        (number, now, who, before, after, why),
+    )
+
+
+def changes_of(db: sqlite3.Connection, number: int) -> list[Change]:
+    """Return all that happened to a submission, the oldest first."""
+    found = db.execute("SELECT * FROM audit WHERE submission = ? ORDER BY id", (number,))
+    return [Change(row["at"], row["who"], row["from_state"], row["to_state"], row["reason"]) for row in found]
+
+
+def check_quota(db: sqlite3.Connection, user: str, quota: int, since: float) -> None:
+    """Make sure that a user has not used up what one may send within a day; withdrawn and failed ones count too.
+
+    Raises:
+        ValueError: If it is used up.
+    """
+    query = (
+        "SELECT COUNT(*) FROM audit WHERE who = ? AND to_state = 'queued' AND at > ? "
+        "AND (from_state IS NULL OR from_state = 'failed')"
+    )
+    sent = db.execute(query, (user, since)).fetchone()[0]
+    if sent >= quota:
+        raise ValueError(f"{user} has sent {sent} submissions within a day, and {quota} are allowed: come back later")

@@ -14,12 +14,12 @@ from typing import Any
 
 from leaderboard_app.intake.submission import Submission
 
-from . import audit, queries
+from . import queries
 from .board import Board, board
 from .queries import Details, Reference
 from .ranking import rank_again, rank_all
 from .result_columns import columns_of, packed, pressed
-from .schema import reading, transaction
+from .schema import check_quota, reading, transaction, write_change
 from .worker_queue import ATTEMPTS, Job, LeaseLost, WorkerQueue, clock, move, replace
 
 __all__ = ["DuplicateSubmission", "Job", "LeaseLost", "Store", "Submission"]
@@ -70,11 +70,11 @@ class Store(WorkerQueue):
         row |= {"state": "queued", "submitted": now, "queued": now}
         with transaction(self.path) as db:
             self._check_new(db, submission)
-            audit.check_quota(db, submission.user, self.quota, now - DAY)
+            check_quota(db, submission.user, self.quota, now - DAY)
             names = ", ".join(f'"{name}"' for name in row)
             marks = ", ".join(f":{name}" for name in row)
             number = int(db.execute(f"INSERT INTO submissions ({names}) VALUES ({marks})", row).lastrowid or 0)  # nosec B608
-            audit.write(db, number, now, submission.user, None, "queued", "submitted")
+            write_change(db, number, now, submission.user, None, "queued", "submitted")
             if submission.self_reported:
                 rank_again(db, submission.base_model, submission.forget)
         return number
@@ -92,7 +92,7 @@ class Store(WorkerQueue):
             if row["state"] != "failed":
                 raise ValueError(f"submission {number} is {row['state']}: only a failed one can be tried again")
             self._check_new(db, queries.submission_of(row))
-            audit.check_quota(db, user, self.quota, now - DAY)
+            check_quota(db, user, self.quota, now - DAY)
             move(db, number, now, user, "failed", "queued", "tried again", attempts=0, queued=now, finished=None)
 
     def withdraw(self, number: int, user: str, now: float | None = None) -> None:
@@ -121,7 +121,7 @@ class Store(WorkerQueue):
             change = (int(hidden), reason if hidden else "", number)
             db.execute("UPDATE submissions SET hidden = ?, hidden_reason = ? WHERE id = ?", change)
             state, other = (row["state"], "hidden") if hidden else ("hidden", row["state"])
-            audit.write(db, number, clock(now), keeper, state, other, reason)
+            write_change(db, number, clock(now), keeper, state, other, reason)
             rank_again(db, row["base_model"], row["forget"])
 
     def requeue_all(self, metric_version: str, who: str = "keeper", now: float | None = None) -> int:
@@ -168,7 +168,7 @@ class Store(WorkerQueue):
         row |= {"numbers": packed(numbers), "meta": packed(meta), "log": pressed(log)}
         with transaction(self.path) as db:
             replace(db, "reference_rows", {**row, "metric_version": queries.metric_version(db)})
-            audit.write(db, None, now, who, None, kind, f"reference for {base_model}, {forget}")
+            write_change(db, None, now, who, None, kind, f"reference for {base_model}, {forget}")
             rank_again(db, base_model, forget)
 
     def status(self, number: int, now: float | None = None) -> queries.Status:
@@ -247,7 +247,7 @@ class Store(WorkerQueue):
             if _faces(db) == faces:
                 return False
             replace(db, "settings", {"name": FACES, "value": packed(faces)})
-            audit.write(db, None, clock(now), who, None, FACES, "table of the visual track")
+            write_change(db, None, clock(now), who, None, FACES, "table of the visual track")
         return True
 
     def faces(self) -> dict[str, Any] | None:

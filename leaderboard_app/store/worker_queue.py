@@ -13,10 +13,10 @@ from typing import Any, Protocol
 
 from leaderboard_app.intake.submission import Submission
 
-from . import audit, queries
+from . import queries
 from .ranking import rank_again
 from .result_columns import columns_of, packed, pressed
-from .schema import connect, migrate, transaction
+from .schema import connect, migrate, transaction, write_change
 
 ATTEMPTS = 3  # how often a submission is started before it counts as failed
 
@@ -220,7 +220,7 @@ def move(
                       {**row, "id": number, "before": before})  # fmt: skip
     if done.rowcount != 1:
         raise ValueError(f"submission {number} is not {before}")
-    audit.write(db, number, now, who, before, after, reason)
+    write_change(db, number, now, who, before, after, reason)
     if ranked and {before, after} != {"queued", "running"}:
         about = queries.row_of(db, number)
         rank_again(db, about["base_model"], about["forget"])
