@@ -7,7 +7,7 @@ from typing import Any
 
 from evaluate_metrics.columns import ABSENT, BOARD, number
 from leaderboard_app.store.board import Board, BoardRow
-from leaderboard_app.store.result_columns import COLUMNS as SCORES
+from leaderboard_app.store.ranking import COLUMNS as SCORES
 
 from .html import render
 

@@ -3,7 +3,7 @@
 import sqlite3
 from dataclasses import dataclass
 
-from .result_columns import COLUMNS
+from .ranking import COLUMNS
 
 PAGE_SIZE = 50
 SHOWN = (*COLUMNS, "d_low", "d_high")

@@ -13,8 +13,7 @@ import pyarrow.parquet as pq
 from leaderboard_app.pages.table import row_dict
 
 from .board import SHOWN, BoardRow
-from .ranking import rank_all
-from .result_columns import packed, pressed, unpressed
+from .ranking import packed, pressed, rank_all, unpressed
 from .schema import reading, transaction
 from .store import Store
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from leaderboard_app.intake.submission import Submission
 
-from .result_columns import unpressed
+from .ranking import unpressed
 from .schema import Change, changes_of
 
 # Those whose worker has not been heard of for a lease wait again, at the place where they were.

@@ -1,12 +1,21 @@
-"""The rank rule: nearest to gold first, among models that have kept what they should.
+"""The numbers of a result that the table shows and sorts by, and the rank rule: nearest to gold first.
 
 Per base model and forget set, by D ascending among verified models whose utility is at least GATE of the original's,
 ties by utility. The others are listed without a rank: destroying a model is not forgetting.
 """
 
+import json
 import sqlite3
+import zlib
+from collections.abc import Mapping
+from typing import Any
 
-from .result_columns import COLUMNS
+from evaluate_metrics.columns import BOARD, BOARD_MORE, Column, shown_columns
+
+# Column of the store -> row of the table of scores.
+COLUMNS: dict[str, Column] = {
+    column.store or column.key: column for column in (*shown_columns(BOARD), *shown_columns(BOARD_MORE))
+}
 
 GATE = 0.9  # share of the original's utility
 
@@ -68,3 +77,36 @@ def rank_all(db: sqlite3.Connection) -> None:
     """Write the rows of all base models and forget sets."""
     for row in db.execute("SELECT DISTINCT base_model, forget FROM submissions").fetchall():
         rank_again(db, row["base_model"], row["forget"])
+
+
+def columns_of(numbers: Mapping[str, Any]) -> dict[str, float | None]:
+    """Return the columns of a result.
+
+    Args:
+        numbers: What `score_log` returns; may lack what could not be had.
+
+    Returns:
+        The value of each column of COLUMNS, `d_low` and `d_high`; None where there is none.
+    """
+    found = {name: column.value(numbers) for name, column in COLUMNS.items()}
+    low, high = numbers.get("intervals", {}).get(COLUMNS["d"].key) or (None, None)
+    return {**found, "d_low": low, "d_high": high}
+
+
+def packed(content: Any) -> str:
+    """As JSON, which has no NaN.
+
+    Raises:
+        ValueError: If a number is NaN or infinite.
+    """
+    return json.dumps(content, allow_nan=False, ensure_ascii=False)
+
+
+def pressed(log: Any) -> bytes:
+    """Return a log as it is kept: logs are large and much the same from row to row."""
+    return zlib.compress(packed(log).encode())
+
+
+def unpressed(log: bytes) -> Any:
+    """Return the log again."""
+    return json.loads(zlib.decompress(log))

@@ -11,8 +11,7 @@ from pathlib import Path
 
 from evaluate_metrics import VERSION
 
-from .ranking import rank_all
-from .result_columns import COLUMNS
+from .ranking import COLUMNS, rank_all
 
 BUSY_SECONDS = 30.0  # how long a writer waits for another one
 

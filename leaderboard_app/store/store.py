@@ -17,8 +17,7 @@ from leaderboard_app.intake.submission import Submission
 from . import queries
 from .board import Board, board
 from .queries import Details, Reference
-from .ranking import rank_again, rank_all
-from .result_columns import columns_of, packed, pressed
+from .ranking import columns_of, packed, pressed, rank_again, rank_all
 from .schema import check_quota, reading, transaction, write_change
 from .worker_queue import ATTEMPTS, Job, LeaseLost, WorkerQueue, clock, move, replace
 

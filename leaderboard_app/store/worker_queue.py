@@ -14,8 +14,7 @@ from typing import Any, Protocol
 from leaderboard_app.intake.submission import Submission
 
 from . import queries
-from .ranking import rank_again
-from .result_columns import columns_of, packed, pressed
+from .ranking import columns_of, packed, pressed, rank_again
 from .schema import connect, migrate, transaction, write_change
 
 ATTEMPTS = 3  # how often a submission is started before it counts as failed
