@@ -21,8 +21,7 @@ import httpx
 import numpy as np
 
 from leaderboard_app.intake.submission import FORGET_SETS, MODALITIES, Submission
-from leaderboard_app.store.ranking import rank_all
-from leaderboard_app.store.ranking import columns_of, packed
+from leaderboard_app.store.ranking import columns_of, packed, rank_all
 from leaderboard_app.store.schema import transaction
 from leaderboard_app.store.store import Store
 from leaderboard_app.store.worker_queue import replace

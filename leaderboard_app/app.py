@@ -12,11 +12,9 @@ from .intake.intake import Check
 from .intake.submission import FORGET_SETS, MODALITIES
 from .pages.about import about_text
 from .pages.details import details_html
-from .pages.faces import faces_html
 from .pages.plot import plot_html
-from .pages.status import status_html
-from .pages.submit import status_tab, submit_tab
-from .pages.table import COLUMNS, DEFAULT, table_html
+from .pages.submit import status_html, status_tab, submit_tab
+from .pages.table import COLUMNS, DEFAULT, faces_html, table_html
 from .store.board import SORTS
 from .store.ranking import RULE
 from .store.store import Store

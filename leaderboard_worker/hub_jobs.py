@@ -26,7 +26,7 @@ from evaluate_metrics import VERSION
 from leaderboard_app.bases import Base, Bases
 from leaderboard_app.intake.hub_repository import hub_answers
 from leaderboard_app.intake.submission import Submission, clean_text
-from leaderboard_app.pages.examples import dataset_key
+from leaderboard_app.pages.details import dataset_key
 from leaderboard_app.store.worker_queue import Job, LeaseLost
 
 from .process import HIDDEN, PUBLIC, Refusal

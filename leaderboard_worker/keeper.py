@@ -17,7 +17,7 @@ from evaluate_metrics.log_format import read_log, read_meta
 from evaluate_metrics.scores import score_log
 from leaderboard_app.bases import read_bases
 from leaderboard_app.intake.submission import Submission
-from leaderboard_app.pages.examples import dataset_key
+from leaderboard_app.pages.details import dataset_key
 from leaderboard_app.store.mirror import read_mirror, write_mirror
 from leaderboard_app.store.store import DuplicateSubmission, Store
 

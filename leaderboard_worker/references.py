@@ -14,7 +14,7 @@ from evaluate_metrics import VERSION
 from evaluate_metrics.log_format import LOG_NAME, META_NAME
 from evaluate_metrics.scores import score_log
 from leaderboard_app.bases import Base
-from leaderboard_app.pages.examples import chosen_rows, dataset_key
+from leaderboard_app.pages.details import chosen_rows, dataset_key
 from leaderboard_app.store.queries import Reference
 
 from .files import public_log_meta

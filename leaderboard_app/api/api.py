@@ -9,7 +9,7 @@ import gradio as gr
 
 from leaderboard_app.intake.intake import Check, take, token_of
 from leaderboard_app.intake.submission import SAID
-from leaderboard_app.pages.status import status_dict
+from leaderboard_app.pages.submit import status_dict
 from leaderboard_app.pages.table import row_dict
 from leaderboard_app.store.store import Store
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from leaderboard_app.store.board import Board, BoardRow
 from leaderboard_app.store.ranking import GATE
 
-from .html import render
+from . import render
 
 WIDTH, HEIGHT = 640, 440
 LEFT, RIGHT, TOP, BOTTOM = 62, 18, 18, 54

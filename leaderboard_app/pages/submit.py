@@ -1,6 +1,6 @@
 """The tabs Submit and Status: signing in, the form, and where submissions stand."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -9,13 +9,22 @@ from huggingface_hub import get_token
 
 from leaderboard_app.intake.intake import Check, take, token_of
 from leaderboard_app.intake.submission import FIELDS, FORGET_SETS, KINDS, MODALITIES, REPORTED
+from leaderboard_app.store.queries import Status
 from leaderboard_app.store.store import Store
 
-from .html import render
-from .status import mine_html, status_html
+from . import render
+from .details import history, moment
 
 REFRESH_SECONDS = 5.0
 CAN_SIGN_IN = "Outside a Space, signing in needs a token of the machine: `hf auth login`, then start the page again."
+MEANINGS = {
+    "queued": "waits for a worker",
+    "running": "is being scored",
+    "scored": "is scored: it stands in the table",
+    "refused": "breaks a rule, and was not scored",
+    "failed": "could not be scored; its submitter may try again",
+    "withdrawn": "was taken back by its submitter",
+}
 
 
 def can_sign_in() -> bool:
@@ -118,6 +127,44 @@ def status_tab(store: Store) -> tuple[gr.Textbox, gr.HTML]:
     for button, name in ((mine, "list"), (withdraw, "withdraw"), (retry, "retry")):
         button.click(change(name), number, [page, listed], queue=False, api_visibility="private")
     return number, page
+
+
+def status_html(store: Store, wanted: str | int | None) -> str:
+    """Return where one submission stands.
+
+    Args:
+        store: The store.
+        wanted: Number of the submission, as it comes from a URL or a form.
+    """
+    try:
+        status = store.status(int(wanted or ""))
+    except (ValueError, OverflowError):
+        text = "Give the number of a submission." if not wanted else f"There is no submission {str(wanted)[:20]}."
+        return render("message.html.jinja", text=text)
+    return render(
+        "status.html.jinja",
+        status=status,
+        meaning=MEANINGS[status.state],
+        times=[
+            ("submitted", moment(status.submitted)),
+            ("started", moment(status.started)),
+            ("finished", moment(status.finished)),
+        ],
+        history=history(status),
+    )
+
+
+def mine_html(statuses: Sequence[Status]) -> str:
+    """Return where all submissions of a user stand."""
+    return render("mine.html.jinja", statuses=statuses)
+
+
+def status_dict(status: Status) -> dict[str, Any]:
+    """Return a status for programs; times in seconds since 1970."""
+    names = ("id", "user", "repo_id", "commit", "method", "state", "reason", "position", "attempts")
+    names += ("submitted", "started", "finished", "hidden_reason")
+    trail = [vars(change) for change in status.history]
+    return {**{name: getattr(status, name) for name in names}, "history": trail}
 
 
 def _labelled(problem: str, labels: Mapping[str, str]) -> str:

@@ -1,15 +1,19 @@
-"""The table as HTML: its columns, how each number is written, and its rows. All text of users is escaped."""
+"""The table as HTML: its columns, how each number is written, and its rows. All text of users is escaped.
+
+The table of the tab Faces, the visual track's, is here too.
+"""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from evaluate_metrics import face_scores
 from evaluate_metrics.columns import ABSENT, BOARD, number
 from leaderboard_app.store.board import Board, BoardRow
 from leaderboard_app.store.ranking import COLUMNS as SCORES
 
-from .html import render
+from . import render
 
 
 @dataclass(frozen=True)
@@ -120,3 +124,18 @@ def row_dict(row: BoardRow) -> dict[str, Any]:
         "modality", "user", "repo_id", "commit", "paper", "date",
     )}  # fmt: skip
     return {**about, **row.numbers}
+
+
+def faces_html(faces: Mapping[str, Any] | None) -> str:
+    """Return the table of the visual track, beside the paper's numbers.
+
+    Args:
+        faces: What `read_faces` gave; None if there is no such run.
+    """
+    if faces is None:
+        return render("message.html.jinja", text="There is no run of the visual track.")
+    lines = [
+        {"name": row["name"], "own": face_scores.cells(row), "paper": face_scores.paper_cells(row["paper"])}
+        for row in faces["rows"]
+    ]
+    return render("faces.html.jinja", dials=faces["dials"], lines=lines, columns=face_scores.COLUMNS)

@@ -9,7 +9,7 @@ import pytest
 from evaluate_metrics import VERSION
 from evaluate_metrics.face_scores import read_faces
 from leaderboard_app.app import build_app
-from leaderboard_app.pages.faces import faces_html
+from leaderboard_app.pages.table import faces_html
 from leaderboard_app.store.store import Store
 from tests.leaderboard_app.entries import faces, write_visual
 

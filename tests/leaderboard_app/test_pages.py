@@ -7,10 +7,9 @@ import pytest
 from leaderboard_app.app import build_app
 from leaderboard_app.intake.intake import take
 from leaderboard_app.pages.about import about_text
-from leaderboard_app.pages.details import details_html
-from leaderboard_app.pages.examples import first_of_each
+from leaderboard_app.pages.details import details_html, first_of_each
 from leaderboard_app.pages.plot import plot_html
-from leaderboard_app.pages.status import MEANINGS, status_html
+from leaderboard_app.pages.submit import MEANINGS, status_html
 from leaderboard_app.pages.table import COLUMNS, table_html
 from leaderboard_app.store.ranking import RULE
 from leaderboard_app.store.store import STATES
