@@ -6,8 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from .api.api import add_api
-from .api.worker_api import add_worker_api
+from .api.api import add_api, add_worker_api
 from .intake.intake import Check
 from .intake.submission import FORGET_SETS, MODALITIES
 from .pages.about import about_text

@@ -12,7 +12,7 @@ from pathlib import Path
 from huggingface_hub import HfApi, get_token, snapshot_download
 from huggingface_hub.errors import HTTPError
 
-from .api.worker_api import SECRET
+from .api.api import SECRET
 from .app import build_app, serve
 from .bases import read_bases
 from .intake.intake import check_of
