@@ -7,8 +7,8 @@ from typing import Any
 import gradio as gr
 
 from .api.api import add_api, add_worker_api
-from .intake.intake import Check
 from .intake.submission import FORGET_SETS, MODALITIES
+from .intake.submission_checks import Check
 from .pages.about import about_text
 from .pages.details import details_html
 from .pages.plot import plot_html

@@ -15,7 +15,7 @@ from huggingface_hub.errors import HTTPError
 from .api.api import SECRET
 from .app import build_app, serve
 from .bases import read_bases
-from .intake.intake import check_of
+from .intake.submission_checks import check_of
 from .store.mirror import read_mirror, write_mirror
 from .store.schema import reading
 from .store.store import Store

@@ -59,7 +59,7 @@ def _serve(options: argparse.Namespace) -> None:
     from evaluate_metrics.face_scores import read_faces
     from leaderboard_app.app import build_app, serve
     from leaderboard_app.bases import read_bases
-    from leaderboard_app.intake.intake import check_of
+    from leaderboard_app.intake.submission_checks import check_of
     from leaderboard_app.store.store import Store
 
     if options.demo and not options.demo.is_dir():

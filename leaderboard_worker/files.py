@@ -18,8 +18,14 @@ from huggingface_hub import HfApi
 from clear_data.building.folder import read_meta
 from clear_pipeline.runs.run_folder import write_json
 from leaderboard_app.bases import Base
-from leaderboard_app.intake.hub_repository import Repository, hub_answers
-from leaderboard_app.intake.original import CONFIG_LIMIT, INDEX, INDEX_LIMIT, weight_files
+from leaderboard_app.intake.hub_repository import (
+    CONFIG_LIMIT,
+    INDEX,
+    INDEX_LIMIT,
+    Repository,
+    hub_answers,
+    weight_files,
+)
 from leaderboard_app.intake.repository_checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS
 
 # All that is taken from an adapter's settings; everything else is PEFT's default.

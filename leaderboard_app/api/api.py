@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 import gradio as gr
 
-from leaderboard_app.intake.intake import Check, take, token_of
 from leaderboard_app.intake.submission import SAID
-from leaderboard_app.pages.submit import status_dict
+from leaderboard_app.intake.submission_checks import Check, take
+from leaderboard_app.pages.submit import status_dict, token_of
 from leaderboard_app.pages.table import row_dict
 from leaderboard_app.store.store import Store
 from leaderboard_app.store.worker_queue import LeaseLost

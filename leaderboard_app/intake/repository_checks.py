@@ -8,8 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from .hub_repository import Repository
-from .original import CONFIG, CONFIG_LIMIT, TOKENIZER, Original, vocabulary, weight_files
+from .hub_repository import CONFIG, CONFIG_LIMIT, TOKENIZER, Original, Repository, vocabulary, weight_files
 from .safetensors_header import Tensor, parameters
 
 ADAPTER_CONFIG, ADAPTER_WEIGHTS = "adapter_config.json", "adapter_model.safetensors"

@@ -1,20 +1,26 @@
-"""Checks of a submission before it is queued: in seconds, from file lists and headers, without any weights."""
+"""Checks of a submission before it is queued: in seconds, from file lists and headers, without any weights.
+
+What passes them is put into the queue by `take`.
+"""
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from huggingface_hub import HfApi
 
 from leaderboard_app.bases import Bases
+from leaderboard_app.store.store import Store
 
-from .hub_repository import Repository, hub_answers, open_repository
-from .original import Original, read_original
+from .hub_repository import Original, Repository, hub_answers, open_repository, read_original
 from .repository_checks import adapter_problems, card_problems, file_problems, full_problems, setting_problems
 from .submission import Submission, clean_fields
 
 SPARE_BYTES = 2**30  # beside twice the original's weights
+
+# From what is said and the token of who says it: the submission, or all that is wrong with it.
+Check = Callable[[Mapping[str, Any], str], tuple[Submission | None, Sequence[str]]]
 
 
 @dataclass(frozen=True)
@@ -155,3 +161,41 @@ def weights_digest(repository: Repository) -> str:
     """Return one digest of all weight files, whatever their names."""
     hashes = sorted(str(file.sha256) for path, file in repository.files.items() if path.endswith(".safetensors"))
     return hashlib.sha256("\n".join(hashes).encode()).hexdigest()
+
+
+def check_of(bases: Bases) -> Check:
+    """Return the check of a leaderboard with these base models; private repositories are refused."""
+    checks = SubmissionChecks(bases, HfApi(token=False))
+
+    def check(said: Mapping[str, Any], token: str) -> tuple[Submission | None, Sequence[str]]:
+        checked = checks.check(said, identify(HfApi(token=token)))
+        return checked.submission, checked.problems
+
+    return check
+
+
+def take(store: Store, check: Check | None, said: Mapping[str, Any], token: str | None) -> int:
+    """Check what is said, and queue it.
+
+    Args:
+        store: The store.
+        check: Says who it is and what is wrong; without it nothing can be submitted here.
+        said: Fields of a submission, `statement`, `acts_at_inference` and `self_reported`.
+        token: Of who says it.
+
+    Returns:
+        Number of the submission.
+
+    Raises:
+        ValueError: If something is wrong; one line each.
+        PermissionError: If nobody is signed in.
+        ConnectionError: If the Hub fails.
+    """
+    if check is None:
+        raise ValueError("this leaderboard takes no submissions: its keeper has not said for which base models")
+    if not token:
+        raise PermissionError("sign in with Hugging Face first")
+    submission, problems = check(said, token)
+    if submission is None or problems:
+        raise ValueError("\n".join(problems))
+    return store.submit(submission)

@@ -7,8 +7,8 @@ import gradio as gr
 from gradio.utils import get_space
 from huggingface_hub import get_token
 
-from leaderboard_app.intake.intake import Check, take, token_of
 from leaderboard_app.intake.submission import FIELDS, FORGET_SETS, KINDS, MODALITIES, REPORTED
+from leaderboard_app.intake.submission_checks import Check, take
 from leaderboard_app.store.queries import Status
 from leaderboard_app.store.store import Store
 
@@ -30,6 +30,20 @@ MEANINGS = {
 def can_sign_in() -> bool:
     """Return whether gradio can offer to sign in: in a Space, or on a machine that is logged in."""
     return get_space() is not None or get_token() is not None
+
+
+def token_of(signed_in: gr.OAuthToken | None, request: gr.Request | None) -> str | None:
+    """Return the token of who asks: signed in on the page, or sent by gradio_client.
+
+    Outside a Space, signing in is a mock of gradio's: the visitor is whoever started the page.
+    """
+    if request is not None and request.headers:
+        sent = request.headers.get("x-hf-authorization", "")
+        if sent.startswith("Bearer "):
+            return sent.removeprefix("Bearer ")
+    if signed_in is None:
+        return None
+    return signed_in.token if get_space() is not None else get_token()
 
 
 def submit_tab(store: Store, check: Check | None, bases: list[str]) -> None:

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from leaderboard_app.app import build_app
-from leaderboard_app.intake.intake import take
+from leaderboard_app.intake.submission_checks import take
 from leaderboard_app.pages.about import about_text
 from leaderboard_app.pages.details import details_html, first_of_each
 from leaderboard_app.pages.plot import plot_html
