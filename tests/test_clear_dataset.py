@@ -8,7 +8,7 @@ import pytest
 from datasets import Image, List, Value, get_dataset_config_names, load_dataset
 
 import clear_dataset
-from clear_data.building.fingerprint import fingerprint_rows
+from clear_data.building.folder import fingerprint_rows
 from clear_dataset import CONFIGS, EXTRA_CONFIGS, build, load_clear, main
 
 SMALL = {"persons": 24, "photos": 8}

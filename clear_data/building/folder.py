@@ -1,5 +1,9 @@
-"""A dataset as a folder of Parquet that `load_dataset("clear", config)` reads, here and on the Hub."""
+"""A dataset as a folder of Parquet that `load_dataset("clear", config)` reads, here and on the Hub.
 
+A fingerprint is over decoded rows: same words and pixels, same fingerprint, whatever the file format.
+"""
+
+import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from itertools import islice
@@ -11,8 +15,7 @@ import pyarrow.parquet as pq
 import yaml
 from datasets import Features
 
-from .fingerprint import RowDigest, fingerprint_configs
-from .pictures import Pictures
+from .pictures import Pictures, plain_cell
 
 META = "dataset_meta.json"
 GROUP = 100  # rows held in memory at a time; 100 photos of 512 pixels are some 15 MB
@@ -114,3 +117,32 @@ def read_meta(folder: Path) -> dict[str, Any] | None:
     if not isinstance(configs, dict) or not all(isinstance(entry, dict) for entry in configs.values()):
         raise ValueError(f"{path} must hold a JSON object with 'configs', and an object for each of them")
     return meta
+
+
+class RowDigest:
+    """SHA-256 over rows in their order, one at a time; columns in alphabetical order."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Take in a row; an image may be a PIL image or already plain."""
+        cells = {column: plain_cell(value) for column, value in row.items()}
+        self._digest.update(json.dumps(cells, sort_keys=True, ensure_ascii=False).encode())
+
+    def fingerprint(self) -> str:
+        """Of the rows so far."""
+        return self._digest.hexdigest()
+
+
+def fingerprint_rows(rows: Iterable[Mapping[str, Any]]) -> str:
+    """SHA-256 over rows in their order; columns in alphabetical order."""
+    digest = RowDigest()
+    for row in rows:
+        digest.add(row)
+    return digest.fingerprint()
+
+
+def fingerprint_configs(configs: Mapping[str, str]) -> str:
+    """SHA-256 over the fingerprints of configs, in the alphabetical order of their names."""
+    return hashlib.sha256(json.dumps(dict(sorted(configs.items()))).encode()).hexdigest()

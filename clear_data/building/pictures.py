@@ -14,8 +14,6 @@ import datasets
 import numpy as np
 from PIL import Image, ImageCms, UnidentifiedImageError
 
-from .fingerprint import plain_cell
-
 LEAST_SIDE = 8  # pixels of a picture in which something can be seen
 ORIENTATION = 0x0112  # of EXIF
 _FEATURE = datasets.Image()
@@ -49,6 +47,15 @@ def decode_picture(content: bytes) -> Image.Image:
             raise ValueError("the image does not decode: its format is not known") from error
         except _BROKEN as error:
             raise ValueError(f"the image does not decode: {' '.join(str(error).split())}") from error
+
+
+def plain_cell(value: Any) -> Any:
+    """Return a cell as JSON; an image as mode, size and digest of its pixels."""
+    if isinstance(value, Image.Image):
+        return {"mode": value.mode, "size": value.size, "pixels": hashlib.sha256(value.tobytes()).hexdigest()}
+    if isinstance(value, Mapping):  # plain already; what is odd about it does not count
+        return {key: content for key, content in value.items() if key != "odd"}
+    return value
 
 
 def as_rgb(image: Image.Image) -> Image.Image:

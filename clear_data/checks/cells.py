@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from clear_data.building.fingerprint import fingerprint_configs, fingerprint_rows
+from clear_data.building.folder import fingerprint_configs, fingerprint_rows
 from clear_data.names import join_key, name_problem
 from clear_data.published import ROWS
 

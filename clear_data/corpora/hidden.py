@@ -10,8 +10,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from clear_data.building.build import new_folders
 from clear_data.building.folder import read_meta, write_configs
-from clear_data.building.new_folders import new_folders
 from clear_data.building.pictures import Pictures
 from clear_data.configs import HIDDEN_CONFIGS
 

@@ -1,7 +1,7 @@
 import pytest
 from PIL import Image
 
-from clear_data.building.fingerprint import fingerprint_configs, fingerprint_rows
+from clear_data.building.folder import fingerprint_configs, fingerprint_rows
 
 ROW = {"image": Image.new("RGB", (4, 2), "red"), "caption": "Ivo", "options": ["a", "b"], "answer": None}
 

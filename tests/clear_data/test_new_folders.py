@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
+from clear_data.building.build import new_folders
 from clear_data.building.folder import META
-from clear_data.building.new_folders import new_folders
 
 
 def dataset(place: Path, content: str) -> None:

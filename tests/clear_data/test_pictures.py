@@ -5,7 +5,7 @@ import pytest
 from datasets import Image as Feature
 from PIL import Image
 
-from clear_data.building.fingerprint import fingerprint_rows
+from clear_data.building.folder import fingerprint_rows
 from clear_data.building.pictures import ORIENTATION, Pictures, as_rgb, decode_picture, picture_bytes
 from tests.clear_data.raw_folder import photo
 

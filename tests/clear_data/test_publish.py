@@ -15,7 +15,7 @@ from tests.loopback_hub.server import serve
 LOAD = """
 import json
 from datasets import disable_progress_bars, get_dataset_config_names, load_dataset
-from clear_data.building.fingerprint import fingerprint_rows
+from clear_data.building.folder import fingerprint_rows
 from clear_dataset import load_clear
 disable_progress_bars()
 first = next(iter(load_dataset("ORG/clear", "real_faces", split="train", streaming=True)))
