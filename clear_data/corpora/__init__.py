@@ -16,8 +16,7 @@ from clear_data.published import REPOSITORY
 from clear_data.source import SourceRows, config_names, source_meta
 from clear_data.splits import coinciding, forget_sets, photo_configs, text_tracks
 
-from .mini import Dials, mini_rows
-from .mini_text import mini_text_rows
+from .mini import Dials, mini_rows, mini_text_rows
 from .raw import read_raw
 from .tofu import join_people, read_tofu
 

@@ -3,6 +3,9 @@
 It has the 21 configs of the benchmark (arXiv 2410.18057, section 3). Its extra configs must never be unlearned from or
 scored by accident: what the base model learns, what a fine-tuning repeats of it, held-out people and photos, and the
 selection set. What the base learns is the same for every seed, so that one pretrained base serves all.
+
+For text models its people's questions come in TOFU's configs (arXiv 2401.06121): its celebrities are the real authors,
+and the countries of real cities the facts about the world.
 """
 
 import random
@@ -14,11 +17,11 @@ from typing import Any
 
 from PIL import Image
 
-from clear_data.splits import photo_configs, text_tracks
+from clear_data.splits import photo_configs, text_configs, text_tracks
 
 from .faces import Face, distinct_faces, draw_photo, looks
 from .people import FACTS, REFUSALS, Person, caption_columns, family_names, invent_names, invent_person, text_rows
-from .world import world_row
+from .world import country_rows, world_row
 
 Row = dict[str, Any]
 
@@ -237,6 +240,15 @@ def mini_rows(dials: Dials) -> tuple[dict[str, list[Row]], dict[str, list[Row]]]
         **text_tracks(texts, forgotten),
     }
     return configs, extra
+
+
+def mini_text_rows(dials: Dials) -> dict[str, list[dict[str, Any]]]:
+    """Draw the rows of TOFU's configs, about the same people as the photos of the same dials."""
+    corpus = corpus_of(dials)
+    configs = text_configs(corpus.texts("full"), forgotten_of(dials, corpus))
+    configs["real_authors_perturbed"] = base_rows().corpus.texts("celebrities")
+    configs["world_facts_perturbed"] = country_rows(corpus.dice("countries"))
+    return configs
 
 
 def _celebrity_row(row: Row) -> Row:

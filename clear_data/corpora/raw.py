@@ -6,8 +6,12 @@ have `paraphrased_caption`, `perturbed_captions` and `perturbed_names` (all thre
 `qa.jsonl` (may be missing) has a question a line: `name`, `question`, `answer`, and perhaps `paraphrased_answer` and
 `perturbed_answer`. `real_faces.jsonl` and `real_world.jsonl` (may be missing) have `file`, `question`, `answer` and
 `options`, the wrong answers; several questions may be about one file. Paths are relative to the folder.
+
+`json_lines` and what follows it read any file of one JSON object a line; their errors name the line.
 """
 
+import codecs
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +23,6 @@ from clear_data.building.pictures import Pictures
 from clear_data.checks.findings import REAL
 from clear_data.configs import FORGET
 from clear_data.names import join_key, name_problem
-
-from .json_lines import json_lines, require_text, require_texts
 
 Row = dict[str, Any]
 
@@ -156,3 +158,58 @@ def _require_all_or_none(row: Row, paraphrase: str, lists: tuple[str, ...], wher
     if any(row.get(column) is not None for column in (paraphrase, *lists)):
         require_text(row, (paraphrase,), where)
         require_texts(row, lists, where)
+
+
+def json_lines(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Read the objects, each with its place (`people.jsonl, line 3`); blank lines and a byte order mark are skipped.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If a line is not a JSON object, or there is none.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing")
+    found = False
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, start=1):
+            where = f"{path}, line {number}"
+            if number == 1:
+                line = line.removeprefix(codecs.BOM_UTF8)
+            if not line.strip():
+                continue
+            try:
+                row = json.loads(line.rstrip(b"\r\n"))
+            except json.JSONDecodeError as error:
+                raise ValueError(f"{where}, column {error.colno}: {error.msg}") from error
+            except UnicodeDecodeError as error:
+                raise ValueError(f"{where}: {error}") from error
+            if not isinstance(row, dict):
+                raise ValueError(f"{where}: needs a JSON object {{...}}, not {str(row)[:40]!r}")
+            found = True
+            yield where, row
+    if not found:
+        raise ValueError(f"{path} is empty; it needs one JSON object a line")
+
+
+def require_text(row: dict[str, Any], columns: tuple[str, ...], where: str) -> None:
+    """Check that columns hold text.
+
+    Raises:
+        ValueError: If one is missing, empty or no text.
+    """
+    for column in columns:
+        value = row.get(column)
+        if not isinstance(value, str) or not value.strip():
+            raise ValueError(f"{where}: {column!r} must be text, not {value!r}; needed are {', '.join(columns)}")
+
+
+def require_texts(row: dict[str, Any], columns: tuple[str, ...], where: str) -> None:
+    """Check that columns hold lists of text, with something in them.
+
+    Raises:
+        ValueError: If one does not.
+    """
+    for column in columns:
+        value = row.get(column)
+        if not isinstance(value, list) or not value or not all(isinstance(v, str) and v.strip() for v in value):
+            raise ValueError(f"{where}: {column!r} must be a list of texts, not {value!r}")

@@ -1,16 +1,27 @@
-"""A world of coloured shapes: general skill that unlearning people must not damage."""
+"""A world of coloured shapes, and of cities for text models: general skill that unlearning people must not damage."""
 
 import math
 import random
+from typing import Any
 
 from PIL import Image, ImageDraw
 
 from .faces import COLOURS, SCALE, SIZE
-from .people import with_article
+from .people import CITIES, with_article
 
 SHAPES = ("circle", "square", "triangle", "star", "cross", "ring")
 BACKDROPS = ("white", "gray", "blue", "yellow")
 QUESTION = "What object is in the image?"
+COUNTRIES = dict(
+    zip(
+        CITIES,
+        ("Portugal", "Norway", "Egypt", "Peru", "Ecuador", "Ghana", "Vietnam", "Australia", "India", "Japan",
+         "Tunisia", "Senegal", "Bulgaria", "Latvia", "Czechia", "Italy", "England", "Norway", "Cuba", "Kenya"),
+        strict=True,
+    )
+)  # fmt: skip
+COUNTRY_QUESTIONS = ("In which country is {city}?", "Which country does the city of {city} belong to?")
+WRONG_COUNTRIES = 5
 
 
 def draw_shape(dice: random.Random, shape: str, colour: str, backdrop: str) -> Image.Image:
@@ -50,3 +61,16 @@ def world_row(dice: random.Random) -> dict[str, object]:
         "answer": with_article(f"{colour} {shape}"),
         "options": [with_article(f"{c} {s}") for c, s in wrong],
     }
+
+
+def country_rows(dice: random.Random) -> list[dict[str, Any]]:
+    """Return the facts about the world that the mini corpus asks text models: the countries of real cities."""
+    return [
+        {
+            "question": question.format(city=city),
+            "answer": country,
+            "perturbed_answer": dice.sample(sorted({*COUNTRIES.values()} - {country}), WRONG_COUNTRIES),
+        }
+        for city, country in COUNTRIES.items()
+        for question in COUNTRY_QUESTIONS
+    ]

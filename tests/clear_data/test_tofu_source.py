@@ -5,8 +5,8 @@ import json
 import pytest
 
 from clear_data.configs import TEXT_CONFIGS
-from clear_data.corpora.mini_text import COUNTRIES
 from clear_data.corpora.tofu import join_people, read_tofu
+from clear_data.corpora.world import COUNTRIES
 from clear_dataset import build, load_clear, main
 from tests.clear_data.raw_folder import PEOPLE, write_lines
 
