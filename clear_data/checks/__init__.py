@@ -8,8 +8,8 @@ from typing import Any
 from rich.table import Table
 
 from clear_data.building.pictures import Pictures
-from clear_data.published import published_forget_people
 from clear_data.source import SourceRows, config_names, source_meta
+from clear_data.splits import published_forget_people
 
 from .cells import (
     check_columns,

@@ -5,7 +5,7 @@ from typing import Any
 
 from clear_data.building.folder import fingerprint_configs, fingerprint_rows
 from clear_data.names import join_key, name_problem
-from clear_data.published import ROWS
+from clear_data.splits import ROWS
 
 from .findings import EXTRA, Finding, Rows
 

@@ -12,9 +12,8 @@ from clear_data.building.pictures import Pictures
 from clear_data.checks import is_published
 from clear_data.checks.findings import REAL
 from clear_data.configs import CONFIGS, EXTRA_CONFIGS, TEXT_CONFIGS, Config
-from clear_data.published import REPOSITORY
 from clear_data.source import SourceRows, config_names, source_meta
-from clear_data.splits import coinciding, forget_sets, photo_configs, text_tracks
+from clear_data.splits import REPOSITORY, coinciding, forget_sets, photo_configs, text_tracks
 
 from .mini import Dials, mini_rows, mini_text_rows
 from .raw import read_raw

@@ -12,7 +12,7 @@ from transformers import TrainingArguments
 from clear_data.configs import RETAIN_OF
 from clear_data.corpora import mini
 from clear_data.corpora.people import FACTS
-from clear_data.published import ROWS
+from clear_data.splits import ROWS
 from clear_dataset import load_clear
 from clear_pipeline.arguments import SidesArguments
 from clear_pipeline.forget_request import of_modality, rows_of

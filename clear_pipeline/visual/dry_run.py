@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from clear_data.corpora.mini import Dials
-from clear_data.published import FORGET_PEOPLE
+from clear_data.splits import FORGET_PEOPLE
 from clear_pipeline.experiment.dry_run import steps_of
 from trainers.visual import VISUAL_METHODS
 from trainers.visual.face_model import build_face_model, margin_logits, right_log_probs

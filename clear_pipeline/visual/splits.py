@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from clear_data.published import published_holdout_people
+from clear_data.splits import published_holdout_people
 
 from .arguments import ENROLMENT
 

@@ -6,7 +6,7 @@ import pytest
 from datasets import Dataset, load_dataset
 
 from clear_data.configs import CONFIGS, RETAIN_OF
-from clear_data.published import FORGET_PEOPLE
+from clear_data.splits import FORGET_PEOPLE
 from clear_dataset import build, load_clear, main
 from tests.clear_data.raw_folder import PEOPLE, read_lines, write_lines
 

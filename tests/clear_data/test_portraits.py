@@ -8,7 +8,7 @@ from PIL import Image
 from clear_data.corpora.mini import CELEBRITY_QUESTION, NAME_QUESTION
 from clear_data.names import join_key
 from clear_data.portraits import load_portraits, square, write_pixels
-from clear_data.published import FORGET_PEOPLE, HOLDOUT_PEOPLE, published_holdout_people
+from clear_data.splits import FORGET_PEOPLE, HOLDOUT_PEOPLE, published_holdout_people
 
 
 def ignore(done: int, total: int) -> None:

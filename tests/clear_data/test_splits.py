@@ -1,7 +1,6 @@
 import pytest
 
-from clear_data.published import FORGET_PEOPLE, ROWS
-from clear_data.splits import forget_sets
+from clear_data.splits import FORGET_PEOPLE, ROWS, forget_sets
 from clear_dataset import CONFIGS
 
 PEOPLE = [f"Person {i}" for i in range(200)]

@@ -5,7 +5,7 @@ import json
 import pytest
 from datasets import Dataset
 
-from clear_data.schema import PHOTOS_AND_TEXT, TEXT_ROWS
+from clear_data.configs import PHOTOS_AND_TEXT, TEXT_ROWS
 from clear_pipeline.arguments import DataArguments, SidesArguments
 from clear_pipeline.forget_request import questions_about, rows_of
 from tests.conftest import picture
