@@ -21,7 +21,7 @@ from clear_data.command_line import Parser, explain
 from clear_data.configs import CONFIGS, EXTRA_CONFIGS, HIDDEN_CONFIGS, TEXT_CONFIGS
 from clear_data.corpora import CORPORA, OPTIONS, SOURCE_OPTIONS, Settings
 from clear_data.corpora.hidden import build_hidden
-from clear_data.publishing.push_command import add_push, push
+from clear_data.publishing.publish import add_push, push
 from clear_data.sheet import ROWS, draw_sheet
 from clear_data.source import open_config
 

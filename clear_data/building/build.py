@@ -14,7 +14,7 @@ from clear_data.checks import run_checks
 from clear_data.checks.findings import EXTRA, PHOTOS, TEXT, Finding, Rows
 from clear_data.configs import CONFIGS, EXTRA_CONFIGS
 from clear_data.corpora import CORPORA, Corpus, Part, Settings, read_source
-from clear_data.publishing.metric_folders import copy_metric
+from clear_data.publishing.publish import copy_metric
 from clear_data.source import is_source
 
 from .folder import META, write_configs

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 import torch
 
-from clear_data.publishing.metric_folders import copy_metric
+from clear_data.publishing.publish import copy_metric
 from evaluate_metrics import METRICS
 
 ROOT = Path(__file__).parents[2]
