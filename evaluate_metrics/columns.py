@@ -86,7 +86,7 @@ COLUMNS = (
         "gold_share", "E", "zero", FORGOTTEN,
         "Excess distance to at least three gold models, as a share of the original's: 0 like gold, 1 as the original. "
         "Below 0 by chance only. A damaged model is far from gold too: read utility and fluency beside it.",
-        EVERYWHERE - {BOARD, CARD}, digits=3, name="E: excess distance to the gold models, of the original's",
+        EVERYWHERE - {CARD}, digits=3, name="E: excess distance to the gold models, of the original's", store="e",
         wrong_answers=True,
     ),
     Column(
@@ -98,7 +98,8 @@ COLUMNS = (
     Column(
         "still_known", "known", "lower", FORGOTTEN,
         "People whose share of E is above a bound that no gold model reaches for anybody.",
-        frozenset({TERMINAL, REPORT, MAIN, DETAILS}), digits=1, name="People still known", wrong_answers=True,
+        frozenset({TERMINAL, REPORT, MAIN, BOARD_MORE, DETAILS}), digits=1, name="People still known",
+        wrong_answers=True,
     ),
     Column(
         "over_forgotten", "over", "lower", FORGOTTEN,

@@ -35,7 +35,10 @@ def leaderboard(argv: Sequence[str]) -> None:
     reference = _add(add("reference", help="set the original or gold model of a base model"), _reference)
     reference.add_argument("kind", choices=("original", "gold"))
     reference.add_argument("--log", type=Path, required=True, help="folder that evaluate wrote")
-    reference.add_argument("--gold", type=Path, required=True, help="that of the gold model")
+    reference.add_argument(
+        "--gold", type=Path, action="append", required=True, help="that of the gold model; again for other seeds"
+    )
+    reference.add_argument("--original", type=Path, help="that of the original model, for E")
     reference.add_argument("--dataset", required=True, help="folder or Hub id of the rows, for the photos")
     hide = _add(add("hide", help="take a row out of the table, with a reason that is shown"), _hide)
     hide.add_argument("number", type=int, help="of the submission")
@@ -108,9 +111,14 @@ def _reference(options: argparse.Namespace) -> None:
     from leaderboard_app.store.store import Store
     from leaderboard_worker.keeper import add_reference
 
-    for log in (options.log, options.gold):  # before a store is made
+    for log in (
+        options.log,
+        *options.gold,
+        *([options.original] if options.original else []),
+    ):  # before a store is made
         read_log(log)
-    add_reference(Store(options.store or STORE), options.kind, options.log, options.gold, options.dataset)
+    store = Store(options.store or STORE)
+    add_reference(store, options.kind, options.log, options.gold, options.original, options.dataset)
     print(f"{options.store or STORE}: {options.kind} set from {options.log}")
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import tempfile
+from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
 
@@ -118,8 +119,9 @@ def import_demo(store: Store, folder: Path) -> list[int]:
     """
     dials = read_dials(folder)
     logs, data = folder / "logs", folder / "data" / demo_recipe(dials["corpus"]).folder
+    golds = [logs / name for name in ("gold", *dials["golds"])]
     for kind in ("original", "gold"):
-        add_reference(store, kind, logs / kind, logs / "gold", data)
+        add_reference(store, kind, logs / kind, golds, logs / "original", data)
     queue = Store(store.path, quota=1000)  # a demo may have many methods
     made = []
     for method in dials["methods"]:
@@ -141,7 +143,7 @@ def import_demo(store: Store, folder: Path) -> list[int]:
         job = store.claim(WORKER, 600.0)
         if job is None or job.id != number:
             raise ValueError("submissions are waiting in this store; import a demo into an empty store: --store FILE")
-        scores = score_log(logs / method, logs / "gold")
+        scores = score_log(logs / method, golds[0], golds[1:], original=logs / "original")
         settings = {**record.get("settings", {})}
         if "model" in settings:  # without its folder on this disk
             settings["model"] = Path(settings["model"]).name
@@ -153,14 +155,17 @@ def import_demo(store: Store, folder: Path) -> list[int]:
     return made
 
 
-def add_reference(store: Store, kind: str, log: Path, gold: Path, data: Path | str) -> None:
+def add_reference(
+    store: Store, kind: str, log: Path, golds: Sequence[Path], original: Path | None, data: Path | str
+) -> None:
     """Set the original or gold model of a base model and forget set, with the photos of its examples.
 
     Args:
         store: The store.
         kind: `original` or `gold`.
         log: Folder that `evaluate` wrote.
-        gold: The gold model's.
+        golds: The gold models'.
+        original: The original model's; without it E is not known.
         data: Folder or Hub id of the dataset.
 
     Raises:
@@ -173,5 +178,5 @@ def add_reference(store: Store, kind: str, log: Path, gold: Path, data: Path | s
     base, forget = meta["lineage"].get("base_model"), meta.get("forget")
     if not base or not forget:
         raise ValueError(f"{log} does not name its base model and forget set; `clear-unlearning evaluate` writes them")
-    store.add_reference(kind, base, forget, score_log(log, gold), content, meta)
+    store.add_reference(kind, base, forget, score_log(log, golds[0], golds[1:], original=original), content, meta)
     store.add_photos(dataset_key(meta), example_photos(content, meta, data))

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -90,7 +90,7 @@ def is_current(store: ReferenceStore, role: str, base_model: str, forget: str, r
 
 
 def keep_reference(
-    store: ReferenceStore, role: str, base: Base, forget: str, logs: tuple[Path, Path], dataset: Path, who: str
+    store: ReferenceStore, role: str, base: Base, forget: str, logs: Sequence[Path], dataset: Path, who: str
 ) -> None:
     """Add the original or gold to the store, with the photos of the examples, unless it is current there.
 
@@ -99,7 +99,7 @@ def keep_reference(
         role: `original` or `gold`.
         base: Row of the bases.
         forget: Forget set.
-        logs: Folders that `evaluate` wrote: of this model, and of gold.
+        logs: Folders that `evaluate` wrote: of this model, then of the golds and of the original.
         dataset: Local copy of the rows.
         who: Name of the worker.
     """
@@ -114,7 +114,9 @@ def keep_reference(
     )
     rows = dataset_key(about)
     if not is_current(store, role, base.base_model, forget, rows):
-        store.add_reference(role, base.base_model, forget, score_log(*logs), log, about, who)
+        store.add_reference(
+            role, base.base_model, forget, score_log(logs[0], logs[1], logs[2:-1], original=logs[-1]), log, about, who
+        )
         store.add_photos(rows, example_photos(log, meta, dataset))
 
 

@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -123,8 +123,9 @@ class SubmissionScorer:
         golds = [self._local(gold) for gold in base.golds[submission.forget]]
         dataset = self._local(base.dataset, "dataset")
         rows = (dataset, self._local(base.hidden, "dataset") if base.hidden else None)
-        gold = self._reference(base, submission.forget, "gold", golds[0], rows, lost)
-        self._reference(base, submission.forget, "original", original, rows, lost, gold)
+        references = [self._reference(base, submission.forget, "gold", place, rows, lost) for place in golds]
+        references.append(self._reference(base, submission.forget, "original", original, rows, lost))
+        self._keep(base, submission.forget, references, dataset)
         try:
             prepared = time.time()
             model = _submitted(repository, submission.kind, base, original, folder / "model")
@@ -138,7 +139,7 @@ class SubmissionScorer:
                 "all": time.time() - started,
             }
             seconds = {name: round(value, 2) for name, value in seconds.items()}
-            return self._result(job, base, folder, gold, dataset, seconds)
+            return self._result(job, base, folder, references, dataset, seconds)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
@@ -220,14 +221,7 @@ class SubmissionScorer:
         return {clean_text(step)[:40]: float(value) for step, value in list(seconds.items())[:9]}
 
     def _reference(
-        self,
-        base: Base,
-        forget: str,
-        role: str,
-        model: Path,
-        rows: Rows,
-        lost: Callable[[], bool],
-        gold: Path | None = None,
+        self, base: Base, forget: str, role: str, model: Path, rows: Rows, lost: Callable[[], bool]
     ) -> Path:
         """Return the folder with the logs of a gold or original model, scored first if it is not there."""
         which = [rows_identity(place) for place in rows if place]
@@ -244,15 +238,34 @@ class SubmissionScorer:
                 part.rename(place)
             except OSError:  # another worker was faster
                 shutil.rmtree(part)
-        if self.references:
-            logs = (place / PUBLIC, (gold or place) / PUBLIC)
-            keep_reference(self.references, role, base, forget, logs, rows[0], self.settings.name)
         return place
 
+    def _keep(self, base: Base, forget: str, references: Sequence[Path], dataset: Path) -> None:
+        """Add the first gold and the original to the store; `references` are the golds, then the original."""
+        logs = [place / PUBLIC for place in references]
+        for role, log in (("gold", logs[0]), ("original", logs[-1])):
+            if self.references:
+                keep_reference(self.references, role, base, forget, [log, *logs], dataset, self.settings.name)
+
     def _result(
-        self, job: Job, base: Base, folder: Path, gold: Path, dataset: Path, seconds: dict[str, float]
+        self,
+        job: Job,
+        base: Base,
+        folder: Path,
+        references: Sequence[Path],
+        dataset: Path,
+        seconds: dict[str, float],
     ) -> Result:
-        """Compute the numbers from the logs, and record where they come from."""
+        """Compute the numbers from the logs, and record where they come from.
+
+        Args:
+            job: What was scored.
+            base: Row of the bases.
+            folder: Where the process wrote.
+            references: Folders of the golds, then of the original.
+            dataset: Local copy of the rows.
+            seconds: Of each step.
+        """
         submission = job.submission
         log = read_output(folder, f"{PUBLIC}/{LOG_NAME}", MOST_LOG)
         meta = read_output(folder, f"{PUBLIC}/{META_NAME}", MOST_META)
@@ -261,9 +274,10 @@ class SubmissionScorer:
             raise BadOutput(f"{LINEAGE} has the keys {sorted(lineage)}"[:300])
         with tempfile.TemporaryDirectory() as taken:  # of what was read: files of the process may change
             write_log(Path(taken), log, meta)
-            numbers = score_log(Path(taken), gold / PUBLIC)
+            golds = [place / PUBLIC for place in references[:-1]]
+            numbers = score_log(Path(taken), golds[0], golds[1:], original=references[-1] / PUBLIC)
         if base.hidden:
-            hidden, golden = (read_output(place, HIDDEN, MOST_LOG) for place in (folder, gold))
+            hidden, golden = (read_output(place, HIDDEN, MOST_LOG) for place in (folder, references[0]))
             numbers |= hidden_numbers(hidden, golden, numbers["forget_quality_statistic"])
         about = public_log_meta(
             meta,

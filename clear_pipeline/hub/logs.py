@@ -232,10 +232,12 @@ def find_logs(log: Path, role: str, repo_id: str | None, base_model: str | None 
             )
         logs = []
         for folder in sorted(found, key=lambda folder: folder != wanted.folder()):
-            for name in (TOKENS_NAME, META_NAME, LOG_NAME):
-                if f"{folder}/{name}" in paths:
-                    file = hf_hub_download(repo_id, f"{folder}/{name}", repo_type="dataset", revision=revision)
-            logs.append((Path(file).parent, folder))
+            beside = [name for name in (TOKENS_NAME, META_NAME) if f"{folder}/{name}" in paths]
+            files = [
+                hf_hub_download(repo_id, f"{folder}/{name}", repo_type="dataset", revision=revision)
+                for name in (*beside, LOG_NAME)
+            ]
+            logs.append((Path(files[-1]).parent, folder))
     return logs
 
 

@@ -115,19 +115,6 @@ class SubmissionChecks:
         fields |= {"repo_id": repository.repo_id, "commit": repository.commit, "weights_hash": digest}
         return Checked(Submission(user=submitter.user, statement=True, **fields), ())
 
-    def check_token(self, said: Mapping[str, Any], token: str) -> tuple[Submission | None, tuple[str, ...]]:
-        """Check what is said by whoever has a token of the Hub: what the page calls.
-
-        Raises:
-            ConnectionError: If the Hub fails.
-        """
-        try:
-            submitter = identify(HfApi(self.api.endpoint, token=token))
-        except ValueError as error:
-            return None, (str(error),)
-        checked = self.check(said, submitter)
-        return checked.submission, checked.problems
-
     def problems(self, repository: Repository, fields: Mapping[str, Any]) -> list[str]:
         """Return what is wrong with a repository; a worker asks it again, of what waited in the queue."""
         return list(_repository_problems(repository, self.original(fields["base_model"]), fields))

@@ -74,6 +74,7 @@ def details_html(store: Store, wanted: str | int | None) -> str:
         submitted=[(FIELDS[name].label, getattr(about, name) or ABSENT) for name in SUBMITTED],
         rows=number_rows(found, gold, original),
         tasks=task_rows(found.numbers or {}),
+        people=people_rows(found.numbers or {}),
         notes=(found.numbers or {}).get("notes", []),
         provenance=json.dumps(found.provenance, indent=2, ensure_ascii=False) if found.provenance else "",
         examples=examples(store, logs, found.meta or {}),
@@ -109,6 +110,19 @@ def task_rows(numbers: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
     return [
         (task_title(key), [number(values.get(name)) for name in ("probability", "rouge", "truth_ratio")])
         for key, values in numbers.get("tasks", {}).items()
+    ]
+
+
+def people_rows(numbers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """Return the ledger: each person with the share of E that is left, and what it says; the most known first."""
+    people = [about for about in numbers.get("people") or [] if about.get("share") is not None]
+    return [
+        (
+            str(about["person"]),
+            number(about["share"]),
+            "still known" if about["known"] else "over-forgotten" if about["over_forgotten"] else "",
+        )
+        for about in sorted(people, key=lambda about: -about["share"])
     ]
 
 

@@ -1,7 +1,8 @@
 """The numbers of a result that the table shows and sorts by, and the rank rule: nearest to gold first.
 
-Per base model and forget set, by D ascending among verified models whose utility is at least GATE of the original's,
-ties by utility. The others are listed without a rank: destroying a model is not forgetting.
+Ranked are, per base model and forget set, verified models whose utility is at least GATE of the original's: by the
+absolute value of E once all of them have it, which takes three golds, before by D; ties by utility. The others are
+listed without a rank: destroying a model is not forgetting.
 """
 
 import json
@@ -20,9 +21,10 @@ COLUMNS: dict[str, Column] = {
 GATE = 0.9  # share of the original's utility
 
 RULE = (
-    "Rank: for each base model and forget set, by D (distance to gold on the forget set, low is good) among verified "
-    f"models whose utility is at least {GATE:.0%} of the original's; ties by utility. Models below this gate are "
-    "listed greyed and without a rank: destroying a model is not forgetting."
+    f"Rank: for each base model and forget set, among verified models whose utility is at least {GATE:.0%} of the "
+    "original's, by |E| (what is left of the original's distance to the golds, near 0 is good) once all of them have "
+    "it, which takes three golds, before by D (distance to gold on the forget set, low is good); ties by utility. "
+    "Models below this gate are listed greyed and without a rank: destroying a model is not forgetting."
 )
 
 # The numbers that were computed here or, as long as there are none, those that the submitter reports.
@@ -51,11 +53,16 @@ WITH listed AS (
         AND s.state IN ('queued', 'running', 'scored')
         AND (r.submission IS NOT NULL OR s.self_reported IS NOT NULL)
 ),
-gated AS (SELECT *, utility >= {GATE} * original_utility - 1e-9 AS above_gate FROM listed)
+gated AS (SELECT *, utility >= {GATE} * original_utility - 1e-9 AS above_gate FROM listed),
+compared AS (
+    SELECT *, CASE WHEN EXISTS (SELECT 1 FROM gated WHERE verified AND above_gate AND d IS NOT NULL AND e IS NULL)
+        THEN d ELSE abs(e) END AS distance
+    FROM gated
+)
 SELECT *, CASE WHEN verified AND above_gate AND d IS NOT NULL THEN RANK() OVER (
-    PARTITION BY verified AND above_gate AND d IS NOT NULL ORDER BY d, utility DESC
+    PARTITION BY verified AND above_gate AND d IS NOT NULL ORDER BY distance, utility DESC
 ) END AS rank
-FROM gated
+FROM compared
 """  # nosec B608
 # What is written down, so that a page of the table is read and not worked out again for each visitor.
 COLUMNS_OF_BOARD = (

@@ -41,12 +41,28 @@ def numbers(d: float, utility: float, **more: Any) -> dict[str, Any]:
     }
 
 
-def add_scored(store: Store, number: int, d: float, utility: float, now: float = 0.0, **changes: Any) -> int:
+def add_scored(
+    store: Store,
+    number: int,
+    d: float,
+    utility: float,
+    now: float = 0.0,
+    gold_share: float | None = None,
+    **changes: Any,
+) -> int:
     """A submission that went all the way."""
     made = store.submit(entry(number, **changes), now=now)
     job = store.claim("worker", 60, now=now)
     assert job is not None and job.id == made
-    store.finish(made, "worker", numbers(d, utility), {"eval_log.json": {}}, {}, {"worker": "worker"}, now=now + 1)
+    store.finish(
+        made,
+        "worker",
+        numbers(d, utility, gold_share=gold_share),
+        {"eval_log.json": {}},
+        {},
+        {"worker": "worker"},
+        now=now + 1,
+    )
     return made
 
 

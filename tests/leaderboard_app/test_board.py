@@ -22,6 +22,20 @@ def test_ranks_are_by_distance_above_the_gate_and_ties_by_utility(store):
     ]  # fmt: skip
 
 
+def test_ranks_are_by_e_once_all_have_it(store):
+    """A row from before the third gold keeps the group on D; below zero is as far from gold as above."""
+    add_references(store, original=0.8)
+    old = add_scored(store, 1, 0.15, 0.75)
+    shares = {0.10: 0.5, 0.20: -0.1, 0.30: 0.02}
+    made = {d: add_scored(store, i, d, 0.75, gold_share=share) for i, (d, share) in enumerate(shares.items(), 2)}
+    assert [row.id for row in store.rows().rows] == [made[0.10], old, made[0.20], made[0.30]]
+    store.hide(old, "keeper", "scored before")
+    rows = store.rows().rows
+    assert [(row.id, row.rank, row.numbers["e"]) for row in rows] == [
+        (made[0.30], 1, 0.02), (made[0.20], 2, -0.1), (made[0.10], 3, 0.5)
+    ]  # fmt: skip
+
+
 def test_ranks_agree_with_the_rule_written_down_another_way(store):
     dice = random.Random(1)
     for base in ("a", "b"):

@@ -23,7 +23,7 @@ def demo(tmp_path):
 def keep(store, demo, role="original"):
     base = Base(BASE, "ORG/original", "0" * 40, str(demo / "data" / "clear"), ("forget10",))
     base.golds["forget10"] = [str(demo / "models" / "gold")]
-    logs = (demo / "logs" / role, demo / "logs" / "gold")
+    logs = [demo / "logs" / name for name in (role, "gold", "original")]
     keep_reference(store, role, base, "forget10", logs, demo / "data" / "clear", "worker")
 
 
