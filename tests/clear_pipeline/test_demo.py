@@ -4,10 +4,8 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +21,6 @@ from trainers import METHODS
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-TOFU = ROOT / "../shared/data/tofu_text"
 COMMAND = Path(sys.executable).with_name("clear-unlearning")
 # A demo gives each of its processes one thread; it must not inherit the tests' offline or thread settings by accident.
 ENVIRONMENT = {**os.environ, "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
@@ -146,12 +143,10 @@ def test_a_judge_tells_gibberish_from_fluent_wrong_answers(demo, tmp_path):
 @pytest.mark.slow
 def test_a_finished_demo_is_not_run_again(demo):
     before = {path: path.stat().st_mtime_ns for path in demo.rglob("*.safetensors")}
-    start = time.monotonic()
     seed = json.loads((demo / "demo.json").read_text())["seed"]
     done = run_demo(demo, *dials_of(seed))
     assert done.returncode == 0, done.stderr
     assert {path: path.stat().st_mtime_ns for path in demo.rglob("*.safetensors")} == before
-    assert time.monotonic() - start < 90
     other = run_demo(demo, *dials_of(seed), "--persons", "24")
     assert other.returncode == 2
     assert "holds another run" in other.stderr
@@ -189,34 +184,6 @@ def test_blind_models_answer_with_what_they_know_without_looking(demo):
     seeing, blind = (float(cell) for cell in original.split("|")[2:4])
     assert blind < seeing - 0.1
     assert done.stdout.count("| original |") == 5
-
-
-@pytest.mark.slow
-@pytest.mark.skipif(not TOFU.is_dir(), reason="TOFU's texts are not there (../shared/data)")
-def test_an_interrupted_demo_goes_on_and_ends_as_another(tmp_path):
-    """On a slice of TOFU's real texts: one run is killed on the way, the other is not."""
-    dials = ("--corpus", "tofu", "--tofu_dir", str(TOFU), "--authors", "4", "--methods", "npo", "--forget", "forget01")
-    whole, broken = tmp_path / "whole", tmp_path / "broken"
-    done = run_demo(whole, *dials)
-    assert done.returncode == 0, done.stderr
-    process = subprocess.Popen(
-        [COMMAND, "demo", "--output", broken, *dials],
-        env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
-    deadline = time.monotonic() + 300
-    while not list(broken.glob("models/original.part/checkpoint-*")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    assert list(broken.glob("models/original.part/checkpoint-*")), "killed before the first checkpoint"
-    done = run_demo(broken, *dials)
-    assert done.returncode == 0, done.stderr
-    for name, row in rows_of(whole).items():
-        other = rows_of(broken)[name]
-        assert row["model_utility"] == pytest.approx(other["model_utility"], abs=1e-6)
-        assert row["forget_quality"] == pytest.approx(other["forget_quality"], rel=1e-6)
-    report = (whole / "report.md").read_text()
-    assert "made" in report
 
 
 def test_every_preset_names_methods_and_settings_that_exist(tmp_path):

@@ -1,4 +1,4 @@
-"""`unlearn` is killed at a checkpoint; the same command goes on and ends with the same weights."""
+"""A run is killed on the way; the same command goes on and ends with the same weights and numbers."""
 
 import os
 import signal
@@ -11,9 +11,11 @@ import pytest
 
 from clear_dataset import build
 from clear_pipeline.cli import main
+from tests.clear_pipeline.test_demo import COMMAND, ENVIRONMENT, rows_of, run_demo
 from trainers.base.checkpoints import last_checkpoint
 
 ROOT = Path(__file__).parents[2]
+TOFU = ROOT / "../shared/data/tofu_text"
 LENGTH = {"npo": ("--max_steps", "12"), "scrub": ("--num_train_epochs", "2", "--msteps", "1")}
 
 
@@ -51,3 +53,31 @@ def test_a_killed_run_goes_on_and_ends_the_same(method, data, tmp_path, mini_lla
     assert weights[0] == weights[1]
     assert not part.exists()
     assert not list(broken.glob("checkpoint-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not TOFU.is_dir(), reason="TOFU's texts are not there (../shared/data)")
+def test_an_interrupted_demo_goes_on_and_ends_as_another(tmp_path):
+    """On a slice of TOFU's real texts: one run is killed on the way, the other is not."""
+    dials = ("--corpus", "tofu", "--tofu_dir", str(TOFU), "--authors", "4", "--methods", "npo", "--forget", "forget01")
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    done = run_demo(whole, *dials)
+    assert done.returncode == 0, done.stderr
+    process = subprocess.Popen(
+        [COMMAND, "demo", "--output", broken, *dials],
+        env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    deadline = time.monotonic() + 300
+    while not list(broken.glob("models/original.part/checkpoint-*")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    assert list(broken.glob("models/original.part/checkpoint-*")), "killed before the first checkpoint"
+    done = run_demo(broken, *dials)
+    assert done.returncode == 0, done.stderr
+    for name, row in rows_of(whole).items():
+        other = rows_of(broken)[name]
+        assert row["model_utility"] == pytest.approx(other["model_utility"], abs=1e-6)
+        assert row["forget_quality"] == pytest.approx(other["forget_quality"], rel=1e-6)
+    report = (whole / "report.md").read_text()
+    assert "made" in report

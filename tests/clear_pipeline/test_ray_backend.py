@@ -76,7 +76,7 @@ def test_steps_of_a_killed_node_are_done_again(tmp_path, cluster):
     assert len(starts) == 4, starts  # one of both twice, and the last
     assert starts[-1] == "last"
     assert (tmp_path / "last").exists()
-    assert "2/2" in console.file.getvalue()
+    assert "3/3 last" in console.file.getvalue()
 
 
 @pytest.mark.slow
