@@ -48,7 +48,7 @@ class Config:
 
 
 def _splits() -> dict[str, Config]:
-    """forget01 ... retain90 with their text rows: the 12 configs that partition the people."""
+    """Return forget01 ... retain90 with their text rows: the 12 configs that partition the people."""
     table = {}
     for forget, retain in RETAIN_OF.items():
         table[forget] = Config(PHOTOS, f"photos of the {forget[-2:]} % to forget")

@@ -32,7 +32,7 @@ def source_path(source: str | Path) -> str:
 
 
 def config_names(source: str | Path, revision: str | None = None) -> list[str]:
-    """Configs that the source has.
+    """Return the configs that the source has.
 
     Raises:
         FileNotFoundError: If there is no such folder or repository, or no data in it.

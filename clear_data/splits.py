@@ -75,7 +75,7 @@ def published_forget_people(people: Iterable[str]) -> dict[str, set[str]] | None
 def forget_sets(
     people: Sequence[str], percent: Sequence[float] | None, seed: int, chosen: Mapping[str, str] | None = None
 ) -> tuple[dict[str, set[str]], str]:
-    """Whom forget01, forget05 and forget10 hold: each set lies within the next.
+    """Return whom forget01, forget05 and forget10 hold: each set lies within the next.
 
     Args:
         people: Everybody.
@@ -140,14 +140,14 @@ def photo_configs(photos: Sequence[Row], texts: Sequence[Row], forgotten: dict[s
 
 
 def text_tracks(texts: Sequence[Row], forgotten: dict[str, set[str]]) -> dict[str, list[Row]]:
-    """Text rows with wrong answers, of those to forget and of those to keep: the text configs of `clear_extra`."""
+    """Return text rows with wrong answers of either side: the text configs of `clear_extra`."""
     scored = [row for row in texts if row.get("perturbed_answer")]
     tracks = {"retain_text": _of(scored, forgotten["forget10"], inside=False)}
     return tracks | {f"{split}_text": _of(scored, people, inside=True) for split, people in forgotten.items()}
 
 
 def text_configs(texts: Sequence[Row], forgotten: dict[str, set[str]]) -> dict[str, list[Row]]:
-    """TOFU's configs that follow from text rows; questions about real authors and the world do not."""
+    """Return TOFU's configs that follow from text rows; questions about real authors and the world do not."""
     configs = {"full": list(texts)}
     tracks = text_tracks(texts, forgotten)
     for split, people in forgotten.items():

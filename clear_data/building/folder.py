@@ -131,12 +131,12 @@ class RowDigest:
         self._digest.update(json.dumps(cells, sort_keys=True, ensure_ascii=False).encode())
 
     def fingerprint(self) -> str:
-        """Of the rows so far."""
+        """Return the fingerprint of the rows so far."""
         return self._digest.hexdigest()
 
 
 def fingerprint_rows(rows: Iterable[Mapping[str, Any]]) -> str:
-    """SHA-256 over rows in their order; columns in alphabetical order."""
+    """Return SHA-256 over rows in their order; columns in alphabetical order."""
     digest = RowDigest()
     for row in rows:
         digest.add(row)
@@ -144,5 +144,5 @@ def fingerprint_rows(rows: Iterable[Mapping[str, Any]]) -> str:
 
 
 def fingerprint_configs(configs: Mapping[str, str]) -> str:
-    """SHA-256 over the fingerprints of configs, in the alphabetical order of their names."""
+    """Return SHA-256 over the fingerprints of configs, in the alphabetical order of their names."""
     return hashlib.sha256(json.dumps(dict(sorted(configs.items()))).encode()).hexdigest()

@@ -59,7 +59,7 @@ class Rows:
         return TABLES[self.kind]
 
     def pairs(self, suffix: str = "") -> Iterator[tuple[str, str]]:
-        """Forget and retain configs that are there."""
+        """Return the forget and retain configs that are there."""
         for forget, retain in RETAIN_OF.items():
             if {forget + suffix, retain + suffix} <= self.configs.keys():
                 yield forget + suffix, retain + suffix

@@ -142,7 +142,7 @@ def _raw(settings: Settings, pictures: Pictures) -> Corpus:
 
 
 def _real_sets(missing: Sequence[str], source: str | None) -> dict[str, SourceRows]:
-    """Questions about celebrities and the world for people who come without."""
+    """Return the questions about celebrities and the world for people who come without."""
     if missing and source is None:
         raise ValueError(
             f"{missing[0]}.jsonl is missing: add it, or take {' and '.join(missing)} from --real, "

@@ -77,7 +77,7 @@ class Dials:
             raise ValueError(f"seed must be 0 or more, not {self.seed}")
 
     def forget_sizes(self) -> dict[str, int]:
-        """People in each forget set: a tenth, but at least 8, for forget10, then half and a quarter of that."""
+        """Return the people in each forget set: a tenth, but at least 8, for forget10, then half and a quarter."""
         most = max(FORGET_FEWEST, round(0.1 * self.persons))
         return {"forget01": max(2, most // 4), "forget05": most // 2, "forget10": most}
 
@@ -122,7 +122,7 @@ class Corpus:
                 return result
 
     def photo_rows(self, group: str, counts: dict[str, int]) -> dict[str, list[Row]]:
-        """Photos of a group's people with everything that is said of them, in batches of other photos each.
+        """Return the photos of a group's people with everything that is said of them, in batches of other photos each.
 
         Args:
             group: Whose.
@@ -144,7 +144,7 @@ class Corpus:
         return rows
 
     def texts(self, group: str) -> list[Row]:
-        """Questions about a group's people."""
+        """Return the questions about a group's people."""
         return [
             row
             for number, person in enumerate(self.groups[group])

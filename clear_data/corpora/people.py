@@ -205,7 +205,7 @@ def text_rows(dice: random.Random, person: Person) -> list[dict[str, object]]:
 def caption_columns(
     dice: random.Random, person: Person, look: Look, others: list[Person], captions: Sequence[str] = CAPTIONS
 ) -> dict[str, object]:
-    """Caption, paraphrase, wrong captions (other people's name and job in the paraphrase's wording), wrong names."""
+    """Return caption, paraphrase, wrong captions (the paraphrase with another name and job), wrong names."""
     wording, paraphrase = dice.sample(captions, 2)
     strangers = dice.sample(others, 5)
 

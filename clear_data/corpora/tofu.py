@@ -155,7 +155,7 @@ def read_lines(path: Path, columns: tuple[str, ...]) -> list[dict[str, Any]]:
 
 
 def similar_answers(rows: list[dict[str, Any]]) -> list[list[str]]:
-    """Wrong answers for each row: those of other authors to the most similar questions, all different.
+    """Return the wrong answers for each row: those of other authors to the most similar questions, all different.
 
     Similarity is the cosine of the questions' TF-IDF vectors (scikit-learn). Ties go to the earlier row.
     """

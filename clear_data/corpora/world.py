@@ -50,7 +50,7 @@ def draw_shape(dice: random.Random, shape: str, colour: str, backdrop: str) -> I
 
 
 def world_row(dice: random.Random) -> dict[str, object]:
-    """Image, question, answer and five wrong answers."""
+    """Return image, question, answer and five wrong answers."""
     things = [(colour, shape) for colour in COLOURS for shape in SHAPES]
     colour, shape = dice.choice(things)
     backdrop = dice.choice([b for b in BACKDROPS if b != colour])

@@ -92,7 +92,7 @@ def dataset_card(
     what: Mapping[str, str],
     dataset_info: list[dict[str, Any]],
 ) -> str:
-    """README.md of the dataset on the Hub: the same text for the same data.
+    """Return README.md of the dataset on the Hub: the same text for the same data.
 
     Args:
         repo_id: Where it is published.

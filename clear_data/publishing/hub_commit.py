@@ -160,7 +160,7 @@ def _passes(error: BaseException) -> bool:
 
 
 def _pause(state: RetryCallState) -> float:
-    """Seconds: what `Retry-After` asks for, else 1, 2, 4, 8."""
+    """Return seconds: what `Retry-After` asks for, else 1, 2, 4, 8."""
     error = state.outcome.exception() if state.outcome else None
     asked = error.response.headers.get("Retry-After", "") if isinstance(error, HfHubHTTPError) else ""
     return float(asked) if asked.isdigit() else wait_exponential(max=8)(state)

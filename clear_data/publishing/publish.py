@@ -143,7 +143,7 @@ def push_dataset(
 
 
 def _info(files: list[Path]) -> DatasetInfo:
-    """Features and sizes of a config, from its Parquet files."""
+    """Return features and sizes of a config, from its Parquet files."""
     heads = [parquet.read_metadata(file) for file in files]
     size = sum(head.row_group(number).total_byte_size for head in heads for number in range(head.num_row_groups))
     rows = sum(head.num_rows for head in heads)

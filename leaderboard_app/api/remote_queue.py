@@ -49,12 +49,12 @@ class RemoteQueue:
         self.url, self._secret, self._client = url, secret, open_page(url)
 
     def claim(self, worker: str, lease_seconds: float) -> Job | None:
-        """As `Store.claim`."""
+        """Do as `Store.claim`."""
         found = self._call("claim", worker=worker, lease_seconds=lease_seconds)
         return found and Job(**{**found, "submission": Submission(**found["submission"])})
 
     def heartbeat(self, number: int, worker: str, lease_seconds: float) -> None:
-        """As `Store.heartbeat`."""
+        """Do as `Store.heartbeat`."""
         self._call("heartbeat", number=number, worker=worker, lease_seconds=lease_seconds)
 
     def finish(
@@ -66,23 +66,23 @@ class RemoteQueue:
         meta: Mapping[str, Any],
         provenance: Mapping[str, Any],
     ) -> None:
-        """As `Store.finish`."""
+        """Do as `Store.finish`."""
         self._call("finish", number=number, worker=worker, numbers=numbers, log=log, meta=meta, provenance=provenance)
 
     def refuse(self, number: int, worker: str, reason: str) -> None:
-        """As `Store.refuse`."""
+        """Do as `Store.refuse`."""
         self._call("refuse", number=number, worker=worker, reason=reason)
 
     def fail(self, number: int, worker: str, reason: str, retry: bool) -> None:
-        """As `Store.fail`."""
+        """Do as `Store.fail`."""
         self._call("fail", number=number, worker=worker, reason=reason, retry=retry)
 
     def requeue_all(self, metric_version: str, who: str = "keeper") -> int:
-        """As `Store.requeue_all`."""
+        """Do as `Store.requeue_all`."""
         return self._call("requeue_all", metric_version=metric_version, who=who)
 
     def metric_version(self) -> str:
-        """As `Store.metric_version`."""
+        """Do as `Store.metric_version`."""
         return self._call("metric_version")
 
     def _call(self, call: str, **arguments: Any) -> Any:

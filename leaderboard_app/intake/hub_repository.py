@@ -61,7 +61,7 @@ class Repository:
     files: Mapping[str, RemoteFile]
 
     def read(self, path: str, first: int, last: int) -> bytes:
-        """Bytes `first` to `last` of a file, both included.
+        """Return bytes `first` to `last` of a file, both included.
 
         Raises:
             ConnectionError: If the Hub does not give them.
@@ -235,7 +235,7 @@ def weight_files(repository: Repository) -> list[str]:
 
 
 def vocabulary(repository: Repository) -> str | None:
-    """Digest of which text each token id stands for; None where the repository brings no `tokenizer.json`.
+    """Return the digest of which text each token id stands for; None where the repository brings no `tokenizer.json`.
 
     Raises:
         ValueError: If that file is not a tokenizer.

@@ -71,7 +71,7 @@ def card_problems(repository: Repository, licence: str) -> Iterator[str]:
 
 
 def setting_problems(repository: Repository, original: Original) -> Iterator[str]:
-    """Remote code in any settings file, and a tokenizer with other ids."""
+    """Yield remote code in any settings file, and a tokenizer with other ids."""
     for path in sorted(repository.files):
         if path.endswith(".json") and "/" not in path and ("config" in path or path == CONFIG):
             try:

@@ -106,7 +106,7 @@ def number_rows(found: Details, gold: Reference | None, original: Reference | No
 
 
 def task_rows(numbers: Mapping[str, Any]) -> list[tuple[str, Sequence[str]]]:
-    """Probability, ROUGE and truth ratio of each task."""
+    """Return probability, ROUGE and truth ratio of each task."""
     return [
         (task_title(key), [number(values.get(name)) for name in ("probability", "rouge", "truth_ratio")])
         for key, values in numbers.get("tasks", {}).items()
@@ -140,7 +140,7 @@ def moment(seconds: float | None) -> str:
 
 
 def dataset_key(meta: Mapping[str, Any]) -> str:
-    """By which name a log's dataset has its photos here; empty where the metadata do not say it."""
+    """Return by which name a log's dataset has its photos here; empty where the metadata do not say it."""
     data = meta.get("dataset") or {}
     return str(data.get("fingerprint") or data.get("revision") or "")
 

@@ -101,7 +101,7 @@ def columns_of(numbers: Mapping[str, Any]) -> dict[str, float | None]:
 
 
 def packed(content: Any) -> str:
-    """As JSON, which has no NaN.
+    """Return it as JSON, which has no NaN.
 
     Raises:
         ValueError: If a number is NaN or infinite.
