@@ -149,10 +149,10 @@ def _build(options: dict[str, Any]) -> int:
     """Build, and say where the result is and how to load it."""
     corpus = options["corpus"]
     kind = CORPORA.get(corpus)
-    heeded = SOURCE_OPTIONS if kind is None else kind.options
+    used = SOURCE_OPTIONS if kind is None else kind.options
     for option in OPTIONS:
-        if option in options and option not in heeded:
-            raise ValueError(f"--{option} is not used by corpus {corpus!r}, which accepts --{', --'.join(heeded)}")
+        if option in options and option not in used:
+            raise ValueError(f"--{option} is not used by corpus {corpus!r}, which accepts --{', --'.join(used)}")
     folder = "clear" if kind is None else kind.folder
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:

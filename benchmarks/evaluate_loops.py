@@ -109,7 +109,7 @@ class Loop:
 
     @torch.inference_mode()
     def plain(self) -> Turn:
-        """Return one full pass an answer, logits at its tokens alone, and `generate` with its cache."""
+        """Return one full pass an answer, logits only at its tokens, and `generate` with its cache."""
         found = {}
         for indices in batches_of(self.examples, self.best):
             scored = self.scorer.plain([self.examples[i] for i in indices])

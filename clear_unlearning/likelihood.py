@@ -20,7 +20,7 @@ from .batches import IGNORE
 
 @dataclass
 class AnswerLikelihood:
-    """What a model says of the answers in a batch, all answer tokens in one row.
+    """The log-probabilities of the answers in a batch, all answer tokens in one row.
 
     Attributes:
         log_probs: Log-probability of each answer token in nats [tokens].

@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself on the Hub: its model card."""
+"""The model card of a checkpoint on the Hub."""
 
 import json
 from collections.abc import Mapping, Sequence

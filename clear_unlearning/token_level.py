@@ -21,7 +21,7 @@ DIGITS = 6  # of a number in the log
 
 @dataclass
 class AnswerTokens:
-    """What a model says of each token of an answer, the end token included.
+    """The log-probability of each token of an answer, the end token included.
 
     Attributes:
         token_log_probs: Log-probability of the token, in nats.

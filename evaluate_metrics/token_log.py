@@ -118,7 +118,7 @@ def read_token_file(path: Path) -> TokenLog:
     """Read and check one file, whatever its name.
 
     Raises:
-        ValueError: If it is no such file or is not whole.
+        ValueError: If it is not such a file, or not whole.
     """
     try:
         return token_log_of(str(path), json.loads(path.read_text()))

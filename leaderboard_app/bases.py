@@ -54,7 +54,7 @@ def read_bases(path: Path) -> Bases:
 
     Raises:
         FileNotFoundError: If there is no such file.
-        ValueError: If it is no such JSON.
+        ValueError: If it is not such JSON.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such file; a keeper writes it, see docs/leaderboard-keeper.md")

@@ -190,7 +190,7 @@ def _reported(file: Path) -> dict[str, float]:
     try:
         numbers = json.loads(file.read_text())
     except ValueError as error:
-        raise ValueError(f"--self_reported: {file} is no JSON ({error}); `score --json` prints it") from None
+        raise ValueError(f"--self_reported: {file} is not JSON ({error}); `score --json` prints it") from None
     said = numbers if isinstance(numbers, dict) else {}
     known = {name: said[name] for name in REPORTED if said.get(name) is not None}
     if not known:

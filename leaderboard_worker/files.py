@@ -1,4 +1,4 @@
-"""What a worker has on its disk: originals, golds and data, and of a submission its weights alone.
+"""What a worker has on its disk: originals, golds and data, and of a submission only its weights.
 
 A submitted model is put together from the original's settings, processor, chat template and generation settings, and
 from the submission's weight files.

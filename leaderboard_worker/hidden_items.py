@@ -43,7 +43,7 @@ def hidden_rows(hidden: Path, dataset: str, forget: str, most: int | None = None
         hidden: Folder that `python clear_dataset.py hidden` wrote.
         dataset: Folder of the public rows, which say who is forgotten.
         forget: Forget set.
-        most: Keep the first items of each side alone.
+        most: Keep only the first items of each side.
 
     Raises:
         ValueError: If the items are about other people.

@@ -108,7 +108,7 @@ def refusal(change: WeightChange, to_golds: Sequence[float], between_golds: floa
     Args:
         change: From the original to it.
         to_golds: Its distance to each gold.
-        between_golds: The smallest distance of two golds of different seeds, None if there is one alone.
+        between_golds: The smallest distance of two golds of different seeds, None if there is only one.
     """
     if change.changed == 0:
         return "the weights are the original's: nothing was unlearned"

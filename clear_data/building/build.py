@@ -135,7 +135,7 @@ def new_folders(places: Sequence[Path], overwrite: bool) -> Iterator[list[Path]]
 
     Raises:
         ValueError: If a place has no name, as `.` has none.
-        FileExistsError: If a place is taken and `overwrite` is off, or what is there is no built dataset.
+        FileExistsError: If a place is taken and `overwrite` is off, or what is there is not a built dataset.
     """
     for place in places:
         if place.name in ("", ".."):

@@ -104,7 +104,7 @@ def read_meta(folder: Path) -> dict[str, Any] | None:
     """Return what `dataset_meta.json` of a built folder says, None if there is none.
 
     Raises:
-        ValueError: If it is no such JSON.
+        ValueError: If it is not such JSON.
     """
     path = folder / META
     if not path.is_file():

@@ -187,7 +187,7 @@ class CorpusKind:
 
     Attributes:
         read: Reads it.
-        options: The settings that it heeds.
+        options: The settings that it uses.
         folder: The usual name of what is built from it.
     """
 

@@ -67,7 +67,7 @@ def push_files(
         ValueError: If the id is none, the tag is taken, the repository is public against `private`, or somebody else
             pushed at the same time.
         FileNotFoundError: If the repository vanished meanwhile.
-        ConnectionError: If the Hub cannot be reached or goes on failing. The branch is as it was.
+        ConnectionError: If the Hub cannot be reached, or fails again and again. The branch is as it was.
     """
     if repo_id.count("/") != 1 or not all(repo_id.split("/")):
         raise ValueError(f"{repo_id!r} is not a Hub id; give NAMESPACE/NAME, for example ORG/clear")
@@ -124,7 +124,7 @@ def hub_errors(what: str) -> Iterator[None]:
         PermissionError: If the token is not valid or may not do it.
         FileNotFoundError: If it is not there.
         ValueError: If somebody else changed it meanwhile, or the Hub refuses the request.
-        ConnectionError: If the Hub cannot be reached or goes on failing.
+        ConnectionError: If the Hub cannot be reached, or fails again and again.
     """
     try:
         yield

@@ -94,7 +94,7 @@ def push_model(
 
 
 def finished_run(folder: Path) -> dict[str, Any]:
-    """Return what `run.json` says of a finished training.
+    """Return the record of a finished training, its `run.json`.
 
     Raises:
         FileNotFoundError: If there is no such folder.

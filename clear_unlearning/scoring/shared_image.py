@@ -1,7 +1,7 @@
 """One picture, several questions: what their prompts begin with, the image above all, is computed once.
 
 A picture of hundreds of tokens is asked for its caption and for a name. Both prompts run up to where they part, once;
-each goes on from there with its own question. Where that is, the token ids say.
+each continues from there with its own question. Where that is, the token ids say.
 """
 
 import hashlib

@@ -38,7 +38,7 @@ def import_log(
     Raises:
         FileNotFoundError: If there is no such file.
         FileExistsError: If the output is there already.
-        ValueError: If it is no such file, no task is complete, or a value is missing; it is named.
+        ValueError: If it is not such a file, no task is complete, or a value is missing; it is named.
     """
     if not source.is_file():
         raise FileNotFoundError(f"no file {source}")

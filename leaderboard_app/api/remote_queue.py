@@ -19,7 +19,7 @@ def open_page(url: str, token: str | None = None) -> Client:
         token: Of the Hub, for those who submit.
 
     Raises:
-        ValueError: If it is no address.
+        ValueError: If it is not an address.
         ConnectionError: If no leaderboard answers there.
     """
     if not url.startswith(("https://", "http://")) and not REPO_ID.fullmatch(url):
@@ -41,7 +41,7 @@ class RemoteQueue:
         secret: The keeper's.
 
     Raises:
-        ValueError: If it is no address.
+        ValueError: If it is not an address.
         ConnectionError: If the page does not answer.
     """
 

@@ -26,7 +26,7 @@ METADATA = "__metadata__"
 
 @dataclass(frozen=True)
 class Tensor:
-    """What a header says of a tensor: type, shape, and first and last + 1 byte behind the header."""
+    """A tensor as a header describes it: type, shape, and first and last + 1 byte behind the header."""
 
     dtype: str
     shape: tuple[int, ...]

@@ -1,4 +1,4 @@
-"""What the page says of itself: rules, metrics, how to submit. Only text of ours."""
+"""The page about the leaderboard: rules, metrics, how to submit. Only text of ours."""
 
 from evaluate_metrics import METRICS
 from leaderboard_app.store.ranking import RULE

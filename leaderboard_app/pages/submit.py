@@ -103,7 +103,7 @@ def submit_tab(store: Store, check: Check | None, bases: list[str]) -> None:
 
 
 def status_tab(store: Store) -> tuple[gr.Textbox, gr.HTML]:
-    """Return where one submission stands, and all of whoever is signed in; what is shown goes on by itself."""
+    """Return where one submission stands, and all of whoever is signed in; what is shown updates by itself."""
     with gr.Row():
         number = gr.Textbox(label="Number of the submission", max_length=12, elem_id="status-number")
         show = gr.Button("Show", elem_id="status-show")

@@ -69,7 +69,7 @@ class WorkerQueue:
         attempts: How often a submission is started before it counts as failed.
 
     Raises:
-        ValueError: If the file is no store, or of a newer version.
+        ValueError: If the file is not a store, or of a newer version.
     """
 
     def __init__(self, path: str | Path, attempts: int = ATTEMPTS) -> None:

@@ -57,7 +57,7 @@ def test_what_is_wrong_is_said_in_one_line(attempt, tmp_path):
     ("content", "message"),
     [
         (None, "there is no file"),
-        ('{"real":', "is no JSON"),
+        ('{"real":', "is not JSON"),
         ("[0.5]", "has none of gold_share, forget_quality"),
         ('{"eval_log.json": {}}', "`score --json` prints them"),
     ],
