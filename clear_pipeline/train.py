@@ -18,7 +18,7 @@ from trl import ModelConfig
 from clear_dataset import load_clear
 from clear_unlearning.model_card import write_model_card
 from clear_unlearning.models import LoadedModel
-from trainers import METHODS
+from trainers import METHODS, is_own, label_of, own_place
 from trainers.base import UnlearningConfig, UnlearningTrainer
 from trainers.base.checkpoints import last_checkpoint
 from trainers.base.rows import Rows
@@ -71,7 +71,7 @@ class UnlearnJob:
 
     Attributes:
         folder: Run folder of the result.
-        method: Key of METHODS.
+        method: Key of METHODS, or one of one's own.
         model: The original model.
         data: Where the rows are, and the forget set.
         training: Settings of the method.
@@ -141,15 +141,14 @@ def unlearn(job: UnlearnJob, progress: Progress | None = None) -> None:
     Raises:
         ValueError: If there is no such method, or settings do not belong together.
     """
-    if job.method not in METHODS:
-        raise ValueError(f"unknown method {job.method!r}; choose from {', '.join(METHODS)}")
+    METHODS.check(job.method)
     trainer, data = METHODS[job.method][0], job.data
     check_selection(job.selection, job.training.stop_when)
     if job.sides.held_out and "held_out" not in trainer.optional:
-        raise ValueError(f"held_out is for scrub; {job.method} does not use people that no model has seen")
+        raise ValueError(f"held_out is for scrub; {label_of(job.method)} does not use people that no model has seen")
     settings = {
         "recipe": "unlearn",
-        "method": job.method,
+        "method": label_of(job.method),
         "model": job.model.model_name_or_path,
         "forget": data.forgotten(),
         "data": data.identity(),
@@ -165,14 +164,16 @@ def unlearn(job: UnlearnJob, progress: Progress | None = None) -> None:
     loaded = load(job.model)
     sides = sides_of(data, job.sides, job.training.seed)
     kind = "" if job.sides.modality == "both" else f"the {job.sides.modality} rows of "
-    what = f"{job.model.model_name_or_path} after unlearning {kind}{data.forgotten()} by `{job.method}`."
+    what = f"{job.model.model_name_or_path} after unlearning {kind}{data.forgotten()} by `{label_of(job.method)}`."
     measured = measures(job.selection, data, loaded, job.training.per_device_train_batch_size)
     _train(job, run, trainer, loaded, sides, what, progress, measured)
 
 
 def _places(job: UnlearnJob) -> dict[str, str]:
     """Return the digests of the files and datasets that an unlearning reads besides its model and data."""
-    digests = {"gold_log": place_digest(Path(job.selection.gold_log))} if job.selection.gold_log else {}
+    digests = {"method": place_digest(own_place(job.method))} if is_own(job.method) else {}
+    if job.selection.gold_log:
+        digests["gold_log"] = place_digest(Path(job.selection.gold_log))
     for name, place in (("held_out", job.sides.held_out), ("selection", job.selection.selection)):
         if place:
             digests[name] = DataArguments(dataset=place).identity()

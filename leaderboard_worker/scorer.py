@@ -9,7 +9,7 @@ import socket
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib.metadata import version
 from pathlib import Path
@@ -125,7 +125,11 @@ class SubmissionScorer:
         rows = (dataset, self._local(base.hidden, "dataset") if base.hidden else None)
         references = [self._reference(base, submission.forget, "gold", place, rows, lost) for place in golds]
         references.append(self._reference(base, submission.forget, "original", original, rows, lost))
-        self._keep(base, submission.forget, references, dataset)
+        logs = [place / PUBLIC for place in references]
+        if self.references:
+            for role, log in (("gold", logs[0]), ("original", logs[-1])):
+                all_logs, who = [log, *logs], self.settings.name
+                keep_reference(self.references, role, base, submission.forget, all_logs, dataset, who)
         try:
             prepared = time.time()
             model = _submitted(repository, submission.kind, base, original, folder / "model")
@@ -133,11 +137,8 @@ class SubmissionScorer:
             work = self._job(base, submission.forget, model, rows)
             work = ScoringJob(**{**vars(work), "original": str(original), "golds": [str(place) for place in golds]})
             seconds = self._run(work, folder, lost)
-            seconds |= {
-                "references": prepared - started,
-                "download": downloaded - prepared,
-                "all": time.time() - started,
-            }
+            seconds |= {"references": prepared - started, "download": downloaded - prepared}
+            seconds |= {"all": time.time() - started}
             seconds = {name: round(value, 2) for name, value in seconds.items()}
             return self._result(job, base, folder, references, dataset, seconds)
         finally:
@@ -240,13 +241,6 @@ class SubmissionScorer:
                 shutil.rmtree(part)
         return place
 
-    def _keep(self, base: Base, forget: str, references: Sequence[Path], dataset: Path) -> None:
-        """Add the first gold and the original to the store; `references` are the golds, then the original."""
-        logs = [place / PUBLIC for place in references]
-        for role, log in (("gold", logs[0]), ("original", logs[-1])):
-            if self.references:
-                keep_reference(self.references, role, base, forget, [log, *logs], dataset, self.settings.name)
-
     def _result(
         self,
         job: Job,
@@ -254,18 +248,9 @@ class SubmissionScorer:
         folder: Path,
         references: Sequence[Path],
         dataset: Path,
-        seconds: dict[str, float],
+        seconds: Mapping[str, float],
     ) -> Result:
-        """Compute the numbers from the logs, and record where they come from.
-
-        Args:
-            job: What was scored.
-            base: Row of the bases.
-            folder: Where the process wrote.
-            references: Folders of the golds, then of the original.
-            dataset: Local copy of the rows.
-            seconds: Of each step.
-        """
+        """Compute the numbers from the logs, the golds' and then the original's beside them, and record where from."""
         submission = job.submission
         log = read_output(folder, f"{PUBLIC}/{LOG_NAME}", MOST_LOG)
         meta = read_output(folder, f"{PUBLIC}/{META_NAME}", MOST_META)

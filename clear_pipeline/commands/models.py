@@ -51,7 +51,7 @@ def finetune(argv: Sequence[str]) -> None:
 class MethodArguments:
     """Select the method."""
 
-    method: str = field(default="", metadata={"help": f"One of {', '.join(METHODS)}."})
+    method: str = field(default="", metadata={"help": f"One of {', '.join(METHODS)}; or your own: FILE.py:CLASS."})
 
     def __post_init__(self) -> None:
         """Check the name."""

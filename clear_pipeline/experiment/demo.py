@@ -18,7 +18,7 @@ from clear_pipeline.runs.step import Step
 from evaluate_metrics.face_scores import read_faces
 from evaluate_metrics.log_format import LOG_NAME
 from evaluate_metrics.log_format import read_meta as read_meta_of_log
-from trainers import METHODS
+from trainers import METHODS, is_own, label_of
 
 from .plan import corpus_settings, data_of, gold_seeds, seed_steps
 from .recipe import GOLD, Recipe, demo_recipe
@@ -64,7 +64,7 @@ class DemoArguments:
             raise ValueError(f"--output {self.output} is a file; name a folder")
         for method in self.methods:
             METHODS.check(method)
-            if method not in preset.methods:
+            if method not in preset.methods and not is_own(method):
                 raise ValueError(
                     f"corpus {self.corpus} has no settings for {method!r}, only for {', '.join(preset.methods)}"
                 )
@@ -93,7 +93,7 @@ class DemoArguments:
 
     def names(self) -> tuple[str, ...]:
         """Return the models of the report."""
-        return ("original", "gold", *self.methods)
+        return ("original", "gold", *map(label_of, self.methods))
 
 
 def demo_steps(arguments: DemoArguments) -> list[Step]:
@@ -109,7 +109,12 @@ def run_demo(arguments: DemoArguments, console: Console) -> dict[str, Any]:
     """
     run_steps(demo_steps(arguments), console)
     further = list(gold_seeds(arguments.recipe(), arguments.seed))[1:]
-    dials = {"corpus": arguments.corpus, "methods": list(arguments.methods), "golds": further, **arguments.settings()}
+    dials = {
+        "corpus": arguments.corpus,
+        "methods": list(map(label_of, arguments.methods)),
+        "golds": further,
+        **arguments.settings(),
+    }
     write_json(arguments.output / DIALS_FILE, dials)
     return report_of(arguments.output)
 

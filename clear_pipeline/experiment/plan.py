@@ -26,7 +26,7 @@ from clear_pipeline.evaluate import EvaluateJob, evaluate
 from clear_pipeline.runs.run_folder import Run
 from clear_pipeline.runs.step import Step
 from clear_pipeline.train import FinetuneJob, Progress, UnlearnJob, finetune, unlearn
-from trainers import METHODS
+from trainers import METHODS, label_of
 from trainers.retain_finetune import RetainFinetuneConfig
 
 from .recipe import GOLD, Recipe
@@ -41,7 +41,7 @@ class Cell:
 
     Attributes:
         name: Of its folder: `original`, `gold`, a method's name, or that with a modality.
-        method: Row of METHODS, None for original and gold.
+        method: Row of METHODS or one of one's own, None for original and gold.
         modality: Rows that were forgotten.
     """
 
@@ -58,7 +58,8 @@ def cells_of(methods: Sequence[str], modalities: Sequence[str]) -> list[Cell]:
     cells = [Cell("original"), Cell("gold")]
     for method in methods:
         for modality in modalities if "forget" in METHODS[method][0].needs else modalities[:1]:
-            cells.append(Cell(method if modality == "both" else f"{method}-{modality}", method, modality))
+            label = label_of(method)
+            cells.append(Cell(label if modality == "both" else f"{label}-{modality}", method, modality))
     return cells
 
 
@@ -255,7 +256,7 @@ def seed_steps(
             gold = f"{prefix}{GOLD}: fine-tune"
             needs += [gold] if recipe.judge == GOLD and gold not in needs else []
         what = "evaluate" if track == recipe.track else f"{track} questions"
-        method = cell.method or cell.name
+        method = label_of(cell.method or cell.name)
         steps.append(Step(f"{prefix}{cell.name}: {what}", evaluate_step, {**call, "method": method}, needs))
     for name in list(gold_seeds(recipe, seed))[1:]:
         call = {"data": data_of(recipe, folder), "folder": log_folder(folder, name, recipe, recipe.track)}

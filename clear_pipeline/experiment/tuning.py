@@ -25,6 +25,7 @@ from clear_unlearning.models import load_model
 from clear_unlearning.tasks import IMAGE_TASKS
 from evaluate_metrics.columns import number
 from evaluate_metrics.scores import score_log
+from trainers import label_of
 
 from .plan import BASES, data_of, gold_seeds, model_config, training_steps, unlearn_step
 from .recipe import Recipe, Tuning, recipe_path
@@ -55,7 +56,7 @@ def tries_of(recipe: Recipe, tuning: Tuning) -> dict[str, tuple[str, dict[str, A
     for method in recipe.methods:
         grid = tuning.grid(method)
         for values in itertools.product(*(grid[key] for key in SEARCHED)):
-            name = f"{method}-{'-'.join(f'{value:g}' for value in values)}"
+            name = f"{label_of(method)}-{'-'.join(f'{value:g}' for value in values)}"
             tries[name] = (method, dict(zip(SEARCHED, values, strict=True)))
     return tries
 
