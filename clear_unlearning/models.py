@@ -225,6 +225,18 @@ def _placed(network: Any, device: str | None) -> Any:
     return network.to(device or accelerator or "cpu")
 
 
+def load_processor(source: str) -> ProcessorMixin | PreTrainedTokenizerBase:
+    """Load the processor of a model that is in memory, or its tokenizer if it takes no images.
+
+    Raises:
+        ValueError: If it cannot be loaded.
+    """
+    pictures = (
+        type(AutoConfig.from_pretrained(source, trust_remote_code=False)) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
+    )
+    return _load_processor(source, None, pictures)
+
+
 def _load_processor(source: str, revision: str | None, pictures: bool) -> ProcessorMixin | PreTrainedTokenizerBase:
     """Load a processor, or a tokenizer for a model that takes no images.
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from .base.batching import PhaseCollator, alternating_rows
 from .base.checkpoints import Rewind, loss_per_token
+from .base.given import given_args
 from .base.rows import Draw, Rows, rows_themselves
 from .base.terms import Sides, Terms, Totals, token_mean
 from .base.trainer import Quantity, UnlearningConfig, UnlearningTrainer
@@ -58,13 +59,13 @@ class SCRUBTrainer(UnlearningTrainer):
     _tag_names = ["clear", "unlearning", "scrub"]
     _name = "SCRUB"
 
-    def __init__(self, model: Any, args: SCRUBConfig, sides: dict[str, Rows], *rest: Any, **others: Any) -> None:
+    def __init__(self, model: Any, args: Any = None, *rest: Any, **others: Any) -> None:
+        args = copy.copy(args or given_args(type(self), model))
         self.epochs = math.ceil(args.num_train_epochs)
-        args = copy.copy(args)
         args.num_train_epochs = 1
-        super().__init__(model, args, sides, *rest, **others)
+        super().__init__(model, args, *rest, **others)
         self.rewind: Rewind | None = None
-        if "held_out" in sides:
+        if "held_out" in self.rows:
             self.rewind = Rewind(self.folder / EPOCHS_FOLDER, self.ends, self.forget_error)
             self.add_callback(self.rewind)
 

@@ -25,6 +25,7 @@ from clear_unlearning.optimizers import MuonWithAdamW
 from .batching import EpochSampler, SideCollator, TellEpoch, epochs_begun, fillers
 from .checkpoints import all_finite, load_weights, where_to_resume
 from .config import UnlearningConfig
+from .given import given_args, given_model, given_sides
 from .likelihoods import ReferenceCache, likelihoods_of
 from .regularisers import SalientWeights, l1_distance, trainable
 from .rows import Draw, Drawn, Rows, partner_rows, rows_themselves
@@ -40,15 +41,17 @@ class UnlearningTrainer(SFTTrainer):
     """Base of the methods.
 
     Args:
-        model: The original model, already loaded; with `peft_config` a new adapter is put on it.
-        args: The method's Config.
-        sides: Rows to forget and to retain, by the names in `needs`.
-        processing_class: The model's processor or tokenizer.
+        model: The original model, or its folder or Hub id; with `peft_config` a new adapter is put on it.
+        args: The method's Config; its defaults in the folder `<model>-<method>` if None.
+        train_dataset: Rows to forget, as `given_rows` takes them; or a mapping with rows for `forget` and `retain`.
+        retain_dataset: Rows to retain.
+        processing_class: The model's processor or tokenizer; by default the model's own.
         peft_config: LoRA, or None to train the weights themselves.
         measures: What `stop_when` can name besides losses.
+        sides: Rows by the names in `needs`, instead of the two datasets.
 
     Raises:
-        ValueError: If a side that the method needs has no rows.
+        ValueError: If a side that the method needs has no rows, or a row cannot be used.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("forget", "retain")  # rows; the first drive the epoch
@@ -61,34 +64,35 @@ class UnlearningTrainer(SFTTrainer):
 
     def __init__(
         self,
-        model: PreTrainedModel,
-        args: UnlearningConfig,
-        sides: dict[str, Rows],
-        processing_class: Any,
+        model: PreTrainedModel | str,
+        args: UnlearningConfig = None,  # type: ignore[assignment]
+        train_dataset: Any = None,
+        retain_dataset: Any = None,
+        processing_class: Any = None,
         peft_config: PeftConfig | None = None,
         callbacks: list[TrainerCallback] | None = None,
         measures: Mapping[str, Measure] | None = None,
+        sides: dict[str, Rows] | None = None,
     ) -> None:
+        args = args or given_args(type(self), model)
+        sides = sides or given_sides(train_dataset, retain_dataset, (*self.needs, *self.optional), args.seed)
         check_sides(type(self), sides, self.needs)
-        peft_config = self.choose_weights(model, args, peft_config)
+        network, processing_class = given_model(model, processing_class)
+        peft_config = self.choose_weights(network, args, peft_config)
         collator = self.collator_class(Encoder(processing_class), self.draws(args, sides))
         self.nats: dict[str, float] = {}  # loss per answer token of the last step, by side: `forget_loss`
         stops = stop_callbacks(args, collator.draws, self.nats, measures or {})
         super().__init__(
-            model=model,
-            args=args,
-            train_dataset=Dataset.from_dict(self.items(args, sides)),
-            data_collator=collator,  # type: ignore[arg-type]
-            processing_class=processing_class,
-            peft_config=peft_config,
+            model=network, args=args, processing_class=processing_class, peft_config=peft_config,
+            train_dataset=Dataset.from_dict(self.items(args, sides)), data_collator=collator,  # type: ignore[arg-type]
             callbacks=[*(callbacks or []), TellEpoch(collator), *stops],
-        )
+        )  # fmt: skip
         self.rows, self.folder = sides, Path(str(args.output_dir))
         weights = trainable(self.model)
         self._start = [weight.detach().clone() for weight in weights] if args.l1_from == "start" else None
         self._salient = None if args.salun is None else SalientWeights(self.model, self.batches("forget"), args.salun)
         sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
-        self._vision = each_photo_once(model, args.cached_features, sharded)
+        self._vision = each_photo_once(network, args.cached_features, sharded)
         self._reference: ReferenceCache | None = None
         if self.references() and not isinstance(self.accelerator.unwrap_model(self.model), PeftModel):
             self.model.eval()
@@ -121,13 +125,7 @@ class UnlearningTrainer(SFTTrainer):
         return {}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:
-        """Return the terms of the method's loss, by name; the trainer adds them up and logs each.
-
-        Args:
-            model: The model in training.
-            batch: One batch a side.
-            totals: Sizes of the global batch.
-        """
+        """Return the terms of the method's loss, by name, of one batch a side; `totals` are of the global batch."""
         raise ValueError(f"{type(self).__name__} defines no losses")
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
