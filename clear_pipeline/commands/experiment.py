@@ -1,5 +1,6 @@
 """Commands that run the whole benchmark: `demo`, `table`."""
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ def demo(argv: Sequence[str]) -> None:
     parser.add_argument("--bases", type=Path, help="folder of pretrained mini bases (`bases` beside --output)")
     parser.add_argument("--authors", type=int, help="tofu: take so many authors of each side (all)")
     options = parser.parse_args(argv)
+    sys.stderr.write(f"loading the libraries; results go into {options.output}\n")
     from clear_pipeline.experiment.demo import DEMO_METHODS, DemoArguments, run_demo
     from clear_pipeline.report.terminal import report_table
 
@@ -49,6 +51,7 @@ def table(argv: Sequence[str]) -> None:
     parser.add_argument("--tune", action="store_true", help="search settings, and write a recipe with them")
     parser.add_argument("--dry_run", action="store_true", help="check all names and estimate; load no weights")
     options = parser.parse_args(argv)
+    sys.stderr.write(f"loading the libraries; results go into {options.output}\n")
     from clear_pipeline.experiment.recipe import read_recipe
     from clear_pipeline.experiment.table import chosen_recipe, run_table
 
