@@ -260,4 +260,4 @@ def test_a_job_scores_what_the_worker_then_writes_down(hub, monkeypatch, mini_ll
     assert shown.count("<dt>gold</dt>") == shown.count("<dt>submission</dt>") > shown.count("data:image/png") >= 3
     assert not (tmp_path / "work" / "copies").exists()
     kept = {path.split("/")[1] for path in hub.dataset(RESULTS).at("main").files if path.startswith("references/")}
-    assert len(kept) == 2
+    assert len(kept) == 3  # two golds and the original
