@@ -1,4 +1,4 @@
-"""The tables of configs: CLEAR's 21 (arXiv 2410.18057), what stands beside them, and TOFU's own (arXiv 2401.06121).
+"""The tables of configs: CLEAR's 21 (arXiv 2410.18057), the extra ones, and TOFU's own (arXiv 2401.06121).
 
 Their columns are as the published dataset has them (`therem/CLEAR`).
 """

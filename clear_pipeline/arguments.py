@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Collection
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from clear_data.configs import FORGET, RETAIN_OF
 from clear_unlearning.tasks import CONTROLS, QUESTION_TASKS, TASKS, Task
 
 MODALITIES = ("text", "image", "both")
-MINI_MODEL = "mini"  # in the place of a model: one that is built from config
+MINI_MODEL = "mini"  # instead of a folder or Hub id: a model that is built from config
 
 
 def given(arguments: Any, aside: Collection[str] = ()) -> dict[str, Any]:
@@ -58,12 +58,26 @@ class DataArguments:
         if self.forget_dataset and not Path(self.forget_dataset).exists():
             raise FileNotFoundError(f"forget_dataset: {self.forget_dataset} is neither a file nor a folder")
 
+    @property
+    def people(self) -> list[str]:
+        """The people who are named to be forgotten; none if a set or rows are."""
+        return [name.strip() for name in self.forget_people.split(",")] if self.forget_people else []
+
+    @property
+    def named(self) -> bool:
+        """Whether people or rows are named to be forgotten, instead of a set."""
+        return bool(self.forget_people or self.forget_dataset)
+
+    def everybody(self) -> "DataArguments":
+        """Return the same rows without people or rows that are named to be forgotten."""
+        return replace(self, forget_people=None, forget_dataset=None)
+
     def forgotten(self) -> str:
         """Return what is forgotten, wherever it stands: the set, the people, or a digest of the rows' files."""
         from .runs.provenance import place_digest
 
         if self.forget_people:
-            return f"people {', '.join(sorted(name.strip() for name in self.forget_people.split(',')))}"
+            return f"people {', '.join(sorted(self.people))}"
         return f"rows {place_digest(Path(self.forget_dataset))}" if self.forget_dataset else self.forget
 
     def training_config(self, split: str) -> str:

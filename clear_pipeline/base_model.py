@@ -4,7 +4,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,8 +65,7 @@ def base_beside(folder: Path, data: DataArguments) -> Path:
         data: Where the rows are; the tokenizer knows those of everybody.
     """
     base = folder.parent / "mini-base"
-    everybody = replace(data, forget_people=None, forget_dataset=None)
-    build_base(base, everybody, FinetuneArguments(data.training_config("full")), BASE_SEED)
+    build_base(base, data.everybody(), FinetuneArguments(data.training_config("full")), BASE_SEED)
     return base
 
 

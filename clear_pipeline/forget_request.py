@@ -3,6 +3,7 @@
 Fine-tuning leaves it out (gold), unlearning forgets it, and an evaluation asks about it.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def rows_of(data: DataArguments, wanted: SidesArguments, load: Callable[[str], D
     Raises:
         ValueError: If nobody has a name, or a side has no rows.
     """
-    if data.forget_people or data.forget_dataset:
+    if data.named:
         everybody = load(data.training_config("full"))
         inside = marked(data, everybody)
         forget = load_rows(data.forget_dataset) if data.forget_dataset else chosen(everybody, inside)
@@ -70,6 +71,7 @@ def questions_about(data: DataArguments, load: Callable[[str], Dataset]) -> Call
         Loads a config. It raises a ValueError if no row there is about what is forgotten, or none about anybody else.
     """
 
+    @functools.cache
     def chosen_rows(config: str) -> Dataset:
         side, _, kind = config.partition("_")
         if side not in (FORGET[-1], "retain"):
@@ -86,7 +88,7 @@ def questions_about(data: DataArguments, load: Callable[[str], Dataset]) -> Call
             )
         return rows
 
-    return chosen_rows if data.forget_people or data.forget_dataset else load
+    return chosen_rows if data.named else load
 
 
 def marked(data: DataArguments, rows: Dataset) -> list[bool]:
@@ -96,7 +98,7 @@ def marked(data: DataArguments, rows: Dataset) -> list[bool]:
         ValueError: If no row is about one of the people.
     """
     if data.forget_people:
-        return about(rows, [name.strip() for name in data.forget_people.split(",")])
+        return about(rows, data.people)
     said = set(sayings(load_rows(str(data.forget_dataset))))
     return [saying in said for saying in sayings(rows)]
 

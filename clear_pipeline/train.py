@@ -30,7 +30,7 @@ from .forget_request import chosen, marked, sides_of
 from .hub.logs import dataset_identity
 from .model_arguments import digests_of, load, model_settings, peft_config
 from .runs.progress import ShownProgress
-from .runs.provenance import hardware, next_lineage, place_digest, versions
+from .runs.provenance import hardware, how_made, next_lineage, place_digest, versions
 from .runs.run_folder import Run, write_json
 from .selection import check_selection, measures
 
@@ -98,7 +98,7 @@ def finetune(job: FinetuneJob, progress: Progress | None = None) -> None:
         progress: Called with the number of steps done and in all; shown on stderr by default.
     """
     extra = {}
-    if named := bool(job.data.forget_people or job.data.forget_dataset):
+    if job.data.named:
         if not job.rows.dataset_config.startswith("full"):
             raise ValueError(
                 f"dataset_config {job.rows.dataset_config} lacks a forget set already: name people or rows to leave "
@@ -124,10 +124,7 @@ def finetune(job: FinetuneJob, progress: Progress | None = None) -> None:
     if run.finished:
         return
     rows = Rows(training_rows(job.data, job.rows), job.training.seed, job.forms)
-    without = f" without {job.data.forgotten()}" if named else ""
-    what = (
-        f"{job.model.model_name_or_path} fine-tuned on `{job.rows.dataset_config}`{without} of `{job.data.dataset}`."
-    )
+    what = f"{how_made(settings, job.model.model_name_or_path)} of `{job.data.dataset}`."
     _train(job, run, RetainFinetuneTrainer, load(job.model), {"retain": rows}, what, progress)
 
 
@@ -163,8 +160,7 @@ def unlearn(job: UnlearnJob, progress: Progress | None = None) -> None:
         return
     loaded = load(job.model)
     sides = sides_of(data, job.sides, job.training.seed)
-    kind = "" if job.sides.modality == "both" else f"the {job.sides.modality} rows of "
-    what = f"{job.model.model_name_or_path} after unlearning {kind}{data.forgotten()} by `{label_of(job.method)}`."
+    what = f"{how_made(settings, job.model.model_name_or_path)}."
     measured = measures(job.selection, data, loaded, job.training.per_device_train_batch_size)
     _train(job, run, trainer, loaded, sides, what, progress, measured)
 
@@ -258,6 +254,10 @@ class _Report(TrainerCallback):
         if isinstance(self.progress, ShownProgress):
             self.progress.note(logs or {})
 
+    def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if isinstance(self.progress, ShownProgress):
+            self.progress.close()
+
     def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.is_world_process_zero:
             self.run.note()
@@ -266,7 +266,7 @@ class _Report(TrainerCallback):
 def training_rows(data: DataArguments, arguments: FinetuneArguments) -> list[Dataset]:
     """Return the rows of a fine-tuning, a dataset for each config."""
     rows = [load_clear(arguments.dataset_config, data.dataset)]
-    if data.forget_people or data.forget_dataset:
+    if data.named:
         rows = [chosen(rows[0], [not here for here in marked(data, rows[0])])]
     if arguments.extra_config:
         source = arguments.extra_dataset or f"{data.dataset}_extra"

@@ -160,18 +160,25 @@ def load_model(
         ValueError: If it is not a language or vision-language model, its class does not fit the files, or an adapter
             does not fit its base.
     """
-    options = {"dtype": dtype, "attn_implementation": attention}
-    gguf_file = gguf_file or _gguf(source)
-    if gguf_file:
-        loaded = _load_gguf(source, revision, gguf_file, options, device)
-    else:
-        loaded = _load(source, revision, options, device, merge)
+    options: dict[str, Any] = {"dtype": dtype, "attn_implementation": attention}
+    options |= {"device_map": device} if device in DEVICE_MAPS else {}
+    loaded = _load(source, revision, options, device, merge, gguf_file)
     if chat_template is not None:
         loaded.processor.chat_template = chat_template.read_text()
     return loaded
 
 
-def _load(source: str, revision: str | None, options: dict[str, Any], device: str | None, merge: bool) -> LoadedModel:
+def _load(
+    source: str,
+    revision: str | None,
+    options: dict[str, Any],
+    device: str | None,
+    merge: bool,
+    gguf_file: str | None = None,
+) -> LoadedModel:
+    gguf_file = gguf_file or _gguf(source)
+    if gguf_file:
+        return _load_gguf(source, revision, gguf_file, options, device)
     adapter = _file(source, "adapter_config.json", revision)
     if adapter is not None:
         return _load_adapter(source, revision, adapter, options, device, merge)
@@ -183,10 +190,9 @@ def _load(source: str, revision: str | None, options: dict[str, Any], device: st
     config = AutoConfig.from_pretrained(source, revision=revision, trust_remote_code=False)
     pictures = type(config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
     model_class = AutoModelForImageTextToText if pictures else AutoModelForCausalLM
-    spread = {"device_map": device} if device in DEVICE_MAPS else {}
     try:
         network: Any = model_class.from_pretrained(
-            source, revision=revision, trust_remote_code=False, use_safetensors=True, **options, **spread
+            source, revision=revision, trust_remote_code=False, use_safetensors=True, **options
         )
     except OSError as error:
         if error.errno is not None:  # the disk's or the network's, not that of transformers about the files
@@ -208,8 +214,7 @@ def _load_gguf(
     if file is None:
         raise FileNotFoundError(f"model {source!r} holds no {name}")
     of = {"revision": revision, "gguf_file": name, "trust_remote_code": False}
-    spread = {"device_map": device} if device in DEVICE_MAPS else {}
-    network: Any = AutoModelForCausalLM.from_pretrained(source, **of, **options, **spread)
+    network: Any = AutoModelForCausalLM.from_pretrained(source, **of, **options)
     network.name_or_path = network.config.name_or_path = source
     del network.config.quantization_config  # de-quantised: it is trained and saved as any other
     network.is_quantized, network.hf_quantizer = False, None
@@ -225,16 +230,13 @@ def _placed(network: Any, device: str | None) -> Any:
     return network.to(device or accelerator or "cpu")
 
 
-def load_processor(source: str) -> ProcessorMixin | PreTrainedTokenizerBase:
+def load_processor(model: PreTrainedModel | PeftModel) -> ProcessorMixin | PreTrainedTokenizerBase:
     """Load the processor of a model that is in memory, or its tokenizer if it takes no images.
 
     Raises:
         ValueError: If it cannot be loaded.
     """
-    pictures = (
-        type(AutoConfig.from_pretrained(source, trust_remote_code=False)) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING
-    )
-    return _load_processor(source, None, pictures)
+    return _load_processor(str(model.name_or_path), None, type(model.config) in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING)
 
 
 def _load_processor(source: str, revision: str | None, pictures: bool) -> ProcessorMixin | PreTrainedTokenizerBase:
@@ -260,11 +262,7 @@ def _load_adapter(
     """Load an adapter on its base, which may be an adapter itself: an unlearned one on the original's."""
     settings = json.loads(settings_file.read_text())
     revision = _commit(source, settings_file) or revision
-    named = settings["base_model_name_or_path"]
-    if gguf_file := _gguf(named):
-        base = _load_gguf(named, None, gguf_file, options, device)
-    else:
-        base = _load(named, settings.get("revision"), options, device, merge=True)
+    base = _load(settings["base_model_name_or_path"], settings.get("revision"), options, device, merge=True)
     weights = _file(source, "adapter_model.safetensors", revision)
     if weights is None:
         raise FileNotFoundError(f"adapter {source!r} holds no adapter_model.safetensors")

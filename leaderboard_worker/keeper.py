@@ -125,8 +125,7 @@ def import_demo(store: Store, folder: Path) -> list[int]:
     queue = Store(store.path, quota=1000)  # a demo may have many methods
     made = []
     for method in dials["methods"]:
-        model = folder / "models" / method
-        meta, record = public_meta(read_meta(logs / method)), (read_run(model) if model.is_dir() else None) or {}
+        meta, record = public_meta(read_meta(logs / method)), read_run(folder / "models" / method) or {}
         # A demo's models are not on the Hub: a digest of data, method and settings replaces the commit.
         about = json.dumps([meta["dataset"]["fingerprint"], method, record.get("settings")], sort_keys=True)
         commit = hashlib.sha1(about.encode(), usedforsecurity=False).hexdigest()

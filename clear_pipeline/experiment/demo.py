@@ -1,7 +1,7 @@
 """The whole benchmark on small data: corpus, original and gold, the methods, scores, report."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -152,11 +152,8 @@ def report_of(output: Path, visual: Path | None = None, add: Sequence[Path] = ()
     methods, golds = dials.pop("methods"), dials.pop("golds")
     entries = []
     for name in ("original", GOLD, *methods):
-        record = read_run(output / "models" / name) if (output / "models" / name).is_dir() else None
-        entries.append(_entry(output / "logs" / name, record))
-    for log in add:
-        model = Path(str(read_meta_of_log(log).get("model")))
-        entries.append(_entry(log, read_run(model) if model.is_dir() else None))
+        entries.append(_entry(output / "logs" / name, output / "models" / name))
+    entries += [_entry(log, Path(str(read_meta_of_log(log).get("model")))) for log in add]
     source = output / "data" / demo_recipe(dials["corpus"]).folder
     made = (read_meta(source) or {}).get("made")
     return write_report(
@@ -165,7 +162,7 @@ def report_of(output: Path, visual: Path | None = None, add: Sequence[Path] = ()
     )  # fmt: skip
 
 
-def _entry(log: Path, record: Mapping[str, Any] | None) -> Entry:
-    """Return a row of the report; time and settings of a model that we did not train are not known."""
-    known = record or {"seconds": None, "settings": {"settings": {}}}
-    return Entry(log.name, log, known["seconds"], known["settings"].get("settings", {}))
+def _entry(log: Path, model: Path) -> Entry:
+    """Return a row of the report; time and settings of a model whose run is not here are not known."""
+    record = read_run(model) or {}
+    return Entry(log.name, log, record.get("seconds"), record.get("settings", {}).get("settings", {}))

@@ -64,8 +64,8 @@ def row_counts(recipe: Recipe) -> tuple[dict[str, int], str]:
         forgotten = TOFU_ROWS * int(recipe.forget.removeprefix("forget")) // 100
         counts = {"full": TOFU_ROWS, "retain": TOFU_ROWS - forgotten, "both": forgotten, "text": forgotten, "image": 0}
         return {**counts, "kept": counts["retain"]}, "TOFU's published rows"
-    if recipe.forget_people or recipe.forget_dataset:
-        data = data_of(recipe, Path())
+    data = data_of(recipe, Path())
+    if data.named:
         rows = rows_of(data, SidesArguments(), lambda config: load_clear(config, data.dataset))
         both, kept = len(rows["forget"]), len(rows["retain"])
         image = len(of_modality(rows["forget"], "image"))

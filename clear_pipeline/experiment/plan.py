@@ -5,7 +5,7 @@ The demo runs one seed, the table several. Every step fills one folder, so that 
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -194,10 +194,10 @@ def training_steps(recipe: Recipe, folder: Path, seed: int, prefix: str = "", ba
     data, models = data_of(recipe, folder), folder / "models"
     beside = f"{data.dataset}{recipe.extra_suffix}" if recipe.extra_config else None
     extra = {"extra_config": recipe.extra_config, "extra_dataset": beside}
-    everybody = replace(data, forget_people=None, forget_dataset=None)
+    everybody = data.everybody()
     full = FinetuneArguments(dataset_config=data.training_config("full"), **extra)
     kept = data.training_config(RETAIN_OF[recipe.forget])
-    gold = full if data != everybody else FinetuneArguments(dataset_config=kept, **extra)
+    gold = full if data.named else FinetuneArguments(dataset_config=kept, **extra)
     steps, needs, base = [], [], recipe.model
     if recipe.corpus is not None:
         call = {"folder": folder / "data", "recipe": recipe, "seed": seed}

@@ -13,7 +13,7 @@ from huggingface_hub import HfApi
 
 from clear_data.configs import RETAIN_OF
 from clear_data.publishing.hub_commit import Pushed, hub_errors, push_files
-from clear_pipeline.runs.provenance import model_digest
+from clear_pipeline.runs.provenance import how_made, model_digest
 from clear_pipeline.runs.run_folder import RUN_FILE, read_run
 from clear_unlearning.model_card import Checkpoint, Score, model_card
 from evaluate_metrics.columns import CARD, shown_columns
@@ -69,7 +69,7 @@ def push_model(
     dataset = record.get("dataset") or {"fingerprint": settings.get("data")}
     checkpoint = Checkpoint(
         title=repo_id.split("/")[-1],
-        what=_what(settings, base),
+        what=f"{how_made(settings, base or 'A model that is not published')}.",
         settings=_card_settings(record, dataset, base),
         images=(folder / "processor_config.json").is_file() or (folder / "preprocessor_config.json").is_file(),
         adapter=adapter,
@@ -151,16 +151,6 @@ def _with_base(path: Path, base: str | None) -> bytes:
         if key in content:
             content[key] = base
     return (json.dumps(content, indent=2) + "\n").encode()
-
-
-def _what(settings: Mapping[str, Any], base: str | None) -> str:
-    source = base or "A model that is not published"
-    if settings["recipe"] == "finetune":
-        without = f" without {settings['forget']}" if settings.get("forget") else ""
-        return f"{source} fine-tuned on `{settings['dataset_config']}`{without}."
-    modality = settings.get("modality")
-    kind = f"the {modality} rows of " if modality else ""
-    return f"{source} after unlearning {kind}{settings['forget']} by `{settings['method']}`."
 
 
 def _card_settings(record: Mapping[str, Any], dataset: Mapping[str, Any], base: str | None) -> dict[str, Any]:

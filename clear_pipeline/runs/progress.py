@@ -31,7 +31,7 @@ class ShownProgress:
             )
             self._began, self._first = time.monotonic(), done
         self._bar.total = total
-        self._bar.update(done - self._bar.n if not self._bar.disable else 0)
+        self._bar.update(done - self._bar.n)
         now = time.monotonic()
         if self.shown and self._bar.disable and (now - self._said >= MINUTE or done == total != self._last):
             self._said, self._last = now, done

@@ -94,6 +94,21 @@ def lineage(model: str) -> dict[str, Any]:
     return {"base_model": model, "role": None, "trained_on": None, "forgotten": None, "training_seed": None}
 
 
+def how_made(settings: Mapping[str, Any], source: str | None) -> str:
+    """Return in words what a training made, without a full stop.
+
+    Args:
+        settings: Of its run.
+        source: What to call the model that it started from.
+    """
+    forgotten = settings.get("forget")
+    if settings["recipe"] == "finetune":
+        without = f" without {forgotten}" if forgotten else ""
+        return f"{source} fine-tuned on `{settings['dataset_config']}`{without}"
+    kind = f"the {settings['modality']} rows of " if settings.get("modality") else ""
+    return f"{source} after unlearning {kind}{forgotten} by `{settings['method']}`"
+
+
 def next_lineage(settings: Mapping[str, Any]) -> dict[str, Any]:
     """Return the lineage of the model that a run makes; it is recorded with the run, so that both can be moved.
 

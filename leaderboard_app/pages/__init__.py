@@ -20,3 +20,9 @@ _ENVIRONMENT.globals["hub"] = constants.ENDPOINT
 def render(template: str, **values: Any) -> str:
     """Return a template of the folder `templates`, filled in."""
     return _ENVIRONMENT.get_template(template).render(**values)
+
+
+def no_submission(wanted: str | int | None, advice: str) -> str:
+    """Return the page for a number that is not a submission's: `advice` if none was given."""
+    text = advice if not wanted else f"There is no submission {str(wanted)[:20]}."
+    return render("message.html.jinja", text=text)

@@ -16,7 +16,7 @@ from leaderboard_app.intake.submission import FIELDS
 from leaderboard_app.store.queries import Details, Reference, Status
 from leaderboard_app.store.store import Store
 
-from . import render
+from . import no_submission, render
 
 SUBMITTED = ("user", "kind", "paper", "modality", "data_used", "seeds", "gpu_hours", "licence", "contact")
 LONGEST = 300  # characters of an answer that are shown
@@ -57,8 +57,7 @@ def details_html(store: Store, wanted: str | int | None) -> str:
     try:
         found = store.details(int(wanted or ""))
     except (ValueError, OverflowError):
-        text = "Choose a row of the table." if not wanted else f"There is no submission {str(wanted)[:20]}."
-        return render("message.html.jinja", text=text)
+        return no_submission(wanted, "Choose a row of the table.")
     if found.hidden_reason is not None:
         text = f"Submission {found.id} was hidden by the keepers: {found.hidden_reason}"
         return render("message.html.jinja", text=text)

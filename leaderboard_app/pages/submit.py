@@ -12,7 +12,7 @@ from leaderboard_app.intake.submission_checks import Check, take
 from leaderboard_app.store.queries import Status
 from leaderboard_app.store.store import Store
 
-from . import render
+from . import no_submission, render
 from .details import history, moment
 
 REFRESH_SECONDS = 5.0
@@ -153,8 +153,7 @@ def status_html(store: Store, wanted: str | int | None) -> str:
     try:
         status = store.status(int(wanted or ""))
     except (ValueError, OverflowError):
-        text = "Give the number of a submission." if not wanted else f"There is no submission {str(wanted)[:20]}."
-        return render("message.html.jinja", text=text)
+        return no_submission(wanted, "Give the number of a submission.")
     return render(
         "status.html.jinja",
         status=status,

@@ -16,7 +16,7 @@ def given_model(model: Any, processor: Any) -> tuple[Any, Any]:
     if isinstance(model, str):
         loaded = load_model(model)
         return loaded.model, processor or loaded.processor
-    return model, processor or load_processor(model.name_or_path)
+    return model, processor or load_processor(model)
 
 
 def given_args(trainer: type, model: Any) -> Any:
@@ -43,8 +43,8 @@ def given_sides(forget: Any, retain: Any, names: Sequence[str], seed: int) -> di
     given = {
         side: rows for side, rows in {**given, "retain": retain or given.get("retain")}.items() if rows is not None
     }
-    unknown = [side for side in given if side not in ("forget", *names)]
-    if unknown and unknown != ["retain"]:
+    unknown = [side for side in given if side not in ("forget", "retain", *names)]
+    if unknown:
         raise ValueError(f"train_dataset has rows for {unknown[0]!r}; sides are {', '.join(names)}")
     return {side: given_rows(side, rows, seed) for side, rows in given.items() if side in names}
 
