@@ -117,10 +117,12 @@ def _table(store: Store, bases: Sequence[str]) -> tuple[list[Any], list[Any]]:
 
         return turned_to
 
-    for control in chosen:
-        event = control.submit if control is search else control.input
-        event(first, chosen, outputs, queue=False, show_progress="hidden", api_visibility="private")
-    search.blur(first, chosen, outputs, queue=False, show_progress="hidden", api_visibility="private")
+    # One listener for all of them, so that two answers under way never overtake each other.
+    changes = [control.input for control in chosen[1:]]
+    gr.on(
+        [search.submit, search.blur, *changes], first, chosen, outputs, trigger_mode="always_last", queue=False,
+        show_progress="hidden", api_visibility="private",
+    )  # fmt: skip
     for button, step in ((before, -1), (after, 1)):
         button.click(
             turn(step), [page, *chosen], outputs, queue=False, show_progress="hidden", api_visibility="private"

@@ -1,6 +1,7 @@
 """The page as a visitor sees it, in a headless Chromium."""
 
 import re
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -100,6 +101,24 @@ def test_the_table_pages_filters_searches_and_sorts(page):
     until(page, "#table tbody tr:nth-child(3)", "method 49")
     choose(page, "sort", "Utility")
     until(page, "#table tbody tr:nth-child(3)", "method 41")
+
+
+def test_a_slow_answer_never_replaces_a_later_one(store, context):
+    class Slow(Store):
+        def rows(self, **chosen: Any) -> Any:
+            time.sleep(2 if chosen["search"] and not chosen["descending"] else 0)
+            return super().rows(**chosen)
+
+    with served(build_app(Slow(store.path), check)) as place:
+        page = context.new_page()
+        page.goto(place)
+        page.locator("#search textarea, #search input").fill("method 4")
+        page.locator("#turned input").check()  # the search box loses the focus: two questions at once
+        until(page, "#place", "1: 11 rows")
+        until(page, "#table tbody tr:nth-child(3)", "method 49")
+        page.wait_for_timeout(3000)
+        assert methods(page)[2] == "method 49"
+        page.close()
 
 
 def test_columns_can_be_chosen(page):
