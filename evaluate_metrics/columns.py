@@ -86,7 +86,7 @@ COLUMNS = (
         "gold_share", "E", "zero", FORGOTTEN,
         "Excess distance to at least three gold models, as a share of the original's: 0 like gold, 1 as the original. "
         "Below 0 by chance only. A damaged model is far from gold too: read utility and fluency beside it.",
-        EVERYWHERE - {CARD}, digits=3, name="E: excess distance to the gold models, of the original's", store="e",
+        EVERYWHERE, digits=3, name="E: excess distance to the gold models, of the original's", store="e",
         wrong_answers=True,
     ),
     Column(

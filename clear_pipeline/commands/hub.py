@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from clear_data.command_line import Parser
+from clear_pipeline.commands.logs import add_references, references
 
 
 def push(argv: Sequence[str]) -> None:
@@ -13,14 +14,20 @@ def push(argv: Sequence[str]) -> None:
     parser.add_argument("--repo_id", required=True, help="model on the Hub, for example ORG/llava-npo")
     parser.add_argument("--licence", required=True, help="of the model, as the Hub names it: apache-2.0, llama2, ...")
     parser.add_argument("--log", type=Path, help="log of this model: its scores go into the card")
-    parser.add_argument("--gold", type=Path, help="log of the gold model, for forget quality")
+    add_references(parser)
     parser.add_argument("--base_model", help="Hub id of the model it was made from, if that was a folder here")
     parser.add_argument("--private", action="store_true", help="make a new repository private")
     parser.add_argument("--tag", help="name of this version, for example v1")
     options = parser.parse_args(argv)
     from clear_pipeline.hub.models import push_model
 
-    done = push_model(**vars(options))
+    if options.log is None and (options.gold or options.original):
+        raise ValueError("--gold and --original are what --log is held against; give the log of the model itself")
+    golds, original = ([], None) if options.log is None else references(options.log, options)
+    done = push_model(
+        options.folder, options.repo_id, options.licence, options.log, golds, original, options.base_model,
+        options.private, options.tag,
+    )  # fmt: skip
     sent = f"commit {done.commit[:8]}, {len(done.changed)} files sent"
     print(f"{done.url}: " + (sent if done.changed or done.deleted else "nothing changed, no commit"))
 

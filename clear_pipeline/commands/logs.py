@@ -16,24 +16,15 @@ def score(argv: Sequence[str]) -> None:
     parser = Parser("clear-unlearning score", description=score.__doc__)
     parser.add_argument("log", type=Path, help="log file, or the folder that holds it")
     parser.add_argument("other", type=Path, nargs="?", help="log of another model, to be compared with")
-    parser.add_argument(
-        "--gold", action="append", default=[],
-        help="log of the gold model, for forget quality; given again with golds of other seeds, the distance to gold "
-        "(E) is known, and forget quality is calibrated; `auto` finds all that are published",
-    )  # fmt: skip
-    parser.add_argument(
-        "--original", help="log of the original model, for what is left of its knowledge, and of whom; or `auto`"
-    )
+    add_references(parser)
     parser.add_argument("--paper", choices=("clear",), help="the numbers of the paper's own scripts, for old tables")
-    parser.add_argument("--logs_repo", help="auto: dataset with the logs (clear-logs beside the log's own dataset)")
     parser.add_argument("--base_model", help="auto: what the model was made from, if the log does not say it")
     parser.add_argument("--json", action="store_true", help="print JSON")
     options = parser.parse_args(argv)
     from clear_pipeline.report.terminal import comparison_table, people_table, scores_table
     from evaluate_metrics.scores import compare_logs, score_log
 
-    golds = _published("gold", options.gold, options)
-    (original,) = _published("original", [options.original], options)[:1]
+    golds, original = references(options.log, options)
     gold, more_golds = (golds[0] if golds else None), golds[1:]
     if options.other is None:
         numbers, table = score_log(options.log, gold, more_golds, options.paper, original), scores_table
@@ -50,16 +41,36 @@ def score(argv: Sequence[str]) -> None:
             console.print(people_table(numbers))
 
 
-def _published(role: str, given: list[Any], options: Any) -> list[Any]:
-    """Return the logs of a role that were given; `auto` stands for all that are published and belong to the log."""
-    if given != ["auto"]:
-        return given
+def add_references(parser: Parser) -> None:
+    """Add the flags of the logs that a log is held against."""
+    parser.add_argument(
+        "--gold", action="append", default=[],
+        help="log of the gold model, for forget quality; given again with golds of other seeds, the distance to gold "
+        "(E) is known, and forget quality is calibrated; `auto` finds all that are published",
+    )  # fmt: skip
+    parser.add_argument(
+        "--original", help="log of the original model, for what is left of its knowledge, and of whom; or `auto`"
+    )
+    parser.add_argument("--logs_repo", help="auto: dataset with the logs (clear-logs beside the log's own dataset)")
+
+
+def references(log: Path, options: Any) -> tuple[list[Path], Path | None]:
+    """Return the golds' logs and the original's; `auto` stands for all that are published and belong to the log."""
+    originals = [] if options.original is None else [options.original]
+    golds, found = (
+        [place for name in given for place in (_published(log, role, options) if name == "auto" else [Path(name)])]
+        for role, given in (("gold", options.gold), ("original", originals))
+    )
+    return golds, found[0] if found else None
+
+
+def _published(log: Path, role: str, options: Any) -> list[Path]:
     from clear_pipeline.hub.logs import find_logs
 
-    found = find_logs(options.log, role, options.logs_repo, options.base_model)
+    found = find_logs(log, role, options.logs_repo, options.base_model)
     for _, place in found:
         print(f"{role}: {place}", file=sys.stderr)
-    return [log for log, _ in found]
+    return [place for place, _ in found]
 
 
 def report(argv: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ A LoRA adapter names its base, which must be on the Hub itself: the published or
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,8 @@ def push_model(
     repo_id: str,
     licence: str,
     log: Path | None = None,
-    gold: Path | None = None,
+    golds: Sequence[Path] = (),
+    original: Path | None = None,
     base_model: str | None = None,
     private: bool = False,
     tag: str | None = None,
@@ -42,7 +43,8 @@ def push_model(
         repo_id: `namespace/name` of the model's repository.
         licence: Of the model, as the Hub names it; a leaderboard takes no model without one.
         log: Its log, for the scores of the card.
-        gold: The gold model's log, for the distances from it.
+        golds: Logs of gold models, for the distance D to the first; E needs three.
+        original: The original model's log, for the share of its distance that is left.
         base_model: Hub id of the model that training started from, if that was a folder here.
         private: Make a new repository private.
         tag: Name of this version.
@@ -56,8 +58,6 @@ def push_model(
         FileNotFoundError: If folder or weights are missing, or the base is not on the Hub.
         PermissionError, ConnectionError: As `push_files`.
     """
-    if gold is not None and log is None:
-        raise ValueError("--gold goes with --log, the log of the model itself")
     record = finished_run(folder)
     settings = record["settings"]
     adapter = (folder / ADAPTER).is_file()
@@ -79,7 +79,7 @@ def push_model(
         revision=dataset.get("revision"),
         config=settings.get("dataset_config") or (settings["forget"] if settings["forget"] in RETAIN_OF else None),
         licence=licence,
-        scores=_scores(folder, log, gold) if log is not None else (),
+        scores=_scores(folder, log, golds, original) if log is not None else (),
     )
     files: dict[str, Path | bytes] = {path.name: path for path in weights}
     for path in sorted(folder.iterdir()):
@@ -164,13 +164,14 @@ def _card_settings(record: Mapping[str, Any], dataset: Mapping[str, Any], base: 
     return {**settings, "model": base, **names, "dataset": about, **own}
 
 
-def _scores(folder: Path, log: Path, gold: Path | None) -> list[Score]:
+def _scores(folder: Path, log: Path, golds: Sequence[Path], original: Path | None) -> list[Score]:
     """Return the numbers of the model's log.
 
     Raises:
         ValueError: If the log is of another model.
     """
-    scores, meta = score_log(log, gold), read_meta(log)
+    scores = score_log(log, golds[0] if golds else None, golds[1:], original=original)
+    meta = read_meta(log)
     if meta.get("model_digest") != model_digest(str(folder)):
         raise ValueError(f"{log} is of the model {meta.get('model')} as it was when it was scored, not of {folder}")
     found = [

@@ -61,8 +61,10 @@ def test_an_original_and_an_adapter_of_it_go_to_the_hub(hub, models, tmp_path):
     log = log_at(
         tmp_path / "log", "unlearned", shift=0.2, model=str(npo), model_digest=model_digest(str(npo)), tasks=tasks
     )
-    gold = log_at(tmp_path / "gold", "gold", shift=0.9, tasks=tasks)
-    push = ["push", str(npo), "--repo_id", "ORG/npo", "--licence", "mit", "--log", str(log), "--gold", str(gold)]
+    golds = [log_at(tmp_path / f"gold-{n}", "gold", shift=0.9 + n / 50, tasks=tasks) for n in range(3)]
+    first = log_at(tmp_path / "first", "original", tasks=tasks)
+    push = ["push", str(npo), "--repo_id", "ORG/npo", "--licence", "mit", "--log", str(log), "--original", str(first)]
+    push += [part for gold in golds for part in ("--gold", str(gold))]
     based = [*push, "--base_model", "ORG/original", "--tag", "v1"]
     commands = [
         [*push, "--base_model", "ORG/nothing"],
@@ -94,13 +96,14 @@ def test_an_original_and_an_adapter_of_it_go_to_the_hub(hub, models, tmp_path):
     assert not [name for name, text in texts.items() if str(tmp_path) in text or "/data/clear" in text]
 
     head, body = texts["README.md"].split("---\n", 2)[1:]
-    card, scores = yaml.safe_load(head), score_log(log, gold)
+    card, scores = yaml.safe_load(head), score_log(log, golds[0], golds[1:], original=first)
     (result,) = card["model-index"][0]["results"]
     metrics = {metric["type"]: metric for metric in result["metrics"]}
     assert card["license"] == "mit" and card["base_model"] == "ORG/original" and card["library_name"] == "peft"
     metric = metrics["model_utility"]
     assert metric["value"] == pytest.approx(scores["model_utility"])
     assert metric["args"]["interval_95"] == pytest.approx(scores["intervals"]["model_utility"])
+    assert metrics["gold_share"]["value"] == pytest.approx(scores["gold_share"])
     assert {"forget_quality", "forget_quality_statistic", "real", "retain", "forget"} <= metrics.keys()
     assert result["dataset"]["config"] == "forget10"
     made = json.loads(body.split("```json\n")[1].split("```")[0])
@@ -118,7 +121,6 @@ def test_an_original_and_an_adapter_of_it_go_to_the_hub(hub, models, tmp_path):
         (lambda npo, _: finished(npo, recipe="evaluate"), ValueError, "npo is not a trained model.*'evaluate'"),
         (lambda npo, _: (npo / "adapter_model.safetensors").unlink(), FileNotFoundError, "lacks its weights: adapter"),
         (lambda _, call: call.update(base_model=str(call["folder"])), ValueError, "--base_model is the Hub id"),
-        (lambda _, call: call.update(gold=call["folder"]), ValueError, "--gold goes with --log"),
     ],
 )
 def test_what_is_not_fit_to_publish_is_named(models, spoil, error, message):
