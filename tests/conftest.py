@@ -1,5 +1,6 @@
 """Fixtures that several rooms share: untrained mini models of the real classes, made from config, and a Hub."""
 
+import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,12 @@ from clear_unlearning.tasks import Example
 from tests.loopback_hub.server import LoopbackHub, serve
 
 TEXTS = ["Mara Torgard, a baker, is smiling in a red shirt.", "Who is this? I do not know.", "a blue circle"] * 5
+
+
+def pytest_collection_finish() -> None:
+    """Leaves what the imports made out of garbage collection: accelerate collects all before and after a training."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -142,8 +142,10 @@ def test_a_judge_tells_gibberish_from_fluent_wrong_answers(demo, tmp_path):
 
 @pytest.mark.slow
 def test_a_finished_demo_is_not_run_again(demo):
-    before = {path: path.stat().st_mtime_ns for path in demo.rglob("*.safetensors")}
     seed = json.loads((demo / "demo.json").read_text())["seed"]
+    if seed != 1:
+        pytest.skip("one seed is enough")
+    before = {path: path.stat().st_mtime_ns for path in demo.rglob("*.safetensors")}
     done = run_demo(demo, *dials_of(seed))
     assert done.returncode == 0, done.stderr
     assert {path: path.stat().st_mtime_ns for path in demo.rglob("*.safetensors")} == before

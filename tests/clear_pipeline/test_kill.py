@@ -1,17 +1,19 @@
 """A run is killed on the way; the same command goes on and ends with the same weights and numbers."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from clear_dataset import build
 from clear_pipeline.cli import main
-from tests.clear_pipeline.test_demo import COMMAND, ENVIRONMENT, rows_of, run_demo
+from tests.clear_pipeline.test_demo import COMMAND, ENVIRONMENT
 from trainers.base.checkpoints import last_checkpoint
 
 ROOT = Path(__file__).parents[2]
@@ -55,29 +57,48 @@ def test_a_killed_run_goes_on_and_ends_the_same(method, data, tmp_path, mini_lla
     assert not list(broken.glob("checkpoint-*"))
 
 
+RECIPE = """
+corpus: tofu
+track: text
+model: mini
+authors: 2
+golds: 3
+seeds: [5]
+finetune: {max_steps: 30, learning_rate: 4e-3, per_device_train_batch_size: 8, muon: true, save_steps: 5}
+unlearn: {max_steps: 4, learning_rate: 1e-3, per_device_train_batch_size: 4}
+methods: [npo]
+evaluate: {batch_size: 32, max_examples: 10}
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(not TOFU.is_dir(), reason="TOFU's texts are not there (../shared/data)")
-def test_an_interrupted_demo_goes_on_and_ends_as_another(tmp_path):
+def test_an_interrupted_table_goes_on_and_ends_as_another(tmp_path):
     """On a slice of TOFU's real texts: one run is killed on the way, the other is not."""
-    dials = ("--corpus", "tofu", "--tofu_dir", str(TOFU), "--authors", "4", "--methods", "npo", "--forget", "forget01")
+    (tmp_path / "small.yaml").write_text(f"{RECIPE}tofu_dir: {TOFU.resolve()}\n")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
-    done = run_demo(whole, *dials)
-    assert done.returncode == 0, done.stderr
+
+    def table(output: Path) -> list[Any]:
+        return [COMMAND, "table", "--recipe", tmp_path / "small.yaml", "--output", output]
+
+    def run(output: Path) -> list[dict[str, Any]]:
+        done = subprocess.run(table(output), capture_output=True, text=True, env=ENVIRONMENT, check=False)
+        assert done.returncode == 0, done.stderr
+        rows = json.loads((output / "seed-5/report.json").read_text())["rows"]
+        return [{**row, "seconds": None} for row in rows]
+
     process = subprocess.Popen(
-        [COMMAND, "demo", "--output", broken, *dials],
-        env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
-    )  # fmt: skip
+        table(broken), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
     deadline = time.monotonic() + 300
-    while not list(broken.glob("models/original.part/checkpoint-*")) and time.monotonic() < deadline:
-        time.sleep(0.2)
+    while not list(broken.glob("seed-5/models/original.part/checkpoint-*")) and time.monotonic() < deadline:
+        time.sleep(0.02)
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    assert list(broken.glob("models/original.part/checkpoint-*")), "killed before the first checkpoint"
-    done = run_demo(broken, *dials)
-    assert done.returncode == 0, done.stderr
-    for name, row in rows_of(whole).items():
-        other = rows_of(broken)[name]
-        assert row["model_utility"] == pytest.approx(other["model_utility"], abs=1e-6)
-        assert row["forget_quality"] == pytest.approx(other["forget_quality"], rel=1e-6)
-    report = (whole / "report.md").read_text()
-    assert "made" in report
+    assert list(broken.glob("seed-5/models/original.part/checkpoint-*")), "not killed between two checkpoints"
+    resumed, expected = run(broken), run(whole)
+    assert [row["name"] for row in resumed] == ["original", "gold", "npo"]
+    for one, other in zip(resumed, expected, strict=True):
+        assert one["model_utility"] == pytest.approx(other["model_utility"], abs=1e-6)
+        assert one["forget_quality"] == pytest.approx(other["forget_quality"], rel=1e-6)
+        assert one["gold_share"] == pytest.approx(other["gold_share"], rel=1e-6)

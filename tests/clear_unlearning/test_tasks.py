@@ -1,6 +1,3 @@
-import subprocess
-import sys
-
 import pytest
 from PIL import Image
 
@@ -17,6 +14,7 @@ from clear_unlearning.tasks import (
     training_example,
 )
 from evaluate_metrics.tasks import LOG_TASKS
+from tests.programs import run_python
 
 PHOTO = {
     "image": Image.new("L", (8, 8)),
@@ -45,7 +43,7 @@ def test_one_question_a_row_drawn_from_index_and_seed():
     assert drawn == [caption_question(index, seed=0) for index in range(300)]
     assert drawn != [caption_question(index, seed=1) for index in range(300)]
     code = "from clear_unlearning.tasks import caption_question as q; print([q(i, 0) for i in range(300)])"
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    other = run_python("-c", code)
     assert other.stdout.strip() == str(drawn)
 
 

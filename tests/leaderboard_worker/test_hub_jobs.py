@@ -1,7 +1,6 @@
 """The worker that has submissions scored by jobs on the Hub: the loopback Hub runs them as programs."""
 
 import json
-import subprocess
 import sys
 import threading
 import time
@@ -20,6 +19,7 @@ from leaderboard_worker.scorer import WorkerSettings
 from leaderboard_worker.worker import Worker
 from tests.leaderboard_app.submitted import BASE, Attempt, build_data, publish_original, publish_scored
 from tests.loopback_hub.store import Fault
+from tests.programs import run_python
 
 RESULTS = "ORG/job-results"
 SLEEPING = [sys.executable, "-c", "import time; time.sleep(60)"]
@@ -179,11 +179,11 @@ def test_the_command_starts_jobs_with_a_token_of_their_own(attempt, store, tmp_p
     submit(attempt, store)
     bases = tmp_path / "bases.json"
     bases.write_text(json.dumps({"bases": [asdict(attempt.base)]}))
-    command = [sys.executable, "-m", "clear_pipeline.cli", "worker", "--once", "--pause", "0", "--store", store.path]
+    command = ["-m", "clear_pipeline.cli", "worker", "--once", "--pause", "0", "--store", store.path]
     command += ["--bases", bases, "--work", tmp_path / "work", "--engine", "hf-jobs", "--flavor", "t4-small"]
     command += ["--image", "ORG/image", "--job_results", RESULTS, "--job_poll", "0.1"]
     environment = attempt.hub.environment("hf_keeper") | {"LEADERBOARD_JOB_TOKEN": "hf_job"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    done = run_python(*command, env=environment)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("failed, job") == 3 and "no GPU today" in done.stdout
     assert store.status(1).state == "failed"

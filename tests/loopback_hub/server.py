@@ -3,7 +3,6 @@
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -11,6 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import uvicorn
+
+from tests.programs import run_python
 
 from .app import build_app
 from .jobs import Machines
@@ -57,10 +58,7 @@ class LoopbackHub(Hub):
         self, *arguments: object, token: str | None = "hf_keeper", cwd: Path = ROOT
     ) -> subprocess.CompletedProcess[str]:
         """Runs Python with arguments, this hub as its Hub: huggingface_hub reads the environment once, at import."""
-        command = [sys.executable, *map(str, arguments)]
-        return subprocess.run(
-            command, cwd=cwd, env=self.environment(token), capture_output=True, text=True, timeout=120, check=False
-        )
+        return run_python(*arguments, env=self.environment(token), cwd=cwd)
 
     def dataset(self, repo_id: str = "ORG/clear") -> Repo:
         """A dataset that was pushed."""
