@@ -6,6 +6,7 @@ import runpy
 from pathlib import Path
 
 import pytest
+import yaml
 
 from clear_pipeline.cli import COMMANDS
 from evaluate_metrics import METRICS
@@ -43,6 +44,18 @@ def test_the_page_of_the_command_line_is_what_the_parsers_say():
     for command in COMMANDS:
         assert f"\n## `clear-unlearning {command}`\n" in page
     assert (ROOT / "docs/cli.md").read_text() == page, "run `python docs/write_cli.py`"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_to_files(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text())
+    assert links and [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_page_is_in_the_navigation_once():
+    nav = yaml.safe_load((ROOT / "properdocs.yml").read_text())["nav"]
+    listed = [page for group in nav for pages in group.values() for entry in pages for page in entry.values()]
+    assert sorted(listed) == sorted(file.name for file in (ROOT / "docs").glob("*.md"))
 
 
 @pytest.mark.parametrize("method", METHODS)
