@@ -71,14 +71,11 @@ def draw_truth_ratios(demo: Path, file: Path) -> None:
     gold = np.log(read_log(demo / "logs" / "gold")[FORGET_TASK].truth_ratios())
     for model, colour in {"original": "#b3261e", "gold": "#9a6700", "npo": "#1f6feb"}.items():
         values = np.log(read_log(demo / "logs" / model)[FORGET_TASK].truth_ratios())
-        axes.ecdf(values, color=colour, label=model)
-        if model != "gold":
-            gap = ks_2samp(values, gold)
+        gap = ks_2samp(values, gold)
+        axes.ecdf(values, color=colour, label=f"{model}: D = {gap.statistic:.2f}")
+        if gap.statistic:
             ends = [(sample <= gap.statistic_location).mean() for sample in (values, gold)]
             axes.vlines(gap.statistic_location, *ends, color=colour, linestyle=":", linewidth=2)
-            axes.annotate(
-                f"D = {gap.statistic:.2f} ", (gap.statistic_location, np.mean(ends)), color=colour, ha="right"
-            )
     axes.set(xlabel="log R of a row: above 0, the truth is likelier than the wrong answers", ylabel="share of rows")
     axes.legend(frameon=False)
     axes.spines[["top", "right"]].set_visible(False)
