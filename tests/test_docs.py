@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from clear_pipeline.cli import COMMANDS
+from clear_unlearning import __version__
 from evaluate_metrics import METRICS
 from trainers import METHODS
 from trainers.visual import VISUAL_METHODS
@@ -74,3 +75,8 @@ def test_makefile_verbs_stand_in_the_readme():
     text = (ROOT / "README.md").read_text()
     for verb in ("make demo", "make test", "make test-slow", "make check", "make docs", "make app"):
         assert verb in text
+
+
+def test_the_version_is_said_once_more_where_people_look():
+    assert f"\n## {__version__} (" in (ROOT / "CHANGELOG.md").read_text()
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__
