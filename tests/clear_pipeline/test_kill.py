@@ -12,10 +12,10 @@ import pytest
 from clear_dataset import build
 from clear_pipeline.cli import main
 from tests.clear_pipeline.test_demo import COMMAND, ENVIRONMENT, rows_of, run_demo
+from tests.tofu_rows import TEXTS, needs_texts
 from trainers.base.checkpoints import last_checkpoint
 
 ROOT = Path(__file__).parents[2]
-TOFU = ROOT / "../shared/data/tofu_text"
 LENGTH = {"npo": ("--max_steps", "12"), "scrub": ("--num_train_epochs", "2", "--msteps", "1")}
 
 
@@ -56,10 +56,21 @@ def test_a_killed_run_goes_on_and_ends_the_same(method, data, tmp_path, mini_lla
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not TOFU.is_dir(), reason="TOFU's texts are not there (../shared/data)")
+@needs_texts
 def test_an_interrupted_demo_goes_on_and_ends_as_another(tmp_path):
     """On a slice of TOFU's real texts: one run is killed on the way, the other is not."""
-    dials = ("--corpus", "tofu", "--tofu_dir", str(TOFU), "--authors", "4", "--methods", "npo", "--forget", "forget01")
+    dials = (
+        "--corpus",
+        "tofu",
+        "--tofu_dir",
+        str(TEXTS),
+        "--authors",
+        "4",
+        "--methods",
+        "npo",
+        "--forget",
+        "forget01",
+    )
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     done = run_demo(whole, *dials)
     assert done.returncode == 0, done.stderr
