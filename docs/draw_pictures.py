@@ -71,7 +71,7 @@ def draw_truth_ratios(demo: Path, file: Path) -> None:
     gold = np.log(read_log(demo / "logs" / "gold")[FORGET_TASK].truth_ratios())
     for model, colour in {"original": "#b3261e", "gold": "#9a6700", "npo": "#1f6feb"}.items():
         values = np.log(read_log(demo / "logs" / model)[FORGET_TASK].truth_ratios())
-        gap = ks_2samp(values, gold)
+        gap: Any = ks_2samp(values, gold)
         axes.ecdf(values, color=colour, label=f"{model}: D = {gap.statistic:.2f}")
         if gap.statistic:
             ends = [(sample <= gap.statistic_location).mean() for sample in (values, gold)]
