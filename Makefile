@@ -41,6 +41,7 @@ check: $(INSTALLED)
 	$(BIN)/pyright --pythonpath $(BIN)/python
 
 docs: $(INSTALLED)
+	$(BIN)/python docs/write_cli.py
 	$(BIN)/properdocs build --strict
 
 clean:

@@ -2,11 +2,14 @@
 
 import inspect
 import re
+import runpy
 from pathlib import Path
 
 import pytest
+import yaml
 
 from clear_pipeline.cli import COMMANDS
+from clear_unlearning import __version__
 from evaluate_metrics import METRICS
 from trainers import METHODS
 from trainers.visual import VISUAL_METHODS
@@ -37,9 +40,23 @@ def test_metrics_have_their_rows_in_order():
     assert first_column("docs/metrics.md") == list(METRICS)
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_commands_stand_in_the_readme(command):
-    assert f"clear-unlearning {command}" in (ROOT / "README.md").read_text()
+def test_the_page_of_the_command_line_is_what_the_parsers_say():
+    page = runpy.run_path(str(ROOT / "docs/write_cli.py"))["page"]()
+    for command in COMMANDS:
+        assert f"\n## `clear-unlearning {command}`\n" in page
+    assert (ROOT / "docs/cli.md").read_text() == page, "run `python docs/write_cli.py`"
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_lead_to_files(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", (ROOT / page).read_text())
+    assert links and [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_every_page_is_in_the_navigation_once():
+    nav = yaml.safe_load((ROOT / "properdocs.yml").read_text())["nav"]
+    listed = [page for group in nav for pages in group.values() for entry in pages for page in entry.values()]
+    assert sorted(listed) == sorted(file.name for file in (ROOT / "docs").glob("*.md"))
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -58,3 +75,8 @@ def test_makefile_verbs_stand_in_the_readme():
     text = (ROOT / "README.md").read_text()
     for verb in ("make demo", "make test", "make test-slow", "make check", "make docs", "make app"):
         assert verb in text
+
+
+def test_the_version_is_said_once_more_where_people_look():
+    assert f"\n## {__version__} (" in (ROOT / "CHANGELOG.md").read_text()
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == __version__

@@ -10,12 +10,11 @@ from trl import TrlParser
 
 from clear_pipeline.cli import COMMANDS, main
 from clear_pipeline.model_arguments import ModelArguments, revision_setting
+from tests.tofu_rows import PUBLISHED_LOGS, log_of_rows, needs_logs
 
-LOGS = Path(__file__).parents[2] / "../shared/data/tofu_eval_logs"
 # What every training and every evaluation must name.
 NAMED = ("--model_name_or_path", "ORG/model", "--dataset", "ORG/data")
 UNLEARN = ("unlearn", "--method", "npo", "--output_dir", "x", *NAMED)
-needs_logs = pytest.mark.skipif(not LOGS.is_dir(), reason="TOFU's logs are not there (../shared/data)")
 
 
 def run(capsys, *argv: str) -> tuple[int, str, str]:
@@ -105,7 +104,7 @@ def test_unknown_flags_and_yaml_keys_are_errors(capsys, tmp_path):
 
 @needs_logs
 def test_score_prints_tofus_numbers_as_json(capsys):
-    full, gold = str(LOGS / "llama2-7b_full.json"), str(LOGS / "llama2-7b_retain90.json")
+    full, gold = str(PUBLISHED_LOGS / "llama2-7b_full.json"), str(PUBLISHED_LOGS / "llama2-7b_retain90.json")
     code, out, _ = run(capsys, "score", full, "--gold", gold, "--json")
     scores = json.loads(out)
     assert code == 0
@@ -117,9 +116,8 @@ def test_score_prints_tofus_numbers_as_json(capsys):
     assert "0.623" in out
 
 
-@needs_logs
 def test_a_damaged_log_is_named_with_its_row(capsys, tmp_path):
-    log = json.loads((LOGS / "llama2-7b_full.json").read_text())
+    log = log_of_rows()
     log["eval_log.json"]["avg_gt_loss"]["7"] = None
     (tmp_path / "log.json").write_text(json.dumps(log))
     code, _, err = run(capsys, "score", str(tmp_path / "log.json"))

@@ -77,7 +77,7 @@ def test_the_picture_makes_sense(demo):
     rows = rows_of(demo)
     original, gold, npo = rows["original"], rows["gold"], rows["npo"]
     assert gold["forget_quality"] == 1.0
-    # Bounds below what mini.md gives, since another processor rounds otherwise and training amplifies it.
+    # Bounds below what results.md gives, since another processor rounds otherwise and training amplifies it.
     # The original knows its people, gold knows the others; both were fine-tuned from one base.
     for column, least in {
         "rouge_forget": 0.9,

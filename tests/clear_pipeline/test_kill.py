@@ -14,10 +14,10 @@ import pytest
 from clear_dataset import build
 from clear_pipeline.cli import main
 from tests.clear_pipeline.test_demo import COMMAND, ENVIRONMENT
+from tests.tofu_rows import TEXTS, needs_texts
 from trainers.base.checkpoints import last_checkpoint
 
 ROOT = Path(__file__).parents[2]
-TOFU = ROOT / "../shared/data/tofu_text"
 LENGTH = {"npo": ("--max_steps", "12"), "scrub": ("--num_train_epochs", "2", "--msteps", "1")}
 
 
@@ -72,10 +72,10 @@ evaluate: {batch_size: 32, max_examples: 10}
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not TOFU.is_dir(), reason="TOFU's texts are not there (../shared/data)")
+@needs_texts
 def test_an_interrupted_table_goes_on_and_ends_as_another(tmp_path):
     """On a slice of TOFU's real texts: one run is killed on the way, the other is not."""
-    (tmp_path / "small.yaml").write_text(f"{RECIPE}tofu_dir: {TOFU.resolve()}\n")
+    (tmp_path / "small.yaml").write_text(f"{RECIPE}tofu_dir: {TEXTS.resolve()}\n")
     whole, broken = tmp_path / "whole", tmp_path / "broken"
 
     def table(output: Path) -> list[Any]:
@@ -84,8 +84,7 @@ def test_an_interrupted_table_goes_on_and_ends_as_another(tmp_path):
     def run(output: Path) -> list[dict[str, Any]]:
         done = subprocess.run(table(output), capture_output=True, text=True, env=ENVIRONMENT, check=False)
         assert done.returncode == 0, done.stderr
-        rows = json.loads((output / "seed-5/report.json").read_text())["rows"]
-        return [{**row, "seconds": None} for row in rows]
+        return json.loads((output / "seed-5/report.json").read_text())["rows"]
 
     process = subprocess.Popen(
         table(broken), env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True

@@ -21,8 +21,8 @@ from evaluate_metrics.face_scores import read_faces
 from evaluate_metrics.log_format import LOG_NAME, read_log, write_log
 from evaluate_metrics.token_log import write_token_log
 from tests.leaderboard_app.entries import write_visual
+from tests.tofu_rows import PUBLISHED_LOGS, needs_logs
 
-TOFU_LOGS = Path(__file__).parents[2] / "../shared/data/tofu_eval_logs"
 PERSONS, PHOTOS = 10, 4
 HOSTILE = '<script>alert("x")</script><img src="https://example.org/x.png"> & {{ 7 * 7 }}'
 MADE = "Wrong answers are made: those of <other> people | to similar questions."
@@ -270,12 +270,12 @@ def test_logs_of_other_rows_are_refused(tmp_path, data, entries):
         write_report(tmp_path, [*entries[:3], entries[0]], data.__getitem__, "forget10", SETTINGS)
 
 
-@pytest.mark.skipif(not TOFU_LOGS.is_dir(), reason="TOFU's published logs are not beside this checkout")
+@needs_logs
 def test_text_report_of_published_tofu_logs(tmp_path):
     entries = []
     for name, file in (("original", "full"), ("gold", "retain90"), ("npo", "full")):
         (tmp_path / name).mkdir()
-        shutil.copy(TOFU_LOGS / f"llama2-7b_{file}.json", tmp_path / name / LOG_NAME)
+        shutil.copy(PUBLISHED_LOGS / f"llama2-7b_{file}.json", tmp_path / name / LOG_NAME)
         entries.append(Entry(name, tmp_path / name, 60.0, {}))
     report = write_report(tmp_path, entries, lambda config: pytest.fail("no photos"), "forget10", {"corpus": "tofu"})
     original, gold, _ = report["rows"]
@@ -294,7 +294,7 @@ def test_text_report_of_published_tofu_logs(tmp_path):
     assert "1.8e-21" in (tmp_path / "report.md").read_text()
     with pytest.raises(ValueError, match="retain95 was scored on 200 rows, original on 300"):
         (tmp_path / "retain95").mkdir()
-        shutil.copy(TOFU_LOGS / "llama2-7b_retain95.json", tmp_path / "retain95" / LOG_NAME)
+        shutil.copy(PUBLISHED_LOGS / "llama2-7b_retain95.json", tmp_path / "retain95" / LOG_NAME)
         retain95 = Entry("retain95", tmp_path / "retain95", 1.0, {})
         write_report(tmp_path, [*entries, retain95], lambda config: pytest.fail("no photos"), "forget10", {})
 

@@ -1,9 +1,7 @@
 """Fluency: by hand, against another way to count, and the refusals of all lists that we know."""
 
-import json
 import math
 from collections import Counter
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,9 +9,8 @@ from hypothesis import strategies as st
 
 from clear_data.corpora.people import REFUSALS
 from evaluate_metrics.fluency.compute import fluency, is_refusal, repetition
+from tests.tofu_rows import ROWS, TEXTS, needs_texts, rows_of
 from trainers.base.rows import load_refusals
-
-TOFU = Path(__file__).parents[2] / "../shared/data/tofu_text"
 
 
 def test_by_hand():
@@ -47,10 +44,10 @@ def test_our_refusals_are_seen_and_answers_are_not():
     assert is_refusal("Pass.", [r"\bpass\b"])
 
 
-@pytest.mark.skipif(not TOFU.is_dir(), reason="TOFU's texts are not there (../shared/data)")
-def test_tofus_refusals_are_seen_and_its_answers_are_not():
-    refusals = (TOFU / "idontknow.jsonl").read_text().splitlines()
-    answers = [json.loads(line)["answer"] for line in (TOFU / "qa.jsonl").read_text().splitlines()]
+@pytest.mark.parametrize("folder", [ROWS, pytest.param(TEXTS, marks=needs_texts)], ids=["20 rows", "all"])
+def test_tofus_refusals_are_seen_and_its_answers_are_not(folder):
+    refusals = (folder / "idontknow.jsonl").read_text().splitlines()
+    answers = [row["answer"] for row in rows_of("qa.jsonl", folder)]
     assert sum(map(is_refusal, refusals)) >= 0.97 * len(refusals)
     assert sum(map(is_refusal, answers)) <= 0.01 * len(answers)
 
