@@ -2,12 +2,18 @@
 
 import difflib
 from collections.abc import Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+
+KINDS = {
+    str: "text", int: "a whole number", float: "a number", bool: "true or false", Path: "a folder",
+    dict: "a mapping of names to values", list: "a list",
+}  # fmt: skip
 
 
 def read_yaml(path: Path) -> Any:
@@ -47,7 +53,27 @@ def known_fields(kind: type, content: Any, what: str, aside: tuple[str, ...] = (
     missing = [key for key in needed if key not in content]
     if missing:
         raise ValueError(f"{what} {missing[0]!r} is missing")
-    return dict(content)
+    hints = get_type_hints(kind)
+    return {key: typed(key, value, hints[key]) for key, value in content.items()}
+
+
+def typed(key: str, value: Any, hint: Any) -> Any:
+    """Return a value of YAML as its field has it: folders as paths, a whole number where any number may stand.
+
+    Raises:
+        ValueError: If it is of another kind.
+    """
+    kinds = [get_origin(part) or part for part in (get_args(hint) if isinstance(hint, UnionType) else (hint,))]
+    if any(part in (tuple, Any) or is_dataclass(part) for part in kinds):
+        return value  # a list or its only member, or a part of the recipe: checked where it is read
+    if Path in kinds and isinstance(value, str):
+        return Path(value)
+    if float in kinds and type(value) is int:
+        return float(value)
+    if type(value) not in kinds and not (Path in kinds and isinstance(value, Path)):
+        names = " or ".join(KINDS.get(part, part.__name__) for part in kinds if part is not NoneType)
+        raise ValueError(f"{key} must be {names}, not {value!r}")
+    return value
 
 
 def check_settings(where: str, config: type, settings: Mapping[str, Any]) -> None:

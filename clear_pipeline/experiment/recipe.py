@@ -13,7 +13,7 @@ from clear_data.configs import RETAIN_OF
 from clear_data.corpora import CORPORA
 from clear_data.corpora.mini import Dials
 from clear_pipeline.arguments import MINI_MODEL, MODALITIES, DataArguments
-from clear_pipeline.yaml_files import check_settings, known_fields, read_yaml
+from clear_pipeline.yaml_files import check_settings, known_fields, read_yaml, typed
 from clear_unlearning.tasks import TASKS
 from trainers import METHODS
 from trainers.retain_finetune import RetainFinetuneConfig
@@ -216,6 +216,7 @@ def check_recipe(recipe: Recipe) -> None:
         ("modalities", recipe.modalities, MODALITIES),
         ("methods", recipe.methods, METHODS),
         ("settings", [*recipe.settings, *recipe.methods], METHODS),
+        ("dtype", (recipe.dtype,), ("float32", "bfloat16", "float16", "auto")),
         ("corpus", [recipe.corpus] if recipe.corpus else [], BUILT),
     ]
     for key, seen, valid in choices:
@@ -233,9 +234,14 @@ def check_recipe(recipe: Recipe) -> None:
     )  # checks that only one is given
     if not recipe.seeds or any(not isinstance(seed, int) or isinstance(seed, bool) for seed in recipe.seeds):
         raise ValueError(f"seeds must be whole numbers, not {list(recipe.seeds)}")
-    if not isinstance(recipe.golds, int) or not 1 <= recipe.golds <= 100:
-        raise ValueError(f"golds must be 1 to 100, not {recipe.golds!r}")
+    if not 1 <= recipe.golds <= 100:
+        raise ValueError(f"golds must be 1 to 100, not {recipe.golds}")
     check_settings("finetune", RetainFinetuneConfig, recipe.finetune)
+    for key in ("persons", "photos", "authors"):
+        if (value := getattr(recipe, key)) is not None and value < 1:
+            raise ValueError(f"{key} must be 1 or more, not {value}")
+    for method, settings in recipe.settings.items():
+        typed(f"settings: {method}", settings, dict)
     if recipe.pretrain is not None:
         if (recipe.corpus, recipe.model) != ("mini", MINI_MODEL):
             raise ValueError("pretrain is for corpus and model mini: the corpus has the rows for it, config `base`")

@@ -1,5 +1,6 @@
 """Recipes: all of ours are right, a wrong name is told with the valid ones, and one run of a table is what it says."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from clear_pipeline.experiment import recipe as recipe_files
 from clear_pipeline.experiment.dry_run import estimates_of, row_counts, steps_of
 from clear_pipeline.experiment.recipe import FOLDERS, read_recipe
 from clear_pipeline.experiment.table import chosen_recipe
+from tests.tofu_rows import ROWS
 from trainers import METHODS
 from trainers.base import UnlearningConfig
 
@@ -68,6 +70,40 @@ def test_what_is_wrong_in_a_recipe_is_named(tmp_path, capsys, old, new, message)
     error = capsys.readouterr().err
     (line,) = [line for line in error.splitlines() if not line.startswith("loading ")]
     assert line.startswith("error: ") and message in line
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        *((f"{key}: many", f"{key} must be a whole number, not 'many'") for key in ("persons", "authors", "golds")),
+        ("authors: 2.5", "authors must be a whole number, not 2.5"),
+        ("authors: true", "authors must be a whole number, not True"),
+        *((f"{key}: 0", f"{key} must be 1 or more, not 0") for key in ("persons", "photos", "authors")),
+        ("golds: 0", "golds must be 1 to 100, not 0"),
+        *((f"{key}: 3", f"{key} must be text, not 3") for key in ("model", "dtype", "extra_config", "forget")),
+        ("extra_config: [base]", "extra_config must be text, not ['base']"),
+        ("tofu_dir: 5", "tofu_dir must be a folder, not 5"),
+        *((f"{key}: 4", f"{key} must be a mapping of names to values, not 4") for key in
+          ("finetune", "unlearn", "settings", "evaluate", "lora", "pretrain")),
+        ("settings: {npo: 3}", "settings: npo must be a mapping of names to values, not 3"),
+        ("dtype: float12", "dtype: 'float12' is not one of float32, bfloat16, float16, auto"),
+        ("seeds: [1.5]", "seeds must be whole numbers, not [1.5]"),
+    ],
+)  # fmt: skip
+def test_a_value_of_another_kind_is_named(tmp_path, line, message):
+    key = line.split(":")[0]
+    content = {"corpus": "tofu", "track": "text", "model": "mini", "finetune": "{max_steps: 2}"}
+    lines = [f"{name}: {value}" for name, value in content.items() if name != key]
+    (tmp_path / "own.yaml").write_text("\n".join([*lines, line]))
+    with pytest.raises(ValueError, match=re.escape(f"own.yaml: {message}")):
+        read_recipe(tmp_path / "own.yaml")
+
+
+def test_the_folder_of_the_texts_may_stand_in_the_recipe(tmp_path):
+    (tmp_path / "own.yaml").write_text(f"corpus: tofu\ntrack: text\nmodel: mini\nfinetune: {{}}\ntofu_dir: {ROWS}\n")
+    recipe = read_recipe(tmp_path / "own.yaml")
+    recipe.check_texts()
+    assert recipe.tofu_dir == ROWS
 
 
 def test_a_recipe_that_is_not_there_is_told_with_ours(capsys):

@@ -74,7 +74,7 @@ def test_recipes(tmp_path):
             "pretraining: {settings: {learning_rat: 1}}",
             "pretraining: unknown setting 'learning_rat' of GoldConfig; it has",
         ),
-        ("models: 1e-2", "models must be 8 or more"),  # a number, not a text
+        ("models: 1e-2", "models must be a whole number, not 0.01"),  # a number, not a text
         ("methods: [original, gold, scurb]", "unknown method 'scurb'; did you mean 'scrub'"),
     ):
         path.write_text(content)
