@@ -57,13 +57,13 @@ def texts(tmp_path_factory):
     return load_rows(build("mini_text", tmp_path_factory.mktemp("texts") / "tofu", persons=24), Pictures())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(data=st.data())
 def test_whatever_cell_is_changed_a_check_says_so(rows, data):
     change_a_cell(rows, data)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(data=st.data())
 def test_whatever_cell_of_text_rows_is_changed_a_check_says_so(texts, data):
     change_a_cell(texts, data)

@@ -330,7 +330,7 @@ values = st.one_of(
 names = st.sampled_from(SAID) | st.text(max_size=20)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.dictionaries(names, values, max_size=18))
 def test_fuzzed_fields_are_clean_or_named(said):
     clean, problems = clean_fields(said)

@@ -79,7 +79,7 @@ def test_broken_header_is_refused_with_its_reason(what):
         parse_header(file, len(file))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.data())
 def test_a_damaged_file_is_refused_or_read_but_never_crashes(data):
     file = bytearray(save({"a": np.zeros((2, 3), np.float32), "b": np.ones(4, np.float16)}))
