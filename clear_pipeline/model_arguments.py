@@ -10,7 +10,6 @@ from transformers import PreTrainedModel
 from trl import ModelConfig, get_peft_config
 
 from clear_unlearning.models import LoadedModel, load_model
-from trainers.base.vision import vision_tower
 
 from .arguments import given
 from .runs.provenance import file_digest, model_digest
@@ -126,6 +125,8 @@ def peft_config(model: ModelConfig, network: PreTrainedModel, freeze_vision: boo
         network: The model.
         freeze_vision: Keep the adapter off the vision tower, whatever targets are named.
     """
+    from trainers.base.vision import vision_tower
+
     config: Any = get_peft_config(model)
     if config is None:
         return None

@@ -21,7 +21,6 @@ from .arguments import DataArguments, EvaluateArguments, TokenArguments, given
 from .forget_request import questions_about
 from .hub.logs import dataset_identity
 from .runs.provenance import versions
-from .selection import selection_rows
 
 Progress = Callable[[int, int], None]
 HELD_OUT = {"image": "people", "text": "people_text"}  # config of `clear_extra`, by track
@@ -74,6 +73,8 @@ def load_questions(
     check_evaluation(loaded, tasks, scoring.control)
     configs = dict.fromkeys(task.config.format(forget=data.forget) for task in tasks)
     if scoring.selection:
+        from .selection import selection_rows
+
         read = selection_rows(data, scoring.selection)
     else:
         read = questions_about(data, lambda config: load_clear(config, source))

@@ -35,13 +35,14 @@ def test_the_ten_lines(tmp_path, mini_llava):
 
 
 def test_the_readmes_python_runs_as_it_stands(tmp_path, mini_llava, monkeypatch):
-    """But for the number of steps."""
+    """But for the number of steps and rows."""
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     (code,) = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "NPOTrainer" in block]
     build("mini", tmp_path / "clear", persons=24)
     shutil.copytree(mini_llava, tmp_path / "runs" / "original")
     monkeypatch.chdir(tmp_path)
-    exec(code.replace("max_steps=100", "max_steps=3, learning_rate=1e-3, use_cpu=True"), {})
+    code = code.replace("max_steps=100", "max_steps=3, learning_rate=1e-3, use_cpu=True")
+    exec(code.replace('forget="forget05"', 'forget="forget05", max_examples=2'), {})
     assert load_model("runs/npo", device="cpu").takes_images
 
 
