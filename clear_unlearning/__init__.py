@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from trainers import METHODS
     from trainers.base import (
         Quantity,
+        ScoreCallback,
         Sides,
         Terms,
         Totals,
@@ -44,9 +45,9 @@ __all__ = [
     "DPOConfig", "DPOTrainer", "GradientAscentConfig", "GradientAscentTrainer", "GradientDifferenceConfig",
     "GradientDifferenceTrainer", "IDKConfig", "IDKTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer",
     "Log", "METHODS", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig",
-    "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "Sides", "Terms", "Totals",
-    "UnlearningConfig", "UnlearningTrainer", "evaluate_model", "load_clear", "score_log", "sequence_means",
-    "token_mean",
+    "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "ScoreCallback", "Sides",
+    "Terms", "Totals", "UnlearningConfig", "UnlearningTrainer", "evaluate_model", "load_clear", "score_log",
+    "sequence_means", "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

@@ -11,8 +11,8 @@ import clear_unlearning
 from trainers import METHODS
 
 FIXED = {
-    "METHODS", "Log", "Quantity", "Sides", "Terms", "Totals", "UnlearningConfig", "UnlearningTrainer",
-    "evaluate_model", "load_clear", "score_log", "sequence_means", "token_mean",
+    "METHODS", "Log", "Quantity", "ScoreCallback", "Sides", "Terms", "Totals", "UnlearningConfig",
+    "UnlearningTrainer", "evaluate_model", "load_clear", "score_log", "sequence_means", "token_mean",
 }  # fmt: skip
 
 

@@ -171,8 +171,8 @@ METHODS = MethodTable(
     own=True,
 )
 
-_OF_BASE = ("Quantity", "Sides", "Terms", "Totals", "UnlearningConfig", "UnlearningTrainer", "sequence_means",
-            "token_mean")  # fmt: skip
+_OF_BASE = ("Quantity", "ScoreCallback", "Sides", "Terms", "Totals", "UnlearningConfig", "UnlearningTrainer",
+            "sequence_means", "token_mean")  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
