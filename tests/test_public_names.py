@@ -1,13 +1,12 @@
 """The public names of `clear_unlearning`, which a project's own `trainers` does not hide."""
 
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 import clear_unlearning
+from tests.programs import run_python
 from trainers import METHODS
 
 FIXED = {
@@ -45,7 +44,7 @@ def test_a_name_that_is_not_there_is_told_with_those_that_are():
 PROJECT = """
 import sys
 import clear_unlearning
-assert "torch" not in sys.modules and "trainers" not in sys.modules
+assert not {"transformers", "trainers"} & set(sys.modules)
 import trainers
 from clear_unlearning import METHODS, NPOConfig, NPOTrainer, evaluate_model, load_clear, score_log
 assert trainers.MINE and sys.modules["trainers"] is trainers
@@ -64,7 +63,5 @@ def test_a_project_may_have_trainers_of_its_own(tmp_path, mini_llama):
     (tmp_path / "trainers.py").write_text("MINE = True\n")
     (tmp_path / "main.py").write_text(PROJECT)
     shutil.copy(Path(__file__).parents[1] / "examples" / "my_method.py", tmp_path)
-    done = subprocess.run(
-        [sys.executable, "main.py", str(mini_llama)], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
+    done = run_python("main.py", mini_llama, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
