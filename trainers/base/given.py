@@ -29,13 +29,14 @@ def given_args(trainer: type, args: Any, model: Any) -> Any:
     Raises:
         TypeError: If they are of another method or library.
     """
-    config: Any = get_type_hints(trainer)["args"]
-    if config is Any and args is not None:  # a class of one's own that does not say which
+    hints = get_type_hints(trainer)
+    config = hints["args"]
+    if hints["args"] is Any and args is not None:  # a class of one's own that does not say which
         return args
     if args is None:
         name = Path(model if isinstance(model, str | Path) else model.name_or_path).name
         return config(output_dir=f"{name}-{trainer.__name__.removesuffix('Trainer')}")
-    if not isinstance(args, config):  # type: ignore[arg-type]
+    if not isinstance(args, config):
         raise TypeError(f"args of {trainer.__name__} must be a {config.__name__}, not a {type(args).__name__}")
     return args
 
