@@ -1,33 +1,27 @@
-"""Evaluate a model: write its log, the log's metadata, and a side file with tokens and a judge's losses."""
+"""Evaluate a model: its log, the log's metadata, and what stands beside them: tokens and a judge's losses.
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+`evaluate` fills a run folder, for the command; `evaluate_model` returns a log, for a program.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from datasets import Dataset
+from peft import PeftModel
+from transformers import PreTrainedModel
 from trl import ModelConfig
 
-from clear_dataset import load_clear
-from clear_unlearning.batches import Encoder
-from clear_unlearning.evaluate import FinishedRows, check_evaluation, evaluate_model
-from clear_unlearning.models import LoadedModel, load_model, require_model
+from clear_unlearning.evaluate import FinishedRows
+from clear_unlearning.models import LoadedModel, load_model, load_processor
 from clear_unlearning.processes import Processes
-from clear_unlearning.tasks import Example, Task, controlled, task_example, training_example
-from clear_unlearning.token_level import answer_tokens, judge_losses, token_fields
-from evaluate_metrics.log_format import write_log
-from evaluate_metrics.token_log import write_token_log
+from evaluate_metrics.log_format import Log, write_log
 
 from .arguments import DataArguments, EvaluateArguments, TokenArguments, given
-from .forget_request import questions_about
-from .hub.logs import dataset_identity
 from .model_arguments import digests_of, load, model_settings
-from .runs.provenance import lineage, model_digest, versions
+from .questions import Progress, load_questions, score_questions
+from .runs.provenance import lineage, model_digest
 from .runs.run_folder import Run
-from .selection import selection_rows
-
-Progress = Callable[[int, int], None]
-HELD_OUT = {"image": "people", "text": "people_text"}  # config of `clear_extra`, by track
 
 
 @dataclass
@@ -68,7 +62,6 @@ def evaluate(
         loaded: The model, if it is in memory already; it is loaded as `job.model` says otherwise.
     """
     data, scoring = job.data, job.scoring
-    tasks, source = data.questions()
     selection = {"selection": scoring.selection} if scoring.selection else {}
     settings = {
         "recipe": "evaluate",
@@ -88,53 +81,90 @@ def evaluate(
     check_forgotten(str(job.model.model_name_or_path), about.get("forgotten"), data)
     processes = processes or Processes()
     loaded = loaded or load(job.model, processes.device)
-    check_evaluation(loaded, tasks, scoring.control)
-    configs = dict.fromkeys(task.config.format(forget=data.forget) for task in tasks)
-    if scoring.selection:
-        read = selection_rows(data, scoring.selection)
-    else:
-        read = questions_about(data, lambda config: load_clear(config, source))
-    rows = {config: read(config) for config in configs}
-    held_out = held_out_rows(job.tokens, data.dataset, data.track, rows)
+    questions = load_questions(loaded, data, scoring, job.tokens)
     processes.first(run.start)  # only now: a user's mistake leaves nothing behind
     finished = FinishedRows(run.part, processes.index)
-    log, asked_of = evaluate_model(
-        loaded,
-        tasks,
-        rows.__getitem__,
-        data.forget,
-        seed=scoring.seed,
-        max_examples=scoring.max_examples,
-        batch_size=scoring.batch_size,
-        control=scoring.control,
-        progress=progress,
-        finished=finished,
-        processes=processes,
-    )
-    if processes.index != 0:
-        return
-    asked = Asked(tasks, rows, data.forget, scoring.seed, scoring.control, scoring.batch_size)
-    write_tokens(run.part, job.tokens, loaded, asked, log, held_out, job.model.dtype or "float32", progress)
-    meta = {
-        "schema": 1,
-        "tasks": asked_of,
+    made = {
         "model": job.model.model_name_or_path,
         "model_digest": settings["digests"]["model"],
-        "commit": loaded.commit,
         "method": job.method,
-        "forget": data.forgotten(),
-        "seed": scoring.seed,
-        "max_examples": scoring.max_examples,
-        "control": scoring.control,
-        **selection,
-        "template": Encoder(loaded.processor).about_template(asked.examples(tasks[0], 1)[0]),
-        "dataset": dataset_identity(data.dataset),
         "lineage": about,
-        "versions": versions(),
+        **selection,
     }
-    write_log(run.part, log, meta)
+    dtype = job.model.dtype or "float32"
+    log = score_questions(loaded, questions, made, job.tokens, dtype, progress, finished, processes)
+    if log is None:
+        return
+    write_log(run.part, log.tasks, log.meta, log.tokens)
     finished.delete()
     run.finish()
+
+
+def evaluate_model(
+    model: PreTrainedModel | PeftModel | str | Path,
+    processor: Any = None,
+    dataset: str | Path = "clear",
+    forget: str | Sequence[str] = "forget10",
+    *,
+    track: str | None = None,
+    seed: int = 0,
+    max_examples: int | None = None,
+    batch_size: int = 16,
+    control: str = "none",
+    token_level: bool = False,
+    judge: str | None = None,
+    progress: Progress | None = None,
+) -> Log:
+    """Ask a model everything that `clear-unlearning evaluate` asks, and return its log.
+
+    Args:
+        model: A model in memory, with or without an adapter; or its folder or Hub id.
+        processor: Its processor, or its tokenizer if it takes no images; by default the model's own.
+        dataset: Folder that `clear_dataset.build` wrote, or Hub id.
+        forget: What was to be forgotten: `forget01`, `forget05`, `forget10`, or a list of people by their names.
+        track: `image` (CLEAR's six tasks) or `text` (TOFU's four); by default what the model can take.
+        seed: Draws the caption question of each row.
+        max_examples: Ask only about the first rows of each task.
+        batch_size: Examples at a time; each brings all its answers.
+        control: What can be answered without looking: `blank` (grey images) or `text` (no image).
+        token_level: Keep each token of the right answers, for extraction and membership.
+        judge: Folder or Hub id of a model that judges how fluent the answers are, usually gold.
+        progress: Called with the number of rows done and in all.
+
+    Returns:
+        The log, for `score_log`. Of a model in memory it does not say how the model was made.
+
+    Raises:
+        FileNotFoundError: If there is no such model or dataset.
+        TypeError: If the model is neither in memory nor a place.
+        ValueError: If a value is not valid, or the model takes no images and the track shows some.
+    """
+    scoring = EvaluateArguments(max_examples=max_examples, batch_size=batch_size, seed=seed, control=control)
+    tokens = TokenArguments(token_level=token_level, judge=judge)
+    asked = {"forget": forget} if isinstance(forget, str) else {"forget_people": ",".join(forget)}
+    data = DataArguments(dataset=str(dataset), track=track or "image", **asked)
+    made: dict[str, Any] = {"model_digest": None, "method": None, "lineage": {}}
+    if isinstance(model, str | Path):
+        loaded = load_model(str(model))
+        loaded.processor = processor or loaded.processor
+        made |= {"model_digest": model_digest(str(model)), "lineage": lineage(str(model))}
+    elif isinstance(model, PreTrainedModel | PeftModel):  # an adapter is in the layers of its base
+        network: Any = model.get_base_model() if isinstance(model, PeftModel) else model
+        loaded = LoadedModel(network, processor or load_processor(model), str(model.name_or_path), None)
+    else:
+        raise TypeError(f"model must be a model in memory, or its folder or Hub id, not a {type(model).__name__}")
+    data.track = track or ("image" if loaded.takes_images else "text")
+    check_forgotten(loaded.source, made["lineage"].get("forgotten"), data)
+    questions = load_questions(loaded, data, scoring, tokens)
+    training = loaded.model.training
+    loaded.model.eval()
+    try:
+        made["model"] = loaded.source
+        log = score_questions(loaded, questions, made, tokens, loaded.model.dtype, progress)
+    finally:
+        loaded.model.train(training)
+    assert log is not None  # of this one process
+    return log
 
 
 def check_forgotten(model: str, forgotten: str | None, data: DataArguments) -> None:
@@ -157,132 +187,3 @@ def _places(job: EvaluateJob) -> dict[str, str]:
         if place:
             digests[name] = DataArguments(dataset=place).identity()
     return digests
-
-
-@dataclass(frozen=True)
-class Asked:
-    """The questions of an evaluation.
-
-    Attributes:
-        tasks: Rows of `TASKS`.
-        rows: The rows of each config.
-        forget: Forget set.
-        seed: Draws the caption questions.
-        control: Row of CONTROLS: what was done to the images.
-        batch_size: Examples at a time.
-    """
-
-    tasks: Sequence[Task]
-    rows: Mapping[str, Dataset]
-    forget: str
-    seed: int
-    control: str
-    batch_size: int
-
-    def examples(self, task: Task, count: int) -> list[Example]:
-        """Return the first questions of a task."""
-        rows: Any = self.rows[task.config.format(forget=self.forget)]
-        return [controlled(task_example(task, rows[i], i, self.seed), self.control) for i in range(count)]
-
-
-def held_out_rows(
-    arguments: TokenArguments, dataset: str, track: str, rows: Mapping[str, Dataset]
-) -> tuple[dict[str, str], Dataset] | None:
-    """Load rows about people that no model was trained on, and their source; None if there are none or not needed.
-
-    Args:
-        arguments: The flags.
-        dataset: Dataset of the evaluation; its held-out people are in `<dataset>_extra`.
-        track: `image` or `text`.
-        rows: Those of the evaluation, by config.
-
-    Raises:
-        FileNotFoundError, ValueError: If the judge or the dataset does not exist, or a held-out person is one of the
-            forget or retain people.
-    """
-    if arguments.judge:
-        require_model(arguments.judge)
-    if not arguments.token_level:
-        return None
-    config = arguments.holdout_config or HELD_OUT[track]
-    source = arguments.holdout or f"{dataset}_extra"
-    if not (arguments.holdout or arguments.holdout_config or (Path(source) / config).is_dir()):
-        return None
-    held_out = load_clear(config, source)
-    learnt = {name for content in rows.values() if "name" in content.column_names for name in content["name"]}
-    known = sorted(learnt & set(held_out["name"])) if "name" in held_out.column_names else []
-    if known:
-        raise ValueError(
-            f"{source}, {config}: held-out people must be unknown to every model, "
-            f"but {', '.join(known[:3])} are in the training data"
-        )
-    return {"dataset": source, "config": config}, held_out
-
-
-def write_tokens(
-    folder: Path,
-    arguments: TokenArguments,
-    loaded: LoadedModel,
-    asked: Asked,
-    log: Mapping[str, Any],
-    held_out: tuple[dict[str, str], Dataset] | None,
-    dtype: Any = "float32",
-    progress: Progress | None = None,
-) -> None:
-    """Write the side file of a log.
-
-    Args:
-        folder: Folder of the log.
-        arguments: The flags.
-        loaded: The model that was evaluated.
-        asked: Its questions.
-        log: Its answers.
-        held_out: From `held_out_rows`.
-        dtype: Precision of the judge.
-        progress: Called with the number of examples done and in all, for each part.
-
-    Raises:
-        ValueError: If a model gives NaN.
-    """
-    if not given(arguments):
-        return
-    tasks: dict[str, dict[str, Any]] = {task.key: {} for task in asked.tasks}
-    content: dict[str, Any] = {"schema": 1, "tasks": tasks, "judge": arguments.judge}
-    judge = load_model(arguments.judge, dtype=dtype, device=str(loaded.model.device)) if arguments.judge else None
-    for task in asked.tasks:
-        said = [texts[1] for texts in log[task.key]["generated_text"].values()]
-        examples = asked.examples(task, len(said))
-        if arguments.token_level:
-            tasks[task.key] |= _token_level(loaded, examples, asked.batch_size, progress)
-        if judge is not None:
-            losses = judge_losses(judge, examples, said, asked.batch_size, progress)
-            tasks[task.key]["judge_losses"] = {str(i): row for i, row in enumerate(losses)}
-    if held_out is not None:
-        content["held_out"] = _held_out(loaded, asked, *held_out, progress)
-    write_token_log(folder, content)
-
-
-def _held_out(
-    loaded: LoadedModel,
-    asked: Asked,
-    source: Mapping[str, str],
-    rows: Any,
-    progress: Progress | None,
-) -> dict[str, Any]:
-    """Score people that the model has never seen, with the questions of the forget set."""
-    examples = [
-        replace(controlled(training_example(row, i, asked.seed), asked.control), person=row.get("name"))
-        for i, row in enumerate(rows)
-    ]
-    return {**source, **_token_level(loaded, examples, asked.batch_size, progress)}
-
-
-def _token_level(
-    loaded: LoadedModel, examples: Sequence[Example], batch_size: int, progress: Progress | None
-) -> dict[str, Any]:
-    """Return the fields of `token_log.py` for the right answers of some examples."""
-    return {
-        "answer": {str(i): example.answer for i, example in enumerate(examples)},
-        "person": [example.person for example in examples],
-        **token_fields(answer_tokens(loaded, examples, batch_size, progress)),
-    }

@@ -11,23 +11,11 @@ from datasets import Dataset, Image, concatenate_datasets, load_dataset
 
 from clear_data.configs import FORGET, RETAIN_OF
 from clear_data.names import join_key, mentions
-from clear_dataset import load_clear
-from trainers.base.rows import Rows
 
 from .arguments import DataArguments, SidesArguments
 
 FILES = {".parquet": "parquet", ".json": "json", ".jsonl": "json", ".csv": "csv"}
 SPEAKS = ("caption", "question", "answer")  # columns with text about a person
-
-
-def sides_of(data: DataArguments, wanted: SidesArguments, seed: int) -> dict[str, Rows]:
-    """Load all rows of an unlearning; `seed` draws the caption questions."""
-    rows = rows_of(data, wanted, lambda config: load_clear(config, data.dataset))
-    sides = {side: Rows([those], seed) for side, those in rows.items()}
-    if wanted.held_out:  # of the same modality as what is forgotten
-        unseen = {"image": ["people"], "text": ["people_text"], "both": ["people", "people_text"]}[wanted.modality]
-        sides["held_out"] = Rows([load_clear(config, wanted.held_out) for config in unseen], seed)
-    return sides
 
 
 def rows_of(data: DataArguments, wanted: SidesArguments, load: Callable[[str], Dataset]) -> dict[str, Dataset]:

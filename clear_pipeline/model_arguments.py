@@ -5,12 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from peft import PeftConfig
-from torch import nn
 from transformers import PreTrainedModel
 from trl import ModelConfig, get_peft_config
 
 from clear_unlearning.models import LoadedModel, load_model
-from trainers.base.vision import vision_tower
 
 from .arguments import given
 from .runs.provenance import file_digest, model_digest
@@ -126,17 +124,6 @@ def peft_config(model: ModelConfig, network: PreTrainedModel, freeze_vision: boo
         network: The model.
         freeze_vision: Keep the adapter off the vision tower, whatever targets are named.
     """
-    config: Any = get_peft_config(model)
-    if config is None:
-        return None
-    config.task_type = None  # the model's own forward pass: images are passed on as they are
-    if config.target_modules is None:
-        decoder = network.get_decoder()
-        inside = {id(module) for module in decoder.modules() if isinstance(module, nn.Linear)}
-        config.target_modules = {name for name, module in network.named_modules() if id(module) in inside}
-    tower = vision_tower(network)
-    if freeze_vision and tower is not None:
-        config.exclude_modules = [
-            name for name, module in network.named_modules() if any(module is part for part in tower.modules())
-        ]
-    return config
+    from trainers.base.given import given_adapter
+
+    return given_adapter(get_peft_config(model), network, freeze_vision)

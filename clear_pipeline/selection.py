@@ -13,7 +13,7 @@ from peft import PeftModel
 from torch import nn
 
 from clear_dataset import load_clear
-from clear_unlearning.evaluate import evaluate_model
+from clear_unlearning.evaluate import score_tasks
 from clear_unlearning.models import LoadedModel
 from clear_unlearning.tasks import IMAGE_TASKS
 from evaluate_metrics.forget_quality.compute import forget_quality
@@ -109,7 +109,7 @@ def measures(
         training = network.training
         network.eval()
         scored = LoadedModel(network, loaded.processor, loaded.source, loaded.commit)
-        found, _ = evaluate_model(scored, tasks, load, data.forget, seed, batch_size=batch_size, max_new_tokens=1)
+        found, _ = score_tasks(scored, tasks, load, data.forget, seed, batch_size=batch_size, max_new_tokens=1)
         network.train(training)
         ratios = read_log(found)[FORGET_TASK].truth_ratios().tolist()
         return float(forget_quality(ratios, expected)["forget_quality"])

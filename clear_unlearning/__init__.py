@@ -1,3 +1,89 @@
-"""The engine under trainers and scores: models, batches, likelihoods, tasks and their evaluation."""
+"""Unlearning of text and images from Python: the public names, each imported when it is first used.
+
+    from clear_unlearning import NPOConfig, NPOTrainer, evaluate_model, load_clear, score_log
+
+All other names of this suite are private and may change. Modules of the suite import nothing from here.
+"""
+
+import sys
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from clear_dataset import load_clear
+    from clear_pipeline.evaluate import evaluate_model
+    from evaluate_metrics.log_format import Log
+    from evaluate_metrics.scores import score_log
+    from trainers import METHODS
+    from trainers.base import (
+        Quantity,
+        ScoreCallback,
+        Sides,
+        Terms,
+        Totals,
+        UnlearningConfig,
+        UnlearningTrainer,
+        sequence_means,
+        token_mean,
+    )
+    from trainers.dpo import DPOConfig, DPOTrainer
+    from trainers.gradient_ascent import GradientAscentConfig, GradientAscentTrainer
+    from trainers.gradient_difference import GradientDifferenceConfig, GradientDifferenceTrainer
+    from trainers.idk import IDKConfig, IDKTrainer
+    from trainers.kl import KLConfig, KLTrainer
+    from trainers.llmu import LLMUConfig, LLMUTrainer
+    from trainers.npo import NPOConfig, NPOTrainer
+    from trainers.retain_finetune import RetainFinetuneConfig, RetainFinetuneTrainer
+    from trainers.rmu import RMUConfig, RMUTrainer
+    from trainers.scrub import SCRUBConfig, SCRUBTrainer
+    from trainers.sku import SKUConfig, SKUTrainer
 
 __version__ = "0.2.0"
+__all__ = [
+    "DPOConfig", "DPOTrainer", "GradientAscentConfig", "GradientAscentTrainer", "GradientDifferenceConfig",
+    "GradientDifferenceTrainer", "IDKConfig", "IDKTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer",
+    "Log", "METHODS", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig",
+    "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "ScoreCallback", "Sides",
+    "Terms", "Totals", "UnlearningConfig", "UnlearningTrainer", "evaluate_model", "load_clear", "score_log",
+    "sequence_means", "token_mean",
+]  # fmt: skip
+
+# Names that do not come from `trainers` -> where they come from.
+_FROM = {
+    "Log": "evaluate_metrics.log_format",
+    "evaluate_model": "clear_pipeline.evaluate",
+    "load_clear": "clear_dataset",
+    "score_log": "evaluate_metrics.scores",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name on first use."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; public are {', '.join(__all__)}")
+    return getattr(import_module(_FROM[name]) if name in _FROM else _trainers(), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]
+
+
+def _trainers() -> Any:
+    """Import our `trainers`, which bears another name in a project that has a module `trainers` of its own."""
+    ours = Path(__file__).parents[1] / "trainers" / "__init__.py"
+    if "trainers" in sys.modules:
+        found = sys.modules["trainers"].__file__
+    else:
+        spec = find_spec("trainers")
+        found = spec.origin if spec else None
+    if found is not None and Path(found).resolve() == ours.resolve():
+        return import_module("trainers")
+    name = f"{__name__}.trainers"
+    if name not in sys.modules:
+        spec = spec_from_file_location(name, ours)
+        assert spec is not None and spec.loader is not None  # of a file that ends in .py
+        sys.modules[name] = module_from_spec(spec)
+        spec.loader.exec_module(sys.modules[name])
+    return sys.modules[name]

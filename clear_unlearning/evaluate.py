@@ -89,7 +89,7 @@ def check_evaluation(loaded: LoadedModel, tasks: Sequence[Task], control: str) -
         raise ValueError(f"{loaded.source} takes no images; tasks {', '.join(pictures)} need a vision-language model")
 
 
-def evaluate_model(
+def score_tasks(
     loaded: LoadedModel,
     tasks: Sequence[Task],
     load: Callable[[str], Dataset],

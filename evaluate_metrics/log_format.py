@@ -18,9 +18,39 @@ from evaluate_metrics.tasks import LOG_TASKS
 
 LOG_NAME = "eval_log_aggregated.json"
 META_NAME = "eval_log_meta.json"
+TOKENS_NAME = "eval_log_tokens.json"
 
 LARGEST = 700.0  # nats: exp of more does not fit a float
 NEEDED = ("avg_gt_loss", "avg_paraphrased_loss", "average_perturb_loss", "rougeL_recall")
+
+
+@dataclass(frozen=True)
+class Log:
+    """A log in memory, as `evaluate_model` returns it: `score_log` takes it as it takes the folder of one.
+
+    Attributes:
+        tasks: What the log's file holds: TOFU's fields, by task key.
+        meta: What stands beside it: dataset, forget set, questions, whom each row is about.
+        tokens: What `token_level` and `judge` add; None without them.
+    """
+
+    tasks: Mapping[str, Any]
+    meta: Mapping[str, Any]
+    tokens: Mapping[str, Any] | None = None
+
+    def save(self, folder: str | Path) -> Path:
+        """Write the files that `clear-unlearning evaluate` writes, and return their folder.
+
+        Raises:
+            FileExistsError: If there is a log already.
+            ValueError: If a number is NaN or infinite.
+        """
+        folder = Path(folder)
+        if (folder / LOG_NAME).exists():
+            raise FileExistsError(f"{folder} holds a log already; choose another folder, or delete that one")
+        folder.mkdir(parents=True, exist_ok=True)
+        write_log(folder, self.tasks, self.meta, self.tokens)
+        return folder
 
 
 @dataclass(frozen=True)
@@ -51,27 +81,36 @@ class TaskLog:
         return np.exp(np.clip(mean_wrong - self.paraphrased_loss, -LARGEST, LARGEST))
 
 
-def read_log(source: str | Path | Mapping[str, Any]) -> dict[str, TaskLog]:
+LogSource = str | Path | Mapping[str, Any] | Log
+
+
+def read_log(source: LogSource) -> dict[str, TaskLog]:
     """Read and check a log.
 
     Args:
-        source: A log file, the folder that holds it, or its content.
+        source: A log file, the folder that holds it, its content, or a log in memory.
 
     Returns:
         The log's tasks by key.
 
     Raises:
         FileNotFoundError: If there is no such file.
+        TypeError: If it is neither a log nor a place.
         ValueError: If it is not a log, or a field is missing, of another length, or not finite; it is named.
     """
+    source = source.tasks if isinstance(source, Log) else source
+    if not isinstance(source, str | Path | Mapping):
+        raise TypeError(f"give what evaluate_model returns, a log file or its folder; not a {type(source).__name__}")
     content, name = (source, "log") if isinstance(source, Mapping) else _read_json(Path(source))
     if not isinstance(content, Mapping) or not content:
         raise ValueError(f"{name}: not a log; expected task keys such as {', '.join(list(LOG_TASKS)[:2])}")
     return {task: _task_log(f"{name}, {task}", fields) for task, fields in content.items()}
 
 
-def read_meta(source: str | Path | Mapping[str, Any]) -> dict[str, Any]:
+def read_meta(source: LogSource) -> dict[str, Any]:
     """Return what stands beside a log: empty for a bare log such as TOFU's own."""
+    if isinstance(source, Log):
+        return dict(source.meta)
     if isinstance(source, Mapping):
         return {}
     path = Path(source) / META_NAME if Path(source).is_dir() else Path(source).with_name(META_NAME)
@@ -100,13 +139,16 @@ def check_same_rows(logs: Mapping[str, Mapping[str, TaskLog]]) -> None:
                 )
 
 
-def write_log(folder: Path, log: Mapping[str, Any], meta: Mapping[str, Any]) -> None:
-    """Write log and metadata, each into a temporary file that is then renamed.
+def write_log(
+    folder: Path, log: Mapping[str, Any], meta: Mapping[str, Any], tokens: Mapping[str, Any] | None = None
+) -> None:
+    """Write log, metadata and tokens, each into a temporary file that is then renamed; the log is the last.
 
     Raises:
         ValueError: If a number is NaN or infinite.
     """
-    for name, content in ((META_NAME, meta), (LOG_NAME, log)):
+    beside = {} if tokens is None else {TOKENS_NAME: tokens}
+    for name, content in {**beside, META_NAME: meta, LOG_NAME: log}.items():
         part = folder / f"{name}.part"
         part.write_text(json.dumps(content, allow_nan=False))
         part.rename(folder / name)

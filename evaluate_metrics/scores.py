@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +9,7 @@ import numpy as np
 from evaluate_metrics.clear_scores.compute import set_scores, task_scores
 from evaluate_metrics.forget_quality.compute import forget_quality
 from evaluate_metrics.intervals import FEWEST_PEOPLE, Interval, percentiles, resampled_weights, weighted_aucs
-from evaluate_metrics.log_format import TaskLog, check_same_rows, read_log, read_meta
+from evaluate_metrics.log_format import LogSource, TaskLog, check_same_rows, read_log, read_meta
 from evaluate_metrics.membership.compute import membership_scores, rates
 from evaluate_metrics.model_utility.compute import utility_of
 from evaluate_metrics.privleak.compute import privleak
@@ -22,7 +21,6 @@ from .error_bars import error_bars, paired_intervals, people_of
 from .ledger import Ledger, ledger_of
 from .sources import source_values
 
-LogSource = str | Path | Mapping[str, Any]
 NO_BARS: dict[str, Any] = {
     "intervals": {},
     "forget_quality_permutation": None,
@@ -43,7 +41,7 @@ def score_log(
     """Compute every number of a log.
 
     Args:
-        log: Log file, folder that holds it, or its content.
+        log: Log file, folder that holds it, its content, or a log in memory.
         gold: The gold model's, for forget quality; without it these numbers are None.
         more_golds: Logs of gold models of other seeds: they calibrate forget quality; the distance to gold needs two.
         paper: `clear`: forget quality, truth ratios and utility as CLEAR's scripts compute them, without intervals.
@@ -57,6 +55,8 @@ def score_log(
     Raises:
         ValueError: If a log is not valid, or a gold or original log is of another role, forget set or dataset.
     """
+    if paper not in (None, "clear"):
+        raise ValueError(f"unknown paper {paper!r}; choose from clear")
     if paper is not None and original is not None:
         raise ValueError("the original's log is not used by the paper's numbers; leave out --original or --paper")
     tasks, meta = read_log(log), read_meta(log)

@@ -21,9 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evaluate_metrics.log_format import LOG_NAME
+from evaluate_metrics.log_format import LOG_NAME, TOKENS_NAME, Log, LogSource
 
-TOKENS_NAME = "eval_log_tokens.json"
 ABOUT = ("answer", "person")
 TOKEN_FIELDS = ("token_log_probs", "token_hits", "vocabulary_means", "vocabulary_stds")
 WITHOUT_TOKENS = "this log has no token-level fields: evaluate again with --token_level"
@@ -98,15 +97,17 @@ class TokenLog:
 EMPTY = TokenLog({}, {}, None)
 
 
-def read_token_log(source: str | Path | Mapping[str, Any]) -> TokenLog:
+def read_token_log(source: LogSource) -> TokenLog:
     """Read and check what stands beside a log; all is empty where nothing does.
 
     Args:
-        source: The log, the folder that holds both, or the content of this file.
+        source: The log, the folder that holds both, a log in memory, or the content of this file.
 
     Raises:
         ValueError: If it is cut off, or a field is missing, of another length, or not finite; it is named.
     """
+    if isinstance(source, Log):
+        return EMPTY if source.tokens is None else token_log_of("token log", source.tokens)
     if isinstance(source, Mapping):
         return token_log_of("token log", source) if "tasks" in source else EMPTY
     folder = Path(source) if Path(source).is_dir() else Path(source).parent

@@ -9,8 +9,15 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from trainers.base import Terms, UnlearningConfig, UnlearningTrainer
-from trainers.base.terms import Sides, Totals, sequence_means, token_mean
+from clear_unlearning import (
+    Sides,
+    Terms,
+    Totals,
+    UnlearningConfig,
+    UnlearningTrainer,
+    sequence_means,
+    token_mean,
+)
 
 
 @dataclass

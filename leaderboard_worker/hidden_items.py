@@ -11,7 +11,7 @@ from typing import Any
 from datasets import Dataset
 
 from clear_dataset import load_clear
-from clear_unlearning.evaluate import evaluate_model
+from clear_unlearning.evaluate import score_tasks
 from clear_unlearning.models import LoadedModel
 from clear_unlearning.tasks import IMAGE_TASKS, Task
 from evaluate_metrics.clear_scores.compute import set_scores
@@ -67,7 +67,7 @@ def evaluate_hidden(
 ) -> dict[str, Any]:
     """Score a model on the hidden items: a log that is never published."""
     rows = hidden_rows(hidden, dataset, forget, most)
-    return evaluate_model(loaded, hidden_tasks(), rows, forget, batch_size=batch_size)[0]
+    return score_tasks(loaded, hidden_tasks(), rows, forget, batch_size=batch_size)[0]
 
 
 def hidden_numbers(hidden: Mapping[str, Any], gold: Mapping[str, Any], public_distance: float) -> dict[str, Any]:

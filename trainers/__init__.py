@@ -1,6 +1,6 @@
 """Unlearning methods as TRL trainers: one file a method, one row in METHODS.
 
-    from trainers import METHODS, NPOConfig, NPOTrainer
+    from clear_unlearning import METHODS, NPOConfig, NPOTrainer
 
 A method is imported when it is first used: the names of METHODS are known without torch. A method of one's own needs
 no row: it is named by its file or module and its class, as `my_method.py:MyTrainer`.
@@ -115,7 +115,7 @@ def own_method(method: str) -> tuple[Any, Any]:
     """Import a method of one's own.
 
     Args:
-        method: `FILE.py:CLASS` or `MODULE:CLASS`; the class extends `trainers.base.UnlearningTrainer`.
+        method: `FILE.py:CLASS` or `MODULE:CLASS`; the class extends `UnlearningTrainer`.
 
     Returns:
         The class, and its Config: the type of its attribute `args`.
@@ -124,7 +124,7 @@ def own_method(method: str) -> tuple[Any, Any]:
         FileNotFoundError: If there is no such file or module.
         ValueError: If it has no such class, or that is not a method.
     """
-    from trainers.base import UnlearningConfig, UnlearningTrainer
+    from .base import UnlearningConfig, UnlearningTrainer
 
     path, (place, _, name) = own_place(method), method.rpartition(":")
     if place.endswith(".py"):
@@ -154,7 +154,7 @@ def own_method(method: str) -> tuple[Any, Any]:
 
 
 METHODS = MethodTable(
-    "trainers",
+    __name__,
     {
         "retain_finetune": "RetainFinetune",
         "gradient_ascent": "GradientAscent",
@@ -171,9 +171,12 @@ METHODS = MethodTable(
     own=True,
 )
 
+_OF_BASE = ("Quantity", "ScoreCallback", "Sides", "Terms", "Totals", "UnlearningConfig", "UnlearningTrainer",
+            "sequence_means", "token_mean")  # fmt: skip
+
 
 def __getattr__(name: str) -> Any:
-    """Import a class of a method, or the classes that all methods extend, on first use."""
-    if name in ("UnlearningConfig", "UnlearningTrainer"):
-        return getattr(import_module("trainers.base"), name)
+    """Import a class of a method, or what all methods share, on first use."""
+    if name in _OF_BASE:
+        return getattr(import_module(f"{__name__}.base"), name)
     return METHODS.class_named(name)

@@ -16,6 +16,7 @@ class GradientAscentConfig(UnlearningConfig):
 class GradientAscentTrainer(UnlearningTrainer):
     """Minimise `-L_f`; retain rows are not used."""
 
+    args: GradientAscentConfig
     _tag_names = ["clear", "unlearning", "gradient_ascent"]
     _name = "Gradient ascent"
     needs = ("forget",)

@@ -19,6 +19,7 @@ class RetainFinetuneConfig(UnlearningConfig):
 class RetainFinetuneTrainer(UnlearningTrainer):
     """Minimise `L_r`; an epoch is one pass over all retain rows."""
 
+    args: RetainFinetuneConfig
     _tag_names = ["clear", "unlearning", "retain_finetune"]
     _name = "Retain fine-tuning"
     needs = ("retain",)

@@ -60,7 +60,7 @@ class SCRUBTrainer(UnlearningTrainer):
     _name = "SCRUB"
 
     def __init__(self, model: Any, args: Any = None, *rest: Any, **others: Any) -> None:
-        args = copy.copy(args or given_args(type(self), model))
+        args = copy.copy(given_args(type(self), args, model))
         self.epochs = math.ceil(args.num_train_epochs)
         args.num_train_epochs = 1
         super().__init__(model, args, *rest, **others)

@@ -151,6 +151,8 @@ def parse(command: str, classes: Sequence[type], argv: Sequence[str]) -> tuple[A
     """
     from trl import TrlParser
 
+    from trainers.base.config import EVALUATED, SCORED
+
     class OneLine(TrlParser):
         def error(self, message: str) -> NoReturn:
             raise ValueError(f"{message}; see `{self.prog} --help`")
@@ -163,4 +165,6 @@ def parse(command: str, classes: Sequence[type], argv: Sequence[str]) -> tuple[A
     for name in given_values(argv):
         if name not in known:
             raise ValueError(f"unknown flag --{name}{nearest(name, known)}")
+        if name in EVALUATED:
+            raise ValueError(f"--{name} is not supported: {SCORED}")
     return parser.parse_args_and_config(list(argv))

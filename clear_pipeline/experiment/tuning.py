@@ -20,7 +20,7 @@ from clear_pipeline.runs.run_folder import write_json
 from clear_pipeline.runs.step import Step
 from clear_pipeline.selection import selection_rows
 from clear_pipeline.train import Progress
-from clear_unlearning.evaluate import evaluate_model
+from clear_unlearning.evaluate import score_tasks
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import IMAGE_TASKS
 from evaluate_metrics.columns import number
@@ -42,7 +42,7 @@ def score_step(
     """Score a model on the selection set."""
     if target.is_file():
         return
-    log, _ = evaluate_model(
+    log, _ = score_tasks(
         load_model(str(model)), IMAGE_TASKS, selection_rows(data, beside, RETAINED), data.forget,
         batch_size=batch_size, progress=progress,
     )  # fmt: skip

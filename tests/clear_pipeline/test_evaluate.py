@@ -9,11 +9,13 @@ import torch
 
 from clear_dataset import build, load_clear
 from clear_pipeline.cli import main
+from clear_pipeline.evaluate import evaluate_model
 from clear_unlearning.batches import Encoder
 from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import TEXT_TASKS, task_example
-from evaluate_metrics.log_format import LOG_NAME
+from evaluate_metrics.log_format import LOG_NAME, META_NAME, TOKENS_NAME
+from evaluate_metrics.scores import score_log
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +53,42 @@ def test_a_vision_language_model_is_asked_tofus_questions(tofu, mini_llava, tmp_
     assert main(["score", str(log), "--gold", str(log), "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)
     assert len(scores["tasks"]) == 4 and scores["forget_quality"] == 1
+
+
+def test_a_program_gets_the_log_and_the_numbers_of_the_commands(tofu, mini_llava, tmp_path, capsys):
+    """By place and in memory; on disk it is the same log."""
+    assert evaluate(mini_llava, tofu, tmp_path / "log", "--token_level") == 0
+    asked = {"dataset": tofu, "track": "text", "max_examples": 3, "token_level": True}
+    log = evaluate_model(mini_llava, **asked)
+    files = {name: json.loads((tmp_path / "log" / name).read_text()) for name in (LOG_NAME, META_NAME, TOKENS_NAME)}
+    assert json.loads(json.dumps([log.tasks, log.meta, log.tokens])) == list(files.values())
+    network = load_model(str(mini_llava), device="cpu").model.train()
+    in_memory = evaluate_model(network, None, **{**asked, "token_level": False})
+    assert in_memory.tasks == log.tasks and network.training
+    assert (in_memory.meta["lineage"], in_memory.meta["model_digest"]) == ({}, None)
+    assert log.save(tmp_path / "saved") == tmp_path / "saved"
+    capsys.readouterr()
+    assert main(["score", str(tmp_path / "saved"), "--gold", str(tmp_path / "log"), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(score_log(log, gold=in_memory)))
+    with pytest.raises(FileExistsError, match="saved holds a log already; choose another folder"):
+        log.save(tmp_path / "saved")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"forget": "forget50"}, "unknown forget set 'forget50'; choose from forget01, forget05, forget10"),
+        ({"forget": ["Nobody Atall"]}, "no row is about 'Nobody Atall'"),
+        ({"track": "photos"}, "unknown track 'photos'; choose from image, text"),
+        ({"control": "dark"}, "unknown control 'dark'; choose from none, blank, text"),
+        ({"max_examples": 0}, "max_examples must be 1 or more, not 0"),
+        ({"model": 3}, "model must be a model in memory, or its folder or Hub id, not a int"),
+        ({"dataset": "nowhere"}, "nowhere"),
+    ],
+)
+def test_a_wrong_argument_of_a_program_is_named(tofu, mini_llava, arguments, message):
+    with pytest.raises((ValueError, TypeError, FileNotFoundError), match=message):
+        evaluate_model(**{"model": mini_llava, "dataset": tofu, "track": "text", **arguments})
 
 
 def test_a_chat_template_may_come_from_elsewhere(tofu, model, tmp_path, capsys):

@@ -76,7 +76,7 @@ def data() -> dict[str, Dataset]:
 
 
 def write_image_log(folder: Path, data: dict[str, Dataset], model: str, says: str | None = None, **meta) -> Path:
-    """A log as `evaluate_model` writes it, from losses that are drawn instead of computed."""
+    """A log as `score_tasks` writes it, from losses that are drawn instead of computed."""
     folder.mkdir(parents=True, exist_ok=True)
     on_forget, elsewhere, right = MODELS[model]
     dice, log, about = random.Random(model), {}, {}

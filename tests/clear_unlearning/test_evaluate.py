@@ -5,7 +5,7 @@ import pytest
 from datasets import Dataset, Image
 from scipy.stats import hmean
 
-from clear_unlearning.evaluate import FinishedRows, evaluate_model
+from clear_unlearning.evaluate import FinishedRows, score_tasks
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import IMAGE_TASKS, TEXT_TASKS, caption_question
 from evaluate_metrics.clear_scores.compute import clear_scores
@@ -82,7 +82,7 @@ def llava(mini_llava):
 
 @pytest.fixture(scope="module")
 def image_log(llava, photos):
-    return evaluate_model(llava, IMAGE_TASKS, photos.__getitem__, "forget05", seed=4, max_new_tokens=6)
+    return score_tasks(llava, IMAGE_TASKS, photos.__getitem__, "forget05", seed=4, max_new_tokens=6)
 
 
 def utility_as_tofus_script(log: dict, titles: dict[str, str], prefixes: tuple[str, ...]) -> float:
@@ -119,7 +119,7 @@ def test_a_text_log_reads_as_tofus_script_reads_it(mini_llama):
         "world_facts_perturbed": texts(30),
     }
     loaded = load_model(str(mini_llama), device="cpu")
-    log, _ = evaluate_model(loaded, TEXT_TASKS, configs.__getitem__, "forget05", max_new_tokens=6)
+    log, _ = score_tasks(loaded, TEXT_TASKS, configs.__getitem__, "forget05", max_new_tokens=6)
     assert set(log) == set(TITLES)
     assert utility_as_tofus_script(log, TITLES, ("forget",)) == pytest.approx(model_utility(log))
 
@@ -155,7 +155,7 @@ def test_the_model_sees_the_image_in_losses_and_in_generation(mini_llava, photos
     swapped = [{**row, "image": image} for row, image in zip(photos["forget05_perturbed"], pictures, strict=True)]
     other = Dataset.from_list(swapped).cast_column("image", Image())
     one, two = (
-        evaluate_model(seeing, IMAGE_TASKS[:1], lambda _, r=rows: r, "forget05", max_new_tokens=12)[0][
+        score_tasks(seeing, IMAGE_TASKS[:1], lambda _, r=rows: r, "forget05", max_new_tokens=12)[0][
             "eval_log_forget.json"
         ]
         for rows in (photos["forget05_perturbed"], other)
@@ -167,7 +167,7 @@ def test_the_model_sees_the_image_in_losses_and_in_generation(mini_llava, photos
 
 
 def test_max_examples_takes_the_first_rows(llava, photos, image_log):
-    log, _ = evaluate_model(llava, IMAGE_TASKS, photos.__getitem__, "forget05", 4, max_examples=2, max_new_tokens=6)
+    log, _ = score_tasks(llava, IMAGE_TASKS, photos.__getitem__, "forget05", 4, max_examples=2, max_new_tokens=6)
     for key, fields in log.items():
         for index in ("0", "1"):
             whole = image_log[0][key]["avg_gt_loss"][index]
@@ -177,19 +177,19 @@ def test_max_examples_takes_the_first_rows(llava, photos, image_log):
 
 def test_a_text_model_is_refused_on_image_tasks(mini_llama, photos):
     with pytest.raises(ValueError, match="takes no images; tasks eval_log_forget.json"):
-        evaluate_model(load_model(str(mini_llama), device="cpu"), IMAGE_TASKS, photos.__getitem__, "forget05")
+        score_tasks(load_model(str(mini_llama), device="cpu"), IMAGE_TASKS, photos.__getitem__, "forget05")
 
 
 def test_a_model_that_gives_nan_is_refused_with_its_row(mini_llava, photos):
     broken = load_model(str(mini_llava), device="cpu")
     broken.model.get_output_embeddings().weight.data.fill_(float("nan"))
     with pytest.raises(FloatingPointError, match=r"eval_log_forget.json, row \d .*NaN"):
-        evaluate_model(broken, IMAGE_TASKS[:1], photos.__getitem__, "forget05", max_new_tokens=4)
+        score_tasks(broken, IMAGE_TASKS[:1], photos.__getitem__, "forget05", max_new_tokens=4)
 
 
 def test_controls_ask_the_same_without_the_picture(llava, photos, image_log):
     logs = {
-        control: evaluate_model(llava, IMAGE_TASKS[:1], photos.__getitem__, "forget05", 4, max_new_tokens=4,
+        control: score_tasks(llava, IMAGE_TASKS[:1], photos.__getitem__, "forget05", 4, max_new_tokens=4,
                                 control=control)[0]["eval_log_forget.json"]
         for control in ("none", "blank", "text")
     }  # fmt: skip
@@ -202,7 +202,7 @@ def test_controls_ask_the_same_without_the_picture(llava, photos, image_log):
     asked = {control: [text[0] for text in log["generated_text"].values()] for control, log in logs.items()}
     assert asked["none"] == asked["blank"] == asked["text"]
     with pytest.raises(ValueError, match="unknown control 'dark'; choose from none, blank, text"):
-        evaluate_model(llava, IMAGE_TASKS[:1], photos.__getitem__, "forget05", control="dark")
+        score_tasks(llava, IMAGE_TASKS[:1], photos.__getitem__, "forget05", control="dark")
 
 
 class Killed(Exception):
@@ -217,18 +217,18 @@ def test_an_interrupted_evaluation_goes_on_and_ends_with_the_same_log(llava, pho
 
         return progress
 
-    whole = evaluate_model(llava, IMAGE_TASKS, photos.__getitem__, "forget05", batch_size=2, max_new_tokens=6)
+    whole = score_tasks(llava, IMAGE_TASKS, photos.__getitem__, "forget05", batch_size=2, max_new_tokens=6)
     path = tmp_path / "finished_rows-0.jsonl"
     for rows in (4, 9):
         with pytest.raises(Killed):
-            evaluate_model(
+            score_tasks(
                 llava, IMAGE_TASKS, photos.__getitem__, "forget05", batch_size=2, max_new_tokens=6,
                 progress=stop_after(rows), finished=FinishedRows(tmp_path),
             )  # fmt: skip
         with path.open("a") as file:
             file.write('{"eval_log.json": {"1": {"los')  # killed while it was writing
     seen = []
-    again = evaluate_model(
+    again = score_tasks(
         llava, IMAGE_TASKS, photos.__getitem__, "forget05", batch_size=2, max_new_tokens=6,
         progress=lambda done, total: seen.append((done, total)), finished=FinishedRows(tmp_path),
     )  # fmt: skip
@@ -248,7 +248,7 @@ def test_pictures_shared_by_two_tasks_change_no_number(llava, photos, image_log,
     monkeypatch.setattr("clear_unlearning.evaluate.SHARED_FROM", 1)
 
     def evaluate(progress):
-        return evaluate_model(
+        return score_tasks(
             llava, IMAGE_TASKS, photos.__getitem__, "forget05", seed=4, batch_size=4, max_new_tokens=6,
             progress=progress, finished=FinishedRows(tmp_path),
         )  # fmt: skip

@@ -9,7 +9,7 @@ import pytest
 from trl import SFTConfig
 
 from trainers import METHODS
-from trainers.base.config import UNSUPPORTED, UnlearningConfig
+from trainers.base.config import EVALUATED, UNSUPPORTED, UnlearningConfig
 
 # Field -> who honours it. What the trainers do with theirs is tested beside them.
 BY = {
@@ -17,6 +17,7 @@ BY = {
                    "data_seed gradient_accumulation_steps save_strategy save_steps save_total_limit use_cpu "
                    "dataloader_pin_memory bf16 fp16 gradient_checkpointing activation_checkpointing report_to "
                    "disable_tqdm remove_unused_columns",
+    "our trainer, with eval_dataset": " ".join(EVALUATED),
     "transformers, the optimiser": "lr_scheduler_type lr_scheduler_kwargs warmup_steps optim optim_args adam_beta1 "
                                    "adam_beta2 adam_epsilon optim_target_modules max_grad_norm",
     "transformers, precision and memory": "tf32 activation_checkpointing_kwargs gradient_checkpointing_kwargs "
@@ -58,3 +59,11 @@ def test_what_would_do_nothing_is_refused_by_name(name):
 def test_no_default_of_a_method_is_refused(method):
     arguments = METHODS[method][1](output_dir=".", use_cpu=True)
     assert isinstance(arguments, UnlearningConfig)
+
+
+@pytest.mark.parametrize("name", EVALUATED)
+def test_what_only_a_program_can_use_is_refused_by_the_commands(name):
+    from clear_pipeline.commands.parser import parse
+
+    with pytest.raises(ValueError, match=f"--{name} is not supported: score the model with"):
+        parse("unlearn", [METHODS["npo"][1]], ["--output_dir", "x", f"--{name}", "1"])

@@ -10,7 +10,15 @@ from datasets import Dataset, DatasetDict
 from clear_dataset import build
 from clear_unlearning.models import load_model
 from tests.conftest import picture
-from trainers import NPOConfig, NPOTrainer, RetainFinetuneConfig, RetainFinetuneTrainer, SCRUBConfig, SCRUBTrainer
+from trainers import (
+    METHODS,
+    NPOConfig,
+    NPOTrainer,
+    RetainFinetuneConfig,
+    RetainFinetuneTrainer,
+    SCRUBConfig,
+    SCRUBTrainer,
+)
 from trainers.base.given import given_args, given_rows, given_sides
 
 SHORT = {"max_steps": 2, "use_cpu": True, "per_device_train_batch_size": 2, "save_strategy": "no",
@@ -35,13 +43,14 @@ def test_the_ten_lines(tmp_path, mini_llava):
 
 
 def test_the_readmes_python_runs_as_it_stands(tmp_path, mini_llava, monkeypatch):
-    """But for the number of steps."""
+    """But for the number of steps and rows."""
     readme = (Path(__file__).parents[2] / "README.md").read_text()
     (code,) = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "NPOTrainer" in block]
     build("mini", tmp_path / "clear", persons=24)
     shutil.copytree(mini_llava, tmp_path / "runs" / "original")
     monkeypatch.chdir(tmp_path)
-    exec(code.replace("max_steps=100", "max_steps=3, learning_rate=1e-3, use_cpu=True"), {})
+    code = code.replace("max_steps=100", "max_steps=3, learning_rate=1e-3, use_cpu=True")
+    exec(code.replace('forget="forget05"', 'forget="forget05", max_examples=2'), {})
     assert load_model("runs/npo", device="cpu").takes_images
 
 
@@ -60,7 +69,8 @@ def test_a_method_without_forget_rows_leaves_them_out(tmp_path, mini_llava):
     args = RetainFinetuneConfig(output_dir=str(tmp_path), **SHORT)
     trainer = RetainFinetuneTrainer(str(mini_llava), args, {"forget": FORGET, "retain": RETAIN})
     assert set(trainer.rows) == {"retain"}
-    assert given_args(NPOTrainer, "ORG/llava").output_dir == "llava-NPO"
+    assert given_args(NPOTrainer, None, "ORG/llava").output_dir == "llava-NPO"
+    assert all(type(given_args(trainer, None, "ORG/llava")) is config for trainer, config in METHODS.values())
 
 
 @pytest.mark.parametrize(
@@ -93,7 +103,7 @@ TURN = {"role": "user", "content": "Who?"}
         ([{"question": None, "answer": "Mara"}], "forget rows, row 0: `question` is empty or not a text"),
         ([{"messages": [TURN, TURN]}], "row 0: one turn of user and one of assistant are needed, not user, user"),
         ([{"messages": [TURN]}], "row 0: one turn of user and one of assistant are needed, not user"),
-        ([], "forget rows: the columns are none"),
+        ([], "forget rows: give a Dataset .* or a list of dicts; there are none"),
         ({"forget": FORGET, "keep": RETAIN}, "train_dataset has rows for 'keep'; sides are forget, retain"),
         ({"forget": FORGET, "retain": RETAIN}, "retain rows are given twice"),
     ],

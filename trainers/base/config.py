@@ -29,11 +29,10 @@ UNSUPPORTED: dict[str, str] = {
                      "dataloader_in_order"), DRAWN),
     **dict.fromkeys(("loss_type", "label_smoothing_factor", "neftune_noise_alpha", "use_liger_kernel",
                      "liger_kernel_config", "router_aux_loss_coef", "average_tokens_across_devices"), OWN_LOSS),
-    **dict.fromkeys(("eval_strategy", "eval_steps", "eval_delay", "per_device_eval_batch_size", "eval_on_start",
-                     "prediction_loss_only", "eval_do_concat_batches", "eval_use_gather_object", "label_names",
-                     "eval_accumulation_steps", "include_for_metrics", "batch_eval_metrics", "bf16_full_eval",
-                     "fp16_full_eval", "load_best_model_at_end", "metric_for_best_model", "greater_is_better",
-                     "do_train", "do_eval", "do_predict"), SCORED),
+    **dict.fromkeys(("prediction_loss_only", "eval_do_concat_batches", "eval_use_gather_object", "label_names",
+                     "include_for_metrics", "batch_eval_metrics", "bf16_full_eval", "fp16_full_eval",
+                     "load_best_model_at_end", "metric_for_best_model", "greater_is_better", "do_train", "do_eval",
+                     "do_predict"), SCORED),
     **dict.fromkeys(("push_to_hub", "hub_token", "hub_private_repo", "hub_model_id", "hub_strategy",
                      "hub_always_push", "hub_revision"), PUSHED),
     **dict.fromkeys(("resume_from_checkpoint", "ignore_data_skip", "restore_callback_states_from_checkpoint",
@@ -42,6 +41,10 @@ UNSUPPORTED: dict[str, str] = {
     "model_init_kwargs": "use --dtype, --attn_implementation, --device_map",
     "trust_remote_code": "code from a repository is never run",
 }  # fmt: skip
+
+# Fields that say how `eval_dataset` is evaluated, which a program gives: the commands have none.
+EVALUATED = ("eval_strategy", "eval_steps", "eval_delay", "eval_on_start", "eval_accumulation_steps",
+             "per_device_eval_batch_size")  # fmt: skip
 
 
 @dataclass

@@ -1,28 +1,66 @@
-"""What a program gives a trainer: a model or its place, rows in the formats of TRL, settings or none."""
+"""What a program gives a trainer: a model or its place, rows in the formats of TRL, settings or none, an adapter."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_type_hints
 
 from datasets import Dataset, Features, Image, List, concatenate_datasets
+from peft import LoraConfig, PeftConfig
+from torch import nn
 
 from clear_unlearning.models import load_model, load_processor
 
 from .rows import Rows
+from .vision import vision_tower
 
 
 def given_model(model: Any, processor: Any) -> tuple[Any, Any]:
     """Return a model, loaded if its folder or Hub id was given, and its processor, its own if none was given."""
-    if isinstance(model, str):
-        loaded = load_model(model)
+    if isinstance(model, str | Path):
+        loaded = load_model(str(model))
         return loaded.model, processor or loaded.processor
     return model, processor or load_processor(model)
 
 
-def given_args(trainer: type, model: Any) -> Any:
-    """Return the defaults of a trainer's Config, with a folder named for model and method, as TRL names it."""
-    name = Path(model if isinstance(model, str) else model.name_or_path).name
-    return get_type_hints(trainer)["args"](output_dir=f"{name}-{trainer.__name__.removesuffix('Trainer')}")
+def given_args(trainer: type, args: Any, model: Any) -> Any:
+    """Return the settings; if None, the trainer's defaults in a folder named for model and method, as TRL names it.
+
+    Raises:
+        TypeError: If they are of another method or library.
+    """
+    hints = get_type_hints(trainer)
+    config = hints["args"]
+    if hints["args"] is Any and args is not None:  # a class of one's own that does not say which
+        return args
+    if args is None:
+        name = Path(model if isinstance(model, str | Path) else model.name_or_path).name
+        return config(output_dir=f"{name}-{trainer.__name__.removesuffix('Trainer')}")
+    if not isinstance(args, config):
+        raise TypeError(f"args of {trainer.__name__} must be a {config.__name__}, not a {type(args).__name__}")
+    return args
+
+
+def given_adapter(config: PeftConfig | None, model: Any, freeze_vision: bool) -> PeftConfig | None:
+    """Return an adapter for a model. LoRA without targets is put on all linear layers of the language model.
+
+    Args:
+        config: The adapter; None to train the weights themselves.
+        model: The model.
+        freeze_vision: Keep LoRA off the vision tower, whatever targets are named.
+    """
+    if not isinstance(config, LoraConfig):
+        return config
+    adapter: Any = copy.copy(config)
+    adapter.task_type = None  # the model's own forward pass: images are passed on as they are
+    if adapter.target_modules is None:
+        inside = {id(module) for module in model.get_decoder().modules() if isinstance(module, nn.Linear)}
+        adapter.target_modules = {name for name, module in model.named_modules() if id(module) in inside}
+    tower = vision_tower(model)
+    if freeze_vision and tower is not None:
+        parts = {id(module) for module in tower.modules()}
+        adapter.exclude_modules = [name for name, module in model.named_modules() if id(module) in parts]
+    return adapter
 
 
 def given_sides(forget: Any, retain: Any, names: Sequence[str], seed: int) -> dict[str, Rows]:
@@ -64,6 +102,11 @@ def given_rows(side: str, given: Any, seed: int) -> Rows:
     if isinstance(given, Rows):
         return given
     if not isinstance(given, Dataset):
+        given = [given] if isinstance(given, str) else list(given)
+        wrong = [f"row {index} is {row!r:.40}" for index, row in enumerate(given) if not isinstance(row, Mapping)]
+        if wrong or not given:
+            what = wrong[0] if wrong else "there are none"
+            raise ValueError(f"{side} rows: give a Dataset (load_clear loads one) or a list of dicts; {what}")
         given = Dataset.from_list([dict(row) for row in given])
     columns = given.column_names
     if "images" in columns:

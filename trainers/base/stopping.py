@@ -1,6 +1,5 @@
 """Conditions that end a training before its last step: `forget_loss>4`, `retain_loss>2`, `forget_quality>0.05`."""
 
-import math
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
@@ -8,6 +7,8 @@ from typing import Any
 
 from torch import nn
 from transformers import TrainerCallback
+
+from .evaluation import ScoreCallback
 
 SIDES = ("forget", "retain")
 LOSSES = tuple(f"{side}_loss" for side in SIDES)
@@ -47,27 +48,6 @@ class StopWhen:
         if condition.name == FORGET_QUALITY and not 0 <= condition.bound < 1:
             raise ValueError(f"stop_when: {FORGET_QUALITY} is a p-value and never above {condition.bound:g}")
         return condition
-
-
-class MeasureCallback(TrainerCallback):
-    """Measure the model after every few steps, and log the value.
-
-    Args:
-        name: Name of the value.
-        measure: Measures a model.
-        steps: Steps between two measurements; below 1, their share of all steps.
-        measured: Receives the value, for the conditions of this step.
-    """
-
-    def __init__(self, name: str, measure: Measure, steps: float, measured: dict[str, float]) -> None:
-        self.name, self.measure, self.steps, self.measured = name, measure, steps, measured
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        """Measure the model if it is due."""
-        every = math.ceil(self.steps * state.max_steps) if self.steps < 1 else int(self.steps)
-        if state.global_step % every == 0:
-            self.measured[self.name] = self.measure(kwargs["model"])
-            state.log_history.append({"step": state.global_step, self.name: self.measured[self.name]})
 
 
 class StopCallback(TrainerCallback):
@@ -118,4 +98,5 @@ def stop_callbacks(
     stop = StopCallback(condition, measured)
     if condition.name not in measures:
         return [stop]
-    return [MeasureCallback(condition.name, measures[condition.name], args.quality_steps, measured), stop]
+    measure = measures[condition.name]
+    return [ScoreCallback(lambda model: {condition.name: measure(model)}, args.quality_steps, measured), stop]

@@ -14,8 +14,7 @@ import torch
 from datasets import Dataset
 from peft import PeftConfig, PeftModel
 from torch import nn
-from transformers import PreTrainedModel, TrainerCallback
-from trl import SFTTrainer
+from transformers import EvalPrediction, PreTrainedModel, TrainerCallback
 from trl.trainer.utils import use_adapter
 
 from clear_unlearning.batches import Batch, Encoder, answer_counts, to_device
@@ -25,7 +24,8 @@ from clear_unlearning.optimizers import MuonWithAdamW
 from .batching import EpochSampler, SideCollator, TellEpoch, epochs_begun, fillers
 from .checkpoints import all_finite, load_weights, where_to_resume
 from .config import UnlearningConfig
-from .given import given_args, given_model, given_sides
+from .evaluation import EvaluatingTrainer, given_evaluation
+from .given import given_adapter, given_args, given_model, given_sides
 from .likelihoods import ReferenceCache, likelihoods_of
 from .regularisers import SalientWeights, l1_distance, trainable
 from .rows import Draw, Drawn, Rows, partner_rows, rows_themselves
@@ -37,7 +37,7 @@ REFERENCE_FOLDER = "kept-reference"  # goes when the checkpoints go
 Quantity = Callable[[nn.Module, Batch], torch.Tensor]  # of a model and a side: [answer tokens, ...]
 
 
-class UnlearningTrainer(SFTTrainer):
+class UnlearningTrainer(EvaluatingTrainer):
     """Base of the methods.
 
     Args:
@@ -45,47 +45,52 @@ class UnlearningTrainer(SFTTrainer):
         args: The method's Config; its defaults in the folder `<model>-<method>` if None.
         train_dataset: Rows to forget, as `given_rows` takes them; or a mapping with rows for `forget` and `retain`.
         retain_dataset: Rows to retain.
+        eval_dataset: Rows to watch, for `eval_strategy` and `evaluate`; or several by name.
         processing_class: The model's processor or tokenizer; by default the model's own.
         peft_config: LoRA, or None to train the weights themselves.
+        callbacks, compute_metrics, preprocess_logits_for_metrics: As in TRL; the last two for `eval_dataset`.
         measures: What `stop_when` can name besides losses.
         sides: Rows by the names in `needs`, instead of the two datasets.
 
     Raises:
+        TypeError: If `args` are of another method.
         ValueError: If a side that the method needs has no rows, or a row cannot be used.
     """
 
     needs: ClassVar[tuple[str, ...]] = ("forget", "retain")  # rows; the first drive the epoch
     optional: ClassVar[tuple[str, ...]] = ()  # further rows that a method can use
     collator_class: ClassVar[type[SideCollator]] = SideCollator
-    args: Any  # the method's Config
-    model: Any
-    train_dataset: Any
     loss_is_scaled_for_ga = True  # losses are divided by the totals of all accumulation steps already
 
     def __init__(
         self,
-        model: PreTrainedModel | str,
+        model: PreTrainedModel | PeftModel | str | Path,
         args: UnlearningConfig = None,  # type: ignore[assignment]
         train_dataset: Any = None,
         retain_dataset: Any = None,
+        eval_dataset: Any = None,
         processing_class: Any = None,
         peft_config: PeftConfig | None = None,
         callbacks: list[TrainerCallback] | None = None,
+        compute_metrics: Callable[[EvalPrediction], dict[str, Any]] | None = None,
+        preprocess_logits_for_metrics: Callable[[torch.Tensor, torch.Tensor], torch.Tensor] | None = None,
         measures: Mapping[str, Measure] | None = None,
         sides: dict[str, Rows] | None = None,
     ) -> None:
-        args = args or given_args(type(self), model)
+        args = given_args(type(self), args, model)
+        watched = given_evaluation(eval_dataset, args)
         sides = sides or given_sides(train_dataset, retain_dataset, (*self.needs, *self.optional), args.seed)
         check_sides(type(self), sides, self.needs)
         network, processing_class = given_model(model, processing_class)
-        peft_config = self.choose_weights(network, args, peft_config)
+        peft_config = self.choose_weights(network, args, given_adapter(peft_config, network, args.freeze_vision))
         collator = self.collator_class(Encoder(processing_class), self.draws(args, sides))
         self.nats: dict[str, float] = {}  # loss per answer token of the last step, by side: `forget_loss`
         stops = stop_callbacks(args, collator.draws, self.nats, measures or {})
         super().__init__(
             model=network, args=args, processing_class=processing_class, peft_config=peft_config,
             train_dataset=Dataset.from_dict(self.items(args, sides)), data_collator=collator,  # type: ignore[arg-type]
-            callbacks=[*(callbacks or []), TellEpoch(collator), *stops],
+            callbacks=[*(callbacks or []), TellEpoch(collator), *stops], eval_dataset=watched,
+            compute_metrics=compute_metrics, preprocess_logits_for_metrics=preprocess_logits_for_metrics,
         )  # fmt: skip
         self.rows, self.folder = sides, Path(str(args.output_dir))
         weights = trainable(self.model)
@@ -94,7 +99,7 @@ class UnlearningTrainer(SFTTrainer):
         sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
         self._vision = each_photo_once(network, args.cached_features, sharded)
         self._reference: ReferenceCache | None = None
-        if self.references() and not isinstance(self.accelerator.unwrap_model(self.model), PeftModel):
+        if self.references() and peft_config is None:  # otherwise the model without the new adapter
             self.model.eval()
             with self._vision, self.accelerator.main_process_first():  # it computes for all
                 self._reference = ReferenceCache(self.folder / REFERENCE_FOLDER)
@@ -278,8 +283,7 @@ class UnlearningTrainer(SFTTrainer):
         return value
 
     def _reference_values(self, side: str, drawn: Drawn) -> list[torch.Tensor]:
-        collator: Any = self.data_collator
-        batch = to_device(collator.encode(drawn), self.args.device)
+        batch = to_device(self.data_collator.encode(drawn), self.args.device)
         with torch.no_grad(), self.accelerator.autocast():
             value = self.references()[side](self.model, batch)
         return list(value.split(answer_counts(batch)))
@@ -288,8 +292,7 @@ class UnlearningTrainer(SFTTrainer):
         """Yield all rows of a side, in order."""
         if side not in self.rows:
             raise ValueError(f"{side} rows are needed; there are {', '.join(self.rows)}")
-        collator: Any = self.data_collator
         rows, size = self.rows[side], self.args.per_device_train_batch_size
         for start in range(0, len(rows), size):
             keys = range(start, min(start + size, len(rows)))
-            yield to_device(collator.encode([(key, rows[key]) for key in keys]), self.args.device)
+            yield to_device(self.data_collator.encode([(key, rows[key]) for key in keys]), self.args.device)
