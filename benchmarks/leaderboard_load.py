@@ -33,8 +33,8 @@ SERVE = """
 import sys
 from dataclasses import asdict
 from leaderboard_app.app import build_app, serve
-from leaderboard_app.store import Store
-from leaderboard_app.submission import Submission
+from leaderboard_app.intake.submission import Submission
+from leaderboard_app.store.store import Store
 
 def check(said, token):
     names = ("repo_id", "kind", "base_model", "method", "forget", "modality", "licence", "statement")
