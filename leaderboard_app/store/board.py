@@ -3,21 +3,30 @@
 import sqlite3
 from dataclasses import dataclass
 
-from .ranking import COLUMNS
+from .ranking import COLUMNS, ENDS
 
 PAGE_SIZE = 50
-SHOWN = (*COLUMNS, "d_low", "d_high")
+SHOWN = (*COLUMNS, *ENDS)
+
+# Which way is good -> the order in which the best come first.
+ORDERS = {"higher": "{} DESC", "zero": "abs({})"}
 
 # Name of a sorting -> how rows are ordered; what has no value comes last.
 SORTS: dict[str, str] = {
     "rank": "rank IS NULL, base_model, forget, rank, NOT verified, d IS NULL, d, id",
     **{
-        column.heading: f"{name} IS NULL, {name}{' DESC' if column.better == 'higher' else ''}, id"
+        column.heading: f"{name} IS NULL, {ORDERS.get(column.better, '{}').format(name)}, id"
         for name, column in COLUMNS.items()
     },
-    "method": "method COLLATE NOCASE, id",
+    **{
+        title: f"{name} COLLATE NOCASE, id"
+        for title, name in (
+            ("method", "method"), ("Base model", "base_model"), ("Forget set", "forget"), ("Modality", "modality"),
+            ("Submitter", "user"),
+        )
+    },
     "newest": "date DESC, id DESC",
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
