@@ -260,6 +260,11 @@ class Store(WorkerQueue):
         with reading(self.path) as db:
             return [tuple(row) for row in db.execute(f"{query} ORDER BY 1, 2")]
 
+    def last_change(self) -> int:
+        """Return a number that every change of the table raises: that of the newest row of the audit trail."""
+        with reading(self.path) as db:
+            return db.execute("SELECT coalesce(max(id), 0) FROM audit").fetchone()[0]
+
     def metric_version(self) -> str:
         """Return the version of the metrics that rows must be of to count as verified."""
         with reading(self.path) as db:
