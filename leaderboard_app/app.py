@@ -12,6 +12,7 @@ from .intake.submission import FORGET_SETS, MODALITIES
 from .intake.submission_checks import Check
 from .pages import render
 from .pages.about import about_text
+from .pages.compare import compare_html, sides_html
 from .pages.details import details_html
 from .pages.plot import plots_html
 from .pages.submit import status_html, status_tab, submit_tab
@@ -23,6 +24,7 @@ ALL = "all"
 CSS, SCRIPT = (
     (Path(__file__).parent / "pages" / name).read_text(encoding="utf-8") for name in ("style.css", "page.js")
 )
+OPENED = {"row": "details", "compare": "compare", "status": "status"}  # part of a URL -> tab
 KEPT_PLOTS = 200  # so many choices of filters
 PLOTS, PLOTTED = 6, 300  # how many plots are drawn, and how many models in all of them
 # A click on a head of the table says how to sort; what is here is not shown.
@@ -55,6 +57,10 @@ def build_app(
                 controls, outputs = _table(store, known)
             with gr.Tab("Details", id="details"):
                 details = gr.HTML(elem_id="details-page")
+            with gr.Tab("Compare", id="compare"):
+                compared = gr.HTML(elem_id="compare-page")
+            with gr.Tab("Side by side", id="sides") as sides_tab:
+                sides = gr.HTML(elem_id="sides")
             with gr.Tab("Faces", id="faces", visible=store.faces() is not None) as faces_tab:
                 faces = gr.HTML(elem_id="faces", elem_classes="faces")
             with gr.Tab("Submit", id="submit"):
@@ -65,13 +71,14 @@ def build_app(
                 gr.Markdown(about_text())
 
         def opened(request: gr.Request, *values: Any) -> tuple[Any, ...]:
-            """Return what a visit opens: `?row=3` the details of a row, `?status=3` the status of a submission."""
-            asked = {name: str(request.query_params.get(name) or "")[:12] for name in ("row", "status")}
+            """Return what a visit opens, for example `?row=3` the details of a row."""
+            asked = {name: str(request.query_params.get(name) or "")[:25] for name in OPENED}
             seen = store.faces()
-            chosen = next((tab for name, tab in (("row", "details"), ("status", "status")) if asked[name]), None)
+            chosen = next((tab for name, tab in OPENED.items() if asked[name]), None)
             return (
                 *_shown(store, *values),
                 details_html(store, asked["row"]),
+                compare_html(store, asked["compare"]),
                 asked["status"],
                 status_html(store, asked["status"]),
                 gr.Tabs(selected=chosen) if chosen else gr.skip(),
@@ -79,8 +86,9 @@ def build_app(
                 gr.Tab(visible=seen is not None),
             )
 
-        shown = [*outputs, details, number, status, tabs, faces, faces_tab]
+        shown = [*outputs, details, compared, number, status, tabs, faces, faces_tab]
         yours.click(lambda: gr.Tabs(selected="submit"), None, tabs, queue=False, api_visibility="private")
+        sides_tab.select(lambda: sides_html(store), None, sides, queue=False, api_visibility="private")
         app.load(opened, controls, shown, queue=False, api_visibility="private")
         add_api(store, check)
         if secret:

@@ -106,16 +106,21 @@ def _marks(
         )
         left, label = x > WIDTH / 2, None
         if row.id is None or place < LABELLED:
-            label = _free_height(x - BESIDE - LETTER * len(name) if left else x + BESIDE, y, LETTER * len(name), taken)
+            left, label = _free_place(x, y, LETTER * len(name), left, taken)
         marks.append(Mark(round(x, 1), round(y, 1), kind, row.id, name, about, label, left))
     return marks
 
 
-def _free_height(x: float, y: float, width: float, taken: list[tuple[float, float, float]]) -> float | None:
-    """Return the height nearest to the marker at which a label covers no other; None if there is none nearby."""
-    for step in (0, 1, -1, 2, -2, 3, -3, 4, -4):
-        height = y + step * LINE
-        if all(abs(height - h) >= LINE or x >= left + w or left >= x + width for left, h, w in taken):
-            taken.append((x, height, width))
-            return round(height + 5, 1)
-    return None
+def _free_place(
+    x: float, y: float, width: float, left: bool, taken: list[tuple[float, float, float]]
+) -> tuple[bool, float | None]:
+    """Return the side and the height nearest to a marker at which its label covers nothing; None if there is none."""
+    for step in (0, 1, -1, 2, -2):
+        for side in (left, not left):
+            start, height = x - BESIDE - width if side else x + BESIDE, y + step * LINE
+            inside = start >= LEFT and start + width <= WIDTH
+            if inside and all(abs(height - h) >= LINE or start >= other + w or other >= start + width
+                              for other, h, w in taken):  # fmt: skip
+                taken.append((start, height, width))
+                return side, round(height + 5, 1)
+    return left, None

@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import dataclass
+from typing import Any
 
 from .ranking import COLUMNS, ENDS
 
@@ -119,6 +120,15 @@ def board(
     query = f"SELECT * FROM board {where} ORDER BY {_order(sort, descending)} LIMIT :size OFFSET :skip"  # nosec B608
     found = db.execute(query, {**values, "size": page_size, "skip": (page - 1) * page_size}).fetchall()
     return Board([_board_row(row) for row in found], _references(db, forget, base_model), total, page, pages)
+
+
+def best_of_methods(db: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Return the best ranked row of each method, base model and forget set; upper and lower case are one."""
+    query = (
+        "SELECT id, method, base_model, forget, min(rank) AS rank, e, d FROM board WHERE rank IS NOT NULL "
+        "GROUP BY method COLLATE NOCASE, base_model, forget ORDER BY rank, id"
+    )
+    return [dict(row) for row in db.execute(query)]
 
 
 def _order(sort: str, descending: bool) -> str:

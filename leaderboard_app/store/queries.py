@@ -14,6 +14,11 @@ from .schema import Change, changes_of
 WAITING = "(state = 'queued' OR (state = 'running' AND lease_until < :now))"
 NEXT_IN_QUEUE = f"SELECT * FROM submissions WHERE {WAITING} ORDER BY queued, id LIMIT 1"  # nosec B608
 
+COMMITS = (
+    'SELECT s.id, s."commit", s.method, s.forget, s.state, s.submitted, r.e, r.d, r.utility FROM submissions s '
+    "LEFT JOIN results r ON r.submission = s.id WHERE s.repo_id = ? AND NOT s.hidden ORDER BY s.id"
+)
+
 
 @dataclass(frozen=True)
 class Status:
@@ -37,7 +42,11 @@ class Status:
 
 @dataclass(frozen=True)
 class Details:
-    """A submission with its result; None where there is none yet."""
+    """A submission with its result; None where there is none yet.
+
+    Attributes:
+        commits: All submissions of its repository that are not hidden, the oldest first, with what was scored.
+    """
 
     id: int
     submission: Submission
@@ -49,6 +58,7 @@ class Details:
     meta: dict[str, Any] | None
     provenance: dict[str, Any] | None
     log: dict[str, Any] | None
+    commits: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,7 @@ def details(db: sqlite3.Connection, number: int) -> Details:
         meta=result and json.loads(result["meta"]),
         provenance=result and json.loads(result["provenance"]),
         log=log and unpressed(log["log"]),
+        commits=[dict(other) for other in db.execute(COMMITS, (row["repo_id"],))],
     )
 
 

@@ -15,7 +15,7 @@ from typing import Any
 from leaderboard_app.intake.submission import Submission
 
 from . import queries
-from .board import Board, board
+from .board import Board, best_of_methods, board
 from .queries import Details, Reference
 from .ranking import columns_of, packed, pressed, rank_again, rank_all
 from .schema import check_quota, reading, transaction, write_change
@@ -206,6 +206,11 @@ class Store(WorkerQueue):
         """Return a page of the table; the arguments are those of `board.board`."""
         with reading(self.path) as db:
             return board(db, **wanted)
+
+    def best_of_methods(self) -> list[dict[str, Any]]:
+        """Return the best ranked row of each method, base model and forget set."""
+        with reading(self.path) as db:
+            return best_of_methods(db)
 
     def mine(self, user: str) -> list[queries.Status]:
         """Return where a user's submissions stand, the newest first."""

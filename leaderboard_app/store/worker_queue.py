@@ -14,9 +14,10 @@ from typing import Any, Protocol
 from leaderboard_app.intake.submission import Submission
 
 from . import queries
-from .ranking import columns_of, packed, pressed, rank_again
+from .ranking import COLUMNS, columns_of, packed, pressed, rank_again
 from .schema import connect, migrate, transaction, write_change
 
+TOLD = ("e", "d", "utility")  # what the audit trail says of a result
 ATTEMPTS = 3  # how often a submission is started before it counts as failed
 
 
@@ -150,9 +151,13 @@ class WorkerQueue:
         content = pressed(log)
         with transaction(self.path) as db:
             check_lease(db, number, worker)
-            replace(db, "results", {**row, "metric_version": queries.metric_version(db)})
+            version = queries.metric_version(db)
+            replace(db, "results", {**row, "metric_version": version})
             replace(db, "logs", {"submission": number, "log": content})
-            move(db, number, now, worker, "running", "scored", "")
+            # A later result takes the place of this one, and leaves it to the audit trail.
+            told = [f"{COLUMNS[name].title} {row[name]:.3f}" for name in TOLD if row[name] is not None]
+            told.append(f"metrics of version {version}")
+            move(db, number, now, worker, "running", "scored", "", told=", ".join(told))
 
     def refuse(self, number: int, worker: str, reason: str, now: float | None = None) -> None:
         """End a submission that breaks a rule; the reason is shown.
@@ -197,6 +202,7 @@ def move(
     after: str,
     reason: str,
     ranked: bool = True,
+    told: str = "",
     **changes: Any,
 ) -> None:
     """Change a state, and record it. Outside `running` nobody has a lease.
@@ -210,6 +216,7 @@ def move(
         after: The state that it gets.
         reason: Why.
         ranked: Whether the table is brought up to date, where this can change it.
+        told: What the audit trail says instead of the reason.
         changes: Further columns.
     """
     ended = {} if after in ("queued", "running") else {"finished": now}
@@ -219,7 +226,7 @@ def move(
                       {**row, "id": number, "before": before})  # fmt: skip
     if done.rowcount != 1:
         raise ValueError(f"submission {number} is not {before}")
-    write_change(db, number, now, who, before, after, reason)
+    write_change(db, number, now, who, before, after, told or reason)
     if ranked and {before, after} != {"queued", "running"}:
         about = queries.row_of(db, number)
         rank_again(db, about["base_model"], about["forget"])

@@ -18,6 +18,31 @@ pytestmark = [
     pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on the PATH: apt-get install chromium"),
 ]
 HOSTILE = "<img src=x onerror=alert(1)>${alert(2)}{{alert(3)}}<b>"
+TEXTS = (
+    "#title p", "#yours", "#tabs button.selected", "#filters fieldset > span", "#filters label.selected span",
+    "#filters label:not(.selected) span", "#table .ranked td", "#table .below .utility", "#table .below a",
+    "#table small", "#table .badge.good", "#table [aria-sort] button", "#table .gold td", "#tabs .hint",
+    "#tabs figcaption", "#place p",
+)  # fmt: skip
+# Contrast of the first element of each selector with the background behind it, by WCAG's formula.
+CONTRASTS = """selectors => {
+  const parts = color => color.match(/[\\d.]+/g).map(Number);
+  const light = color => parts(color).slice(0, 3).map(c => c / 255)
+    .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+    .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+  const behind = element => {
+    for (; element; element = element.parentElement) {
+      const color = getComputedStyle(element).backgroundColor, alpha = parts(color)[3];
+      if (alpha === undefined || alpha > 0.5) return color;
+    }
+    return "rgb(255, 255, 255)";
+  };
+  return Object.fromEntries(selectors.map(selector => {
+    const element = document.querySelector(selector);
+    const [high, low] = [getComputedStyle(element).color, behind(element)].map(light).sort((a, b) => b - a);
+    return [selector, (high + 0.05) / (low + 0.05)];
+  }));
+}"""
 
 
 def check(said: dict[str, Any], token: str) -> tuple[Submission | None, list[str]]:
@@ -163,6 +188,45 @@ def test_a_deep_link_opens_the_details_and_text_of_users_does_nothing(page, url)
     assert page.locator("a[href^=javascript]").count() == 0
     page.goto(f"{url}?row=%3Cscript%3E")
     until(page, "#details-page", "There is no submission <script>")
+
+
+def test_two_rows_are_chosen_and_compared(page):
+    """A row stays chosen when another page of the table is shown."""
+    page.get_by_role("checkbox", name="compare method 36,").check()
+    assert page.get_by_role("link", name="Choose a second row").is_visible()
+    page.locator("#after").click()
+    until(page, "#place", "page 2 of 2: 60 rows")
+    assert page.locator("#table .pick:checked").count() == 0
+    page.get_by_role("checkbox", name="compare method 30,").check()
+    page.get_by_role("link", name="Compare the two chosen rows").click()
+    page.wait_for_url("**/?compare=36,30")
+    until(page, "#compare-page h2", r"method 36 \(36\) and method 30 \(30\)")
+
+
+def test_methods_stand_side_by_side(page):
+    tab(page, "Side by side")
+    until(page, "#sides tbody tr:nth-child(1)", "method 36")
+    assert page.locator("#sides tbody tr").count() == 25
+
+
+def test_submit_is_in_sight(page):
+    page.get_by_role("button", name="Submit yours").click()
+    page.locator("#field-repo_id").wait_for()
+
+
+def test_it_can_be_read_by_everyone(page, url):
+    """All controls have names, and text has a contrast of at least 4.5 (WCAG AA), on a light and on a dark page."""
+    nameless = r"- (button|checkbox|radio|textbox|link|img|table|columnheader|rowheader)( \[.*\])?:?$"
+    assert re.findall(nameless, page.locator("#tabs").aria_snapshot(), re.MULTILINE) == []
+    behind = {}
+    for name, scheme, query in (("light", "light", ""), ("dark", "dark", ""), ("asked", "light", "?__theme=dark")):
+        page.emulate_media(color_scheme=scheme)
+        page.goto(f"{url}{query}")
+        page.wait_for_selector("#table tbody tr")
+        seen = page.evaluate(CONTRASTS, TEXTS)
+        assert min(seen.values()) >= 4.5, (name, seen)
+        behind[name] = page.locator("#table .ranked .rank").first.evaluate("e => getComputedStyle(e).backgroundColor")
+    assert behind["light"] != behind["dark"] == behind["asked"]
 
 
 def test_it_fits_a_telephone(page):
