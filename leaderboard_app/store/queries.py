@@ -22,7 +22,11 @@ COMMITS = (
 
 @dataclass(frozen=True)
 class Status:
-    """Where a submission stands; times in seconds since 1970, `position` from 1, None outside the queue."""
+    """Where a submission stands; times in seconds since 1970, `position` from 1, None outside the queue.
+
+    Attributes:
+        progress: How far it is, in words; empty if it is not running.
+    """
 
     id: int
     user: str
@@ -31,6 +35,7 @@ class Status:
     method: str
     state: str
     reason: str
+    progress: str
     position: int | None
     attempts: int
     submitted: float
@@ -117,6 +122,7 @@ def status(db: sqlite3.Connection, number: int, now: float) -> Status:
     return Status(
         **{name: row[name] for name in same},
         state="queued" if waits else row["state"],
+        progress="" if waits else row["progress"],
         position=position,
         hidden_reason=row["hidden_reason"] if row["hidden"] else None,
         history=changes_of(db, number),

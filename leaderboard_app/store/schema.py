@@ -91,6 +91,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX board_group ON board (base_model, forget);
     CREATE INDEX submissions_group ON submissions (base_model, forget);
     """,
+    """
+    -- How far a running submission is, in words.
+    ALTER TABLE submissions ADD COLUMN progress TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 

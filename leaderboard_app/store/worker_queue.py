@@ -17,6 +17,7 @@ from . import queries
 from .ranking import COLUMNS, columns_of, packed, pressed, rank_again
 from .schema import connect, migrate, transaction, write_change
 
+LONGEST_PROGRESS = 200
 TOLD = ("e", "d", "utility")  # what the audit trail says of a result
 ATTEMPTS = 3  # how often a submission is started before it counts as failed
 
@@ -41,7 +42,7 @@ class Queue(Protocol):
 
     def claim(self, worker: str, lease_seconds: float) -> Job | None: ...  # noqa: D102
 
-    def heartbeat(self, number: int, worker: str, lease_seconds: float) -> None: ...  # noqa: D102
+    def heartbeat(self, number: int, worker: str, lease_seconds: float, progress: str) -> None: ...  # noqa: D102
 
     def finish(  # noqa: D102
         self,
@@ -109,8 +110,17 @@ class WorkerQueue:
                 return Job(number, queries.submission_of(row), row["attempts"] + 1, now + lease_seconds, version)
         return None
 
-    def heartbeat(self, number: int, worker: str, lease_seconds: float, now: float | None = None) -> None:
+    def heartbeat(
+        self, number: int, worker: str, lease_seconds: float, progress: str = "", now: float | None = None
+    ) -> None:
         """Renew a lease.
+
+        Args:
+            number: Of the submission.
+            worker: Who holds the lease.
+            lease_seconds: For so long it is the worker's again.
+            progress: How far the submission is, in words; at most LONGEST_PROGRESS characters are kept.
+            now: Seconds since 1970.
 
         Raises:
             LeaseLost: If the submission is no longer this worker's.
@@ -118,7 +128,8 @@ class WorkerQueue:
         with transaction(self.path) as db:
             check_lease(db, number, worker)
             until = clock(now) + lease_seconds
-            db.execute("UPDATE submissions SET lease_until = ? WHERE id = ?", (until, number))
+            values = (until, progress[:LONGEST_PROGRESS], number)
+            db.execute("UPDATE submissions SET lease_until = ?, progress = ? WHERE id = ?", values)
 
     def finish(
         self,
@@ -220,7 +231,7 @@ def move(
         changes: Further columns.
     """
     ended = {} if after in ("queued", "running") else {"finished": now}
-    row = {"state": after, "reason": reason, "worker": None, "lease_until": None, **ended, **changes}
+    row = {"state": after, "reason": reason, "worker": None, "lease_until": None, "progress": "", **ended, **changes}
     sets = ", ".join(f"{name} = :{name}" for name in row)
     done = db.execute(f"UPDATE submissions SET {sets} WHERE id = :id AND state = :before",  # nosec B608
                       {**row, "id": number, "before": before})  # fmt: skip

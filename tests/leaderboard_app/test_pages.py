@@ -36,6 +36,9 @@ def test_users_text_is_escaped_in_every_page(store):
     add_references(store, base_model=HOSTILE)
     number = store.submit(entry(1, **dict.fromkeys(FIELDS, HOSTILE)))
     store.claim(HOSTILE, 60)
+    store.heartbeat(number, HOSTILE, 60, HOSTILE)
+    running = status_html(store, number)
+    assert running.count("&lt;script&gt;") > 1 and "<script" not in running and "Now: " in running
     store.finish(
         number, HOSTILE, numbers(0.1, 0.75, notes=[HOSTILE]), log(HOSTILE), {**META, "dataset": {}}, {HOSTILE: HOSTILE}
     )  # fmt: skip
