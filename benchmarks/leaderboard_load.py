@@ -2,8 +2,9 @@
 
     python benchmarks/leaderboard_load.py
 
-prints the median and the 95th percentile of each kind of request in milliseconds, and how many failed. Everything is
-on 127.0.0.1: the page in one process, the sessions in another.
+prints the median and the 95th percentile of each kind of request in milliseconds, and how many failed. A `filter` is
+asked as programs do, a `table` as the page itself does, with the plot. Everything is on 127.0.0.1: the page in one
+process, the sessions in another.
 """
 
 import argparse
@@ -21,20 +22,21 @@ import httpx
 import numpy as np
 
 from leaderboard_app.intake.submission import FORGET_SETS, MODALITIES, Submission
+from leaderboard_app.pages.table import DEFAULT
 from leaderboard_app.store.ranking import columns_of, packed, rank_all
 from leaderboard_app.store.schema import transaction
 from leaderboard_app.store.store import Store
 from leaderboard_app.store.worker_queue import replace
 
 BASES = ("llava-hf/llava-1.5-7b-hf", "Qwen/Qwen2.5-VL-7B-Instruct", "mini-image")
-SUBMITS = 0.05  # share of the requests that submit
+SUBMITS, TABLES = 0.05, 0.5  # share of the requests that submit; of the others, share that the page itself asks
 METHODS = ("npo", "gradient_ascent", "gradient_difference", "kl", "idk", "dpo", "scrub", "rmu")
 SERVE = """
 import sys
 from dataclasses import asdict
 from leaderboard_app.app import build_app, serve
-from leaderboard_app.store import Store
-from leaderboard_app.submission import Submission
+from leaderboard_app.intake.submission import Submission
+from leaderboard_app.store.store import Store
 
 def check(said, token):
     names = ("repo_id", "kind", "base_model", "method", "forget", "modality", "licence", "statement")
@@ -73,7 +75,7 @@ def fill(path: Path, rows: int) -> None:
 
 
 async def session(
-    client: httpx.AsyncClient, number: int, until: float, think: float, times: dict, wrong: Counter
+    client: httpx.AsyncClient, listener: int, number: int, until: float, think: float, times: dict, wrong: Counter
 ) -> None:
     """Act as a visitor: open the page, then filter, turn pages or submit, with time to think in between."""
     dice = random.Random(number)
@@ -102,6 +104,13 @@ async def session(
             said += ["both", "mit", True, False, "", "", "", 0.0, "", None]
             headers = {"x-hf-authorization": f"Bearer load{number}"}
             await ask("submit", "POST", "/gradio_api/run/submit", json={"data": said}, headers=headers)
+        elif dice.random() < TABLES:
+            data = [
+                dice.choice(("", "npo", "model-9")), dice.choice(("all", *FORGET_SETS)), dice.choice(("all", *BASES)),
+                dice.choice(("all", *MODALITIES)), True, dice.choice(("rank", "D", "-Utility", "newest")), [*DEFAULT],
+            ]  # fmt: skip
+            said = {"data": data, "fn_index": listener, "session_hash": f"load{number}"}
+            await ask("table", "POST", "/gradio_api/run/predict", json=said)
         else:
             data = [
                 dice.choice(("", *FORGET_SETS)), dice.choice(("", *BASES)), dice.choice(("", *MODALITIES)), True,
@@ -118,7 +127,12 @@ async def load(url: str, sessions: int, seconds: float, think: float) -> tuple[d
     until = time.time() + seconds
     limits = httpx.Limits(max_connections=None)  # every session has its own connection
     async with httpx.AsyncClient(base_url=url, timeout=60, limits=limits) as client:
-        await asyncio.gather(*(session(client, number, until, think, times, wrong) for number in range(sessions)))
+        config = (await client.get("/config")).json()
+        # What the filters have in common is the listener with the most events.
+        listener = max(config["dependencies"], key=lambda dependency: len(dependency["targets"]))["id"]
+        await asyncio.gather(
+            *(session(client, listener, number, until, think, times, wrong) for number in range(sessions))
+        )
     return times, wrong
 
 

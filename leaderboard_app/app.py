@@ -1,6 +1,7 @@
-"""The page of the leaderboard: table, plot, details, faces, submitting, status, about. Gradio, no torch."""
+"""The page of the leaderboard: table and plot, details, faces, submitting, status, about. Gradio, no torch."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -9,18 +10,30 @@ import gradio as gr
 from .api.api import add_api, add_worker_api
 from .intake.submission import FORGET_SETS, MODALITIES
 from .intake.submission_checks import Check
+from .pages import render
 from .pages.about import about_text
+from .pages.compare import compare_html, sides_html
 from .pages.details import details_html
-from .pages.plot import plot_html
+from .pages.plot import plots_html
 from .pages.submit import status_html, status_tab, submit_tab
 from .pages.table import COLUMNS, DEFAULT, faces_html, table_html
-from .store.board import SORTS
 from .store.ranking import RULE
 from .store.store import Store
 
 ALL = "all"
-CSS = (Path(__file__).parent / "pages" / "style.css").read_text(encoding="utf-8")
-PLOTTED = 300  # models in a plot
+CSS, SCRIPT = (
+    (Path(__file__).parent / "pages" / name).read_text(encoding="utf-8") for name in ("style.css", "page.js")
+)
+OPENED = {"row": "details", "compare": "compare", "status": "status"}  # part of a URL -> tab
+KEPT_PLOTS = 200  # so many choices of filters
+PLOTS, PLOTTED = 6, 300  # how many plots are drawn, and how many models in all of them
+# A click on a head of the table says how to sort; what is here is not shown.
+SORT_SCRIPT = """
+document.addEventListener("click", (event) => {
+  const head = event.target.closest("#table [data-sort]");
+  if (head) { props.value = head.dataset.sort; trigger("input"); }
+});
+"""
 
 
 def build_app(
@@ -36,14 +49,18 @@ def build_app(
     """
     known = sorted({base for base, _ in store.groups()} | set(bases or ()))
     with gr.Blocks(title="CLEAR leaderboard", analytics_enabled=False, fill_width=True) as app:
-        gr.HTML(f"<style>{CSS}</style><h1>CLEAR: unlearning, re-scored</h1>", elem_id="title")
+        with gr.Row(elem_id="top"):
+            gr.HTML(f"<style>{CSS}</style>{render('intro.html.jinja')}", elem_id="title")
+            yours = gr.Button("Submit yours", variant="primary", size="md", scale=0, min_width=140, elem_id="yours")
         with gr.Tabs(elem_id="tabs") as tabs:
             with gr.Tab("Leaderboard", id="leaderboard"):
                 controls, outputs = _table(store, known)
-            with gr.Tab("Plot", id="plot") as plot_tab:
-                plotted = _plot(store, plot_tab)
             with gr.Tab("Details", id="details"):
                 details = gr.HTML(elem_id="details-page")
+            with gr.Tab("Compare", id="compare"):
+                compared = gr.HTML(elem_id="compare-page")
+            with gr.Tab("Side by side", id="sides") as sides_tab:
+                sides = gr.HTML(elem_id="sides")
             with gr.Tab("Faces", id="faces", visible=store.faces() is not None) as faces_tab:
                 faces = gr.HTML(elem_id="faces", elem_classes="faces")
             with gr.Tab("Submit", id="submit"):
@@ -54,22 +71,24 @@ def build_app(
                 gr.Markdown(about_text())
 
         def opened(request: gr.Request, *values: Any) -> tuple[Any, ...]:
-            """Return what a visit opens: `?row=3` the details of a row, `?status=3` the status of a submission."""
-            asked = {name: str(request.query_params.get(name) or "")[:12] for name in ("row", "status")}
+            """Return what a visit opens, for example `?row=3` the details of a row."""
+            asked = {name: str(request.query_params.get(name) or "")[:25] for name in OPENED}
             seen = store.faces()
-            chosen = next((tab for name, tab in (("row", "details"), ("status", "status")) if asked[name]), None)
+            chosen = next((tab for name, tab in OPENED.items() if asked[name]), None)
             return (
                 *_shown(store, *values),
                 details_html(store, asked["row"]),
+                compare_html(store, asked["compare"]),
                 asked["status"],
                 status_html(store, asked["status"]),
                 gr.Tabs(selected=chosen) if chosen else gr.skip(),
-                _updated(list(_groups(store))),
                 faces_html(seen),
                 gr.Tab(visible=seen is not None),
             )
 
-        shown = [*outputs, details, number, status, tabs, plotted, faces, faces_tab]
+        shown = [*outputs, details, compared, number, status, tabs, faces, faces_tab]
+        yours.click(lambda: gr.Tabs(selected="submit"), None, tabs, queue=False, api_visibility="private")
+        sides_tab.select(lambda: sides_html(store), None, sides, queue=False, api_visibility="private")
         app.load(opened, controls, shown, queue=False, api_visibility="private")
         add_api(store, check)
         if secret:
@@ -79,34 +98,42 @@ def build_app(
 
 def serve(app: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
     """Start the page; the options are those of gradio's `launch`. Fonts are the visitor's own: nothing is fetched."""
-    theme = gr.themes.Default(font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"])
+    theme = gr.themes.Default(
+        primary_hue="sky", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
+    ).set(**dict.fromkeys(("button_primary_background_fill", "button_primary_background_fill_dark"), "#22648c"))
     return app.launch(theme=theme, ssr_mode=False, footer_links=["api"], **options)
 
 
 def _table(store: Store, bases: Sequence[str]) -> tuple[list[Any], list[Any]]:
-    """Return the tab with the table: what chooses its rows, and what shows them."""
-    with gr.Row():
-        search = gr.Textbox(label="Search", placeholder="method, user, repository…", max_length=100, elem_id="search")
-        forget = _choice("Forget set", FORGET_SETS, "forget")
-        base = _choice("Base model", bases, "base")
-        modality = _choice("Modality", MODALITIES, "modality")
-    with gr.Row():
-        sort = gr.Dropdown(list(SORTS), value="rank", label="Sort by", elem_id="sort", min_width=150)
-        turned = gr.Checkbox(label="Reversed", elem_id="turned", min_width=130)
-        verified = gr.Checkbox(value=True, label="Verified only", elem_id="verified", min_width=130)
+    """Return the tab with table and plot: what chooses its rows, and what shows them."""
+    base_now, forget_now = _first_shown(store)
+    with gr.Row(elem_id="filters"):
+        search = gr.Textbox(
+            label="Search", placeholder="method, user, repository…", max_length=100, elem_id="search",
+            show_label=False, container=False,
+        )  # fmt: skip
+        base = _chips("Base model", bases, "base", base_now)
+        forget = _chips("Forget set", FORGET_SETS, "forget", forget_now)
+        modality = _chips("Modality", MODALITIES, "modality", ALL)
+        verified = gr.Checkbox(value=True, label="Verified only", container=False, min_width=130, elem_id="verified")
+    with gr.Row(elem_id="stage"):
+        with gr.Column(scale=7, min_width=340):
+            table = gr.HTML(elem_id="table", js_on_load=SCRIPT)
+            with gr.Row(elem_id="pages"):
+                before = gr.Button("← Before", size="sm", min_width=90, elem_id="before")
+                place = gr.HTML(min_width=120, elem_id="place")
+                after = gr.Button("Next →", size="sm", min_width=90, elem_id="after")
+        with gr.Column(scale=3, min_width=320):
+            plot = gr.HTML(elem_id="plot")
     with gr.Accordion("Columns", open=False):
         titles = gr.CheckboxGroup(
             [column.title for column in COLUMNS], value=list(DEFAULT), show_label=False, elem_id="columns"
         )
-    table = gr.HTML(elem_id="table")
-    with gr.Row(elem_id="pages"):
-        before = gr.Button("← Before", size="sm", min_width=90, elem_id="before")
-        place = gr.HTML(min_width=120, elem_id="place")
-        after = gr.Button("Next →", size="sm", min_width=90, elem_id="after")
+    gr.HTML(f"<p>{RULE}</p>", elem_id="rule")
+    sort = gr.HTML("rank", visible="hidden", js_on_load=SORT_SCRIPT)
     page = gr.State(1)
-    gr.Markdown(RULE, elem_id="rule")
-    chosen = [search, forget, base, modality, verified, sort, turned, titles]
-    outputs = [table, place, page]
+    chosen = [search, forget, base, modality, verified, sort, titles]
+    outputs = [table, plot, place, page]
 
     def first(*values: Any) -> tuple[Any, ...]:
         return _shown(store, *values)
@@ -138,47 +165,45 @@ def _shown(
     modality: str,
     verified: bool,
     sort: str,
-    turned: bool,
     titles: list[str],
     page: int = 1,
-) -> tuple[str, str, int]:
-    """Return the table, where in it we are, and the number of the page."""
+) -> tuple[str, str, str, int]:
+    """Return the table, the plot, where in the table we are, and the number of the page."""
+    name, turned = sort.removeprefix("-"), sort.startswith("-")
+    wanted = {"search": search.strip(), "modality": _of(modality), "verified": verified}
     board = store.rows(
-        search=search.strip(), forget=_of(forget), base_model=_of(base), modality=_of(modality), verified=verified,
-        sort=sort, descending=turned, page=page,
+        forget=_of(forget), base_model=_of(base), sort=name, descending=turned, page=page, **wanted
     )  # fmt: skip
     where = f"<p>page {board.page} of {board.pages}: {board.total} rows</p>"
-    return table_html(board, titles), where, board.page
+    plots = _plots(store, store.last_change(), base, forget, tuple(wanted.items()))
+    return table_html(board, titles, name, turned), plots, where, board.page
 
 
-def _plot(store: Store, tab: gr.Tab) -> gr.Dropdown:
-    """Return the tab with the plot, drawn when it is opened."""
-    chosen = gr.Dropdown([], label="Base model and forget set", elem_id="plotted", allow_custom_value=True)
-    verified = gr.Checkbox(value=True, label="Verified only")
-    plot = gr.HTML(elem_id="plot")
-
-    def draw(name: str | None, verified: bool) -> str:
-        base, forget = _groups(store).get(name or "", ("", ""))
-        board = store.rows(base_model=base, forget=forget, verified=verified, page_size=PLOTTED if base else 0)
-        return plot_html(board, name or "")
-
-    for event in (tab.select, chosen.input, verified.input):
-        event(draw, [chosen, verified], plot, queue=False, api_visibility="private")
-    return chosen
+@lru_cache(KEPT_PLOTS)
+def _plots(store: Store, last_change: int, base: str, forget: str, wanted: tuple[tuple[str, Any], ...]) -> str:
+    """Return a plot for each base model and forget set; drawn again only when the store has changed."""
+    groups = [group for group in store.groups() if base in (ALL, group[0]) and forget in (ALL, group[1])]
+    drawn = groups[:PLOTS]
+    boards = {
+        ", ".join(group): store.rows(
+            base_model=group[0], forget=group[1], page_size=PLOTTED // len(drawn), **dict(wanted)
+        )
+        for group in drawn
+    }  # fmt: skip
+    return plots_html(boards, len(groups) - len(drawn))
 
 
-def _groups(store: Store) -> dict[str, tuple[str, str]]:
-    """Return base model and forget set by the name under which they are drawn."""
-    return {f"{base}, {forget}": (base, forget) for base, forget in store.groups()}
+def _first_shown(store: Store) -> tuple[str, str]:
+    """Return base model and forget set with the most rows: ranks are within these."""
+    rows = {group: store.rows(base_model=group[0], forget=group[1], page_size=1).total for group in store.groups()}
+    return max(rows, key=rows.__getitem__, default=(ALL, ALL))
 
 
-def _updated(names: list[str]) -> Any:
-    """Return the choices as they are today."""
-    return gr.Dropdown(choices=names, value=names[0] if names else None)
-
-
-def _choice(label: str, values: Sequence[str], name: str) -> gr.Dropdown:
-    return gr.Dropdown([ALL, *values], value=ALL, label=label, elem_id=name)
+def _chips(label: str, values: Sequence[str], name: str, value: str) -> gr.Radio:
+    """Return a choice of one value; a base model goes by its name without its owner, where that is enough."""
+    short = [one.rpartition("/")[2] for one in values]
+    shown = [(short[i] if short.count(short[i]) == 1 else one, one) for i, one in enumerate(values)]
+    return gr.Radio([(ALL, ALL), *shown], value=value, label=label, elem_id=name, elem_classes="chips", min_width=100)
 
 
 def _of(chosen: str) -> str:

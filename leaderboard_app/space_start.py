@@ -17,7 +17,6 @@ from .app import build_app, serve
 from .bases import read_bases
 from .intake.submission_checks import check_of
 from .store.mirror import read_mirror, write_mirror
-from .store.schema import reading
 from .store.store import Store
 
 BASES = "bases.json"  # beside the Space's app.py
@@ -47,10 +46,10 @@ def start(results: str) -> None:
 
 def mirror_forever(store: Store, results: str) -> None:
     """Bring what has changed to the dataset, every PAUSE seconds; what the Hub does not take is sent next time."""
-    sent = changes(store)
+    sent = store.last_change()
     while True:
         time.sleep(PAUSE)
-        there_are = changes(store)
+        there_are = store.last_change()
         if there_are == sent:
             continue
         try:
@@ -68,9 +67,3 @@ def mirror_once(store: Store, results: str) -> None:
         HfApi().upload_folder(
             repo_id=results, repo_type="dataset", folder_path=folder, commit_message="Results of the leaderboard"
         )
-
-
-def changes(store: Store) -> int:
-    """Return how many changes there have been."""
-    with reading(store.path) as db:
-        return db.execute("SELECT COUNT(*) FROM audit").fetchone()[0]

@@ -11,7 +11,7 @@ from typing import Any
 from datasets import Dataset
 
 from clear_dataset import load_clear
-from clear_unlearning.evaluate import score_tasks
+from clear_unlearning.evaluate import Progress, score_tasks
 from clear_unlearning.models import LoadedModel
 from clear_unlearning.tasks import IMAGE_TASKS, Task
 from evaluate_metrics.clear_scores.compute import set_scores
@@ -62,12 +62,24 @@ def hidden_rows(hidden: Path, dataset: str, forget: str, most: int | None = None
     return lambda config: rows.select(sides[config][:most])
 
 
+def count_hidden(hidden: Path, dataset: str, forget: str, most: int | None) -> int:
+    """Return how many hidden questions a model is asked."""
+    rows = hidden_rows(hidden, dataset, forget, most)
+    return sum(len(rows(task.config)) for task in hidden_tasks())
+
+
 def evaluate_hidden(
-    loaded: LoadedModel, hidden: Path, dataset: str, forget: str, most: int | None, batch_size: int
+    loaded: LoadedModel,
+    hidden: Path,
+    dataset: str,
+    forget: str,
+    most: int | None,
+    batch_size: int,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Score a model on the hidden items: a log that is never published."""
     rows = hidden_rows(hidden, dataset, forget, most)
-    return score_tasks(loaded, hidden_tasks(), rows, forget, batch_size=batch_size)[0]
+    return score_tasks(loaded, hidden_tasks(), rows, forget, batch_size=batch_size, progress=progress)[0]
 
 
 def hidden_numbers(hidden: Mapping[str, Any], gold: Mapping[str, Any], public_distance: float) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The process that loads a submitted model: `python -m leaderboard_worker.process FOLDER`, started in the sandbox.
 
-It reads `job.json` from its folder and writes `lineage.json`, the public log, the hidden log and `done.json` there. If
-the model breaks a rule, it writes the reason to `refused.json` and exits with REFUSED_CODE.
+It reads `job.json` from its folder and writes `lineage.json`, the public log, the hidden log and `done.json` there;
+meanwhile `progress.json` says how far it is. If the model breaks a rule, it writes the reason to `refused.json` and
+exits with REFUSED_CODE.
 """
 
 import itertools
@@ -21,7 +22,8 @@ from clear_pipeline.evaluate import EvaluateJob, evaluate
 from clear_pipeline.runs.run_folder import write_json
 from clear_unlearning.models import LoadedModel, load_model
 
-from .hidden_items import evaluate_hidden
+from .hidden_items import count_hidden, evaluate_hidden
+from .progress import Progress
 from .weight_check import check_finite, compare_weights, refusal
 
 JOB, DONE, REFUSED, LINEAGE = "job.json", "done.json", "refused.json", "lineage.json"
@@ -74,9 +76,11 @@ def run_job(folder: Path) -> None:
     """
     job = ScoringJob(**json.loads((folder / JOB).read_text()))
     seconds: dict[str, float] = {}
+    progress = Progress(folder)
 
     @contextmanager
-    def timed(step: str) -> Iterator[None]:
+    def timed(step: str, questions_after: int = 0) -> Iterator[None]:
+        progress.step(step, questions_after)
         started = time.monotonic()
         yield
         seconds[step] = round(time.monotonic() - started, 2)
@@ -86,15 +90,18 @@ def run_job(folder: Path) -> None:
     if job.original is not None:
         with timed("lineage"):
             _check_lineage(job, _weights(loaded), folder)
-    with timed("public items"), _finite_losses():
+    hidden_questions = 0
+    if job.hidden is not None:
+        hidden_questions = count_hidden(Path(job.hidden), job.dataset, job.forget, job.max_examples)
+    with timed("public items", hidden_questions), _finite_losses():
         data = DataArguments(dataset=job.dataset, track=job.track, forget=job.forget)
         model = ModelConfig(model_name_or_path=job.model, dtype=job.dtype)
         scoring = EvaluateArguments(max_examples=job.max_examples, batch_size=job.batch_size)
-        evaluate(EvaluateJob(folder / PUBLIC, model, data, scoring=scoring), loaded=loaded)
+        evaluate(EvaluateJob(folder / PUBLIC, model, data, scoring=scoring), progress.questions, loaded=loaded)
     if job.hidden is not None:
         with timed("hidden items"), _finite_losses():
-            items = Path(job.hidden)
-            hidden = evaluate_hidden(loaded, items, job.dataset, job.forget, job.max_examples, job.batch_size)
+            most, batch, said = job.max_examples, job.batch_size, progress.questions
+            hidden = evaluate_hidden(loaded, Path(job.hidden), job.dataset, job.forget, most, batch, said)
             write_json(folder / HIDDEN, hidden)
     write_json(folder / DONE, {"seconds": seconds})
 

@@ -30,13 +30,13 @@ from leaderboard_app.store.worker_queue import Job, LeaseLost
 from .files import build_submitted, local_copy, public_log_meta, rows_identity
 from .hidden_items import hidden_numbers
 from .process import DONE, HIDDEN, LINEAGE, PUBLIC, REFUSED, REFUSED_CODE, Refusal, ScoringJob
+from .progress import watched
 from .references import ReferenceStore, keep_reference
 from .sandbox import BadOutput, Limits, read_output, run_isolated
 
 Rows = tuple[Path, Path | None]  # local copies of the dataset and of the hidden items
 
 LIBRARIES = ("torch", "transformers", "peft", "datasets", "safetensors", "numpy")
-
 
 MEGABYTE = 2**20
 MOST_LOG, MOST_META, MOST_WORDS = 512 * MEGABYTE, 64 * MEGABYTE, MEGABYTE  # bytes that are read of a file
@@ -86,10 +86,14 @@ class SubmissionScorer:
         bases: Rows of `bases.json`, with golds.
         settings: Settings of the worker.
         api: The Hub.
+        tell: Is told how far the submission at hand is.
     """
 
-    def __init__(self, references: ReferenceStore | None, bases: Bases, settings: WorkerSettings, api: HfApi) -> None:
-        self.references = references
+    def __init__(
+        self, references: ReferenceStore | None, bases: Bases, settings: WorkerSettings, api: HfApi,
+        tell: Callable[[str], None] = lambda text: None,
+    ) -> None:  # fmt: skip
+        self.references, self.tell = references, tell
         self.bases, self.settings, self.api = bases, settings, api
         self.checks = SubmissionChecks(bases, api)
         self.work = settings.work.resolve()
@@ -119,6 +123,7 @@ class SubmissionScorer:
             else:
                 old.unlink(missing_ok=True)
         folder = jobs / f"{job.id}-{job.attempt}-{self.settings.name}"
+        self.tell("fetching original, golds and data")
         original = self._local(base.original, commit=base.commit)
         golds = [self._local(gold) for gold in base.golds[submission.forget]]
         dataset = self._local(base.dataset, "dataset")
@@ -132,6 +137,7 @@ class SubmissionScorer:
                 keep_reference(self.references, role, base, submission.forget, all_logs, dataset, who)
         try:
             prepared = time.time()
+            self.tell("downloading the model")
             model = _submitted(repository, submission.kind, base, original, folder / "model")
             downloaded = time.time()
             work = self._job(base, submission.forget, model, rows)
@@ -181,15 +187,9 @@ class SubmissionScorer:
     def _job(self, base: Base, forget: str, model: Path, rows: Rows) -> ScoringJob:
         dataset, hidden = rows
         return ScoringJob(
-            model=str(model),
-            dataset=str(dataset),
-            forget=forget,
-            track=base.track,
-            hidden=str(hidden) if hidden else None,
-            max_examples=base.max_examples,
-            batch_size=base.batch_size,
-            dtype=base.dtype,
-        )
+            str(model), str(dataset), forget, base.track, hidden=str(hidden) if hidden else None,
+            max_examples=base.max_examples, batch_size=base.batch_size, dtype=base.dtype,
+        )  # fmt: skip
 
     def _run(self, work: ScoringJob, folder: Path, lost: Callable[[], bool]) -> dict[str, float]:
         """Run a job in a process of its own, and return the seconds of its steps."""
@@ -200,9 +200,10 @@ class SubmissionScorer:
         path = self.references.path if self.references else None
         stores = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")] if path else []
         secrets = (*stores, *self.settings.secrets)
+        stopped = watched(folder, self.tell, lost, "" if work.original else "first, once for all, original or gold: ")
         try:
             code = run_isolated(
-                command, folder, output, self.settings.limits, self.settings.isolated, secrets, stopped=lost
+                command, folder, output, self.settings.limits, self.settings.isolated, secrets, stopped=stopped
             )
             said = output.read_bytes()[-20_000:].decode("utf-8", "replace")
         finally:

@@ -24,6 +24,7 @@ from .references import ReferenceStore
 from .sandbox import isolation_problem
 from .scorer import Result, SetupError, SubmissionScorer, WorkerSettings
 
+LOOK = 2.0  # seconds between two looks at how far a submission is
 TRANSIENT = (ConnectionError, sqlite3.OperationalError)  # of a store: it may work again in a moment
 
 
@@ -71,14 +72,19 @@ class Worker:
         known = queue.metric_version()
         if int(known) > int(VERSION):
             raise ValueError(f"the store is at version {known} of the metrics, this worker at {VERSION}: update it")
-        self.queue, self.settings, self.say = queue, settings, say
+        self.queue, self.settings, self.say, self.progress = queue, settings, say, ""
+        self._at_first = "" if hub is None else "a job on the Hub scores it"
         self.scorer: Scorer = (
-            SubmissionScorer(references, bases, settings, api)
+            SubmissionScorer(references, bases, settings, api, self.tell)
             if hub is None
             else HubScorer(references, bases, settings, hub, api)
         )
         if (again := queue.requeue_all(VERSION, settings.name)) > 0:
             say(f"the metrics are at version {VERSION} now: {again} submissions are scored again")
+
+    def tell(self, progress: str) -> None:
+        """Say in words how far the submission at hand is; the store has it with the next heartbeat."""
+        self.progress = progress
 
     def work_once(self) -> str | None:
         """Claim one submission and finish it.
@@ -146,14 +152,22 @@ class Worker:
 
     @contextmanager
     def _heartbeat(self, number: int) -> Iterator[Callable[[], bool]]:
-        """Renew the lease of a submission meanwhile; give a function that returns whether the lease is lost."""
+        """Renew the lease of a submission meanwhile, and say how far it is.
+
+        Yields:
+            A function that returns whether the lease is lost.
+        """
         done, lost, lease = threading.Event(), threading.Event(), self.settings.lease
+        self.progress = self._at_first
 
         def beat() -> None:
-            renewed = time.monotonic()
-            while not done.wait(lease / 3):
+            renewed, tried, said = time.monotonic(), time.monotonic(), ""
+            while not done.wait(min(lease / 3, LOOK)):
+                if self.progress == said and time.monotonic() - tried < lease / 3 - LOOK:
+                    continue
+                tried, said = time.monotonic(), self.progress
                 try:
-                    self.queue.heartbeat(number, self.settings.name, lease)
+                    self.queue.heartbeat(number, self.settings.name, lease, said)
                     renewed = time.monotonic()
                 except LeaseLost:
                     lost.set()

@@ -53,9 +53,9 @@ class RemoteQueue:
         found = self._call("claim", worker=worker, lease_seconds=lease_seconds)
         return found and Job(**{**found, "submission": Submission(**found["submission"])})
 
-    def heartbeat(self, number: int, worker: str, lease_seconds: float) -> None:
+    def heartbeat(self, number: int, worker: str, lease_seconds: float, progress: str = "") -> None:
         """Do as `Store.heartbeat`."""
-        self._call("heartbeat", number=number, worker=worker, lease_seconds=lease_seconds)
+        self._call("heartbeat", number=number, worker=worker, lease_seconds=lease_seconds, progress=progress)
 
     def finish(
         self,

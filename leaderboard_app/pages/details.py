@@ -78,6 +78,7 @@ def details_html(store: Store, wanted: str | int | None) -> str:
         provenance=json.dumps(found.provenance, indent=2, ensure_ascii=False) if found.provenance else "",
         examples=examples(store, logs, found.meta or {}),
         history=history(store.status(found.id)),
+        commits=commit_rows(found.commits),
     )
 
 
@@ -131,6 +132,17 @@ def history(status: Status) -> list[tuple[str, str, str, str]]:
         (moment(change.at), f"{change.before or ''} → {change.after}", change.who, change.reason)
         for change in status.history
     ]
+
+
+def commit_rows(commits: Sequence[Mapping[str, Any]]) -> list[tuple[int, tuple[str, ...]]]:
+    """Return the submissions of one repository: number, and the cells of a table; nothing if there is only one."""
+    if len(commits) < 2:
+        return []
+    return [
+        (row["id"], (row["commit"][:12], row["method"], row["forget"], row["state"], moment(row["submitted"])[:10],
+                     *(number(row[name]) for name in ("e", "d", "utility"))))
+        for row in commits
+    ]  # fmt: skip
 
 
 def moment(seconds: float | None) -> str:

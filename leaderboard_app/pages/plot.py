@@ -1,6 +1,6 @@
-"""The plot as SVG: forget quality D against utility, with gold, original and the gate. It needs no library."""
+"""The plot as SVG: distance from gold against utility, with gold, original and the gate. It needs no library."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from leaderboard_app.store.board import Board, BoardRow
@@ -8,10 +8,12 @@ from leaderboard_app.store.ranking import GATE
 
 from . import render
 
-WIDTH, HEIGHT = 640, 440
-LEFT, RIGHT, TOP, BOTTOM = 62, 18, 18, 54
-BESIDE, LETTER, LINE = 14, 7.5, 17  # pixels: from marker to label, a letter's width, a line's height
-LABELLED = 12  # so many of the best are named; the others say their name when pointed at
+WIDTH, HEIGHT = 460, 360
+LEFT, RIGHT, TOP, BOTTOM = 54, 12, 12, 48
+BESIDE, LETTER, LINE = 11, 6.7, 15  # pixels: from marker to label, a letter's width, a line's height
+MARKER = 7  # pixels: half a marker's width
+DISTANCES = {"e": "|E|: what is left of the distance to gold", "d": "D: distance to gold on the forget set"}
+LABELLED = 8  # so many of the best are named; the others say their name when pointed at
 
 
 @dataclass(frozen=True)
@@ -41,14 +43,29 @@ class Tick:
     text: str
 
 
+def plots_html(boards: Mapping[str, Board], left_out: int = 0) -> str:
+    """Return the plots of several base models and forget sets, side by side.
+
+    Args:
+        boards: By title; those without a row are not drawn.
+        left_out: How many more there are.
+    """
+    plots = [plot_html(board, title) for title, board in boards.items() if board.rows]
+    return render("plots.html.jinja", plots=plots, left_out=left_out)
+
+
 def plot_html(board: Board, title: str) -> str:
     """Return the plot of the rows of one base model and forget set.
 
     Args:
-        board: Rows and references; those without D or utility are left out.
+        board: Rows and references; those without distance or utility are left out. The distance is that by which
+            rows are ranked: |E| if all that are verified have it, else D.
         title: Of what.
     """
-    rows = [row for row in (*board.references, *board.rows) if None not in (row.numbers["d"], row.numbers["utility"])]
+    shares = [row.numbers["e"] for row in board.rows if row.verified and row.above_gate]
+    ranked_by = "e" if shares and None not in shares else "d"
+    every = (*board.references, *board.rows)
+    rows = [row for row in every if None not in (row.numbers[ranked_by], row.numbers["utility"])]
     if not rows:
         return render("plot.html.jinja", empty=True)
     utilities = [float(row.numbers["utility"] or 0) for row in rows]
@@ -57,7 +74,7 @@ def plot_html(board: Board, title: str) -> str:
     gate = None if original is None else GATE * float(original.numbers["utility"] or 0)
 
     def across(d: float) -> float:
-        return LEFT + (1.03 - d) / 1.06 * (WIDTH - LEFT - RIGHT)  # nearer to gold is further right
+        return LEFT + (1.03 - min(d, 1.03)) / 1.06 * (WIDTH - LEFT - RIGHT)  # nearer to gold is further right
 
     def up(utility: float) -> float:
         return HEIGHT - BOTTOM - (utility - low) / (high - low) * (HEIGHT - TOP - BOTTOM)
@@ -66,7 +83,8 @@ def plot_html(board: Board, title: str) -> str:
         "plot.html.jinja",
         empty=False,
         title=title,
-        marks=_marks(rows, across, up),
+        distance=DISTANCES[ranked_by],
+        marks=_marks(rows, ranked_by, across, up),
         gate=None if gate is None or not low <= gate <= high else Tick(up(gate), f"gate {gate:.2f}"),
         across=[Tick(across(n / 5), f"{n / 5:.1f}") for n in range(6)],
         up=[Tick(up(n / 10), f"{n / 10:.1f}") for n in range(11) if low <= n / 10 <= high],
@@ -74,26 +92,35 @@ def plot_html(board: Board, title: str) -> str:
     )
 
 
-def _marks(rows: Sequence[BoardRow], across: Callable[[float], float], up: Callable[[float], float]) -> list[Mark]:
-    marks, taken = [], []
-    for place, row in enumerate(rows):
-        d, utility = float(row.numbers["d"] or 0), float(row.numbers["utility"] or 0)
-        x, y, name = round(across(d), 1), round(up(utility), 1), row.method[:24]
+def _marks(
+    rows: Sequence[BoardRow], ranked_by: str, across: Callable[[float], float], up: Callable[[float], float]
+) -> list[Mark]:
+    marks = []
+    places = [(across(abs(row.numbers[ranked_by] or 0)), up(row.numbers["utility"] or 0)) for row in rows]
+    taken = [(x - MARKER, y, 2 * MARKER) for x, y in places]  # by markers, and then by labels too
+    for place, (row, (x, y)) in enumerate(zip(rows, places, strict=True)):
+        distance, utility, name = row.numbers[ranked_by] or 0, row.numbers["utility"] or 0, row.method[:24]
         kind = row.role if row.id is None else "ranked" if row.rank else "below" if row.verified else "unverified"
-        about = f"{row.method}: D {d:.3f}, utility {utility:.3f}" + (f", rank {row.rank}" if row.rank else "")
-        left = x > WIDTH / 2
-        label = None
+        about = f"{row.method}: {ranked_by.upper()} {distance:.3f}, utility {utility:.3f}" + (
+            f", rank {row.rank}" if row.rank else ""
+        )
+        left, label = x > WIDTH / 2, None
         if row.id is None or place < LABELLED:
-            label = _free_height(x - BESIDE - LETTER * len(name) if left else x + BESIDE, y, LETTER * len(name), taken)
-        marks.append(Mark(x, y, kind, row.id, name, about, label, left))
+            left, label = _free_place(x, y, LETTER * len(name), left, taken)
+        marks.append(Mark(round(x, 1), round(y, 1), kind, row.id, name, about, label, left))
     return marks
 
 
-def _free_height(x: float, y: float, width: float, taken: list[tuple[float, float, float]]) -> float | None:
-    """Return the height nearest to the marker at which a label covers no other; None if there is none nearby."""
-    for step in (0, 1, -1, 2, -2, 3, -3):
-        height = y + step * LINE
-        if all(abs(height - h) >= LINE or x >= left + w or left >= x + width for left, h, w in taken):
-            taken.append((x, height, width))
-            return round(height + 5, 1)
-    return None
+def _free_place(
+    x: float, y: float, width: float, left: bool, taken: list[tuple[float, float, float]]
+) -> tuple[bool, float | None]:
+    """Return the side and the height nearest to a marker at which its label covers nothing; None if there is none."""
+    for step in (0, 1, -1, 2, -2):
+        for side in (left, not left):
+            start, height = x - BESIDE - width if side else x + BESIDE, y + step * LINE
+            inside = start >= LEFT and start + width <= WIDTH
+            if inside and all(abs(height - h) >= LINE or start >= other + w or other >= start + width
+                              for other, h, w in taken):  # fmt: skip
+                taken.append((start, height, width))
+                return side, round(height + 5, 1)
+    return left, None

@@ -174,7 +174,7 @@ def mine_html(statuses: Sequence[Status]) -> str:
 
 def status_dict(status: Status) -> dict[str, Any]:
     """Return a status for programs; times in seconds since 1970."""
-    names = ("id", "user", "repo_id", "commit", "method", "state", "reason", "position", "attempts")
+    names = ("id", "user", "repo_id", "commit", "method", "state", "reason", "progress", "position", "attempts")
     names += ("submitted", "started", "finished", "hidden_reason")
     trail = [vars(change) for change in status.history]
     return {**{name: getattr(status, name) for name in names}, "history": trail}

@@ -10,8 +10,9 @@ from typing import Any
 
 from evaluate_metrics import face_scores
 from evaluate_metrics.columns import ABSENT, BOARD, number
-from leaderboard_app.store.board import Board, BoardRow
+from leaderboard_app.store.board import SORTS, Board, BoardRow
 from leaderboard_app.store.ranking import COLUMNS as SCORES
+from leaderboard_app.store.ranking import INTERVALS
 
 from . import render
 
@@ -34,18 +35,72 @@ class Column:
     meaning: str
     shown: bool = True
 
+    @property
+    def way(self) -> str:
+        """Which way is good, in words."""
+        return {"↑": "higher is better", "↓": "lower is better", "→ 0": "near 0 is good"}.get(
+            self.better, "near gold is good" if self.better else ""
+        )
 
-# Rank and method are always shown.
+    @property
+    def sort(self) -> str:
+        """The name of its sorting; empty without one."""
+        name = {"method": "method", "date": "newest"}.get(self.key, self.title)
+        return name if name in SORTS else ""
+
+
+RANK = Column("rank", "Rank", "", "Place among the rows of the same base model and forget set.")
+METHOD = Column("method", "Method", "", "What made the model forget, and who sent it.")
+# Rank and method are always shown. What p says depends on the number of questions: D comes first.
 COLUMNS: tuple[Column, ...] = (
-    *(Column(name, score.heading, score.arrow, score.meaning, BOARD in score.shown) for name, score in SCORES.items()),
-    Column("base_model", "Base model", "", "What original, gold and the submission were made from."),
-    Column("forget", "Forget set", "", "Share of the people that are to be forgotten."),
+    *(
+        Column(name, score.heading, score.arrow, score.meaning, BOARD in score.shown and name != "p")
+        for name, score in SCORES.items()
+    ),
+    Column("base_model", "Base model", "", "What original, gold and the submission were made from.", False),
+    Column("forget", "Forget set", "", "Share of the people that are to be forgotten.", False),
     Column("modality", "Modality", "", "Of the forget data that the method used.", False),
-    Column("verified", "Verified", "", "Whether the numbers were computed here, by the metrics of today."),
-    Column("date", "Date", "", "When it was scored or, if it was not yet, submitted."),
+    Column("verified", "Verified", "", "Whether the numbers were computed here, by the metrics of today.", False),
+    Column("date", "Date", "", "When it was scored or, if it was not yet, submitted.", False),
     Column("user", "Submitter", "", "Who sent it, signed in with Hugging Face.", False),
 )
+GROUP = ("base_model", "forget")  # rows are compared within these
+REFERENCES = ("original", "gold")
 DEFAULT = tuple(column.title for column in COLUMNS if column.shown)
+
+
+@dataclass(frozen=True)
+class Head:
+    """The head of a column.
+
+    Attributes:
+        column: The column.
+        direction: `ascending` or `descending` if the table is sorted by it, else empty.
+        click: The sorting that a click chooses; empty if there is none.
+    """
+
+    column: Column
+    direction: str
+    click: str
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A distance from gold and its 95 % interval, in per cent of the way from 0 to 1; None without an interval."""
+
+    value: float
+    low: float | None
+    high: float | None
+    said: str
+
+
+@dataclass(frozen=True)
+class Badge:
+    """A mark beside a method: its class, its short text, and what it means."""
+
+    kind: str
+    text: str
+    meaning: str
 
 
 @dataclass(frozen=True)
@@ -57,7 +112,10 @@ class Line:
         id: Of the submission, None for a reference.
         rank: Its place, or what stands there instead.
         method: Its name.
+        about: What tells it from other rows of this method.
         why: Why it has no rank; empty if it has one.
+        badges: Its badges.
+        bars: Its distances from gold, by column.
         cells: By column.
     """
 
@@ -65,7 +123,10 @@ class Line:
     id: int | None
     rank: str
     method: str
+    about: str
     why: str
+    badges: list[Badge]
+    bars: dict[str, Bar]
     cells: dict[str, str]
 
 
@@ -74,22 +135,57 @@ def day(seconds: float) -> str:
     return time.strftime("%Y-%m-%d", time.gmtime(seconds))
 
 
-def line_of(row: BoardRow) -> Line:
-    """Return a row as it is written."""
-    low, high = row.numbers["d_low"], row.numbers["d_high"]
-    spread = f" [{low:.2f}, {high:.2f}]" if low is not None and high is not None else ""
+def line_of(row: BoardRow, shared: Sequence[str] = ()) -> Line:
+    """Return a row as it is written; what all rows share is not said of each."""
     cells = {name: number(row.numbers[name]) for name in SCORES}
     cells |= {
-        "d": cells["d"] + spread,
         "base_model": row.base_model,
         "forget": row.forget,
         "modality": row.modality or ABSENT,
-        "verified": "✓ verified" if row.verified else "self-reported" if row.self_reported else "being re-scored",
+        "verified": "verified" if row.verified else "self-reported" if row.self_reported else "being re-scored",
         "date": day(row.date),
         "user": row.user or ABSENT,
     }
     kind, why = _standing(row)
-    return Line(kind, row.id, str(row.rank or ABSENT) if row.id else "ref", row.method, why, cells)
+    rank = str(row.rank or ABSENT) if row.id else "ref"
+    about = [row.user, *(getattr(row, name) for name in GROUP if name not in shared)]
+    bars = {name: bar for name in INTERVALS if (bar := _bar(row, name))}
+    return Line(kind, row.id, rank, row.method, " · ".join(filter(None, about)), why, _badges(row), bars, cells)
+
+
+def _bar(row: BoardRow, name: str) -> Bar | None:
+    """Return a distance as a bar: as far from gold below 0 as above."""
+
+    def share(value: float) -> float:
+        return round(100 * min(1.0, value), 1)
+
+    value, low, high = (row.numbers[key] for key in (name, f"{name}_low", f"{name}_high"))
+    if value is None:
+        return None
+    if low is None or high is None:
+        return Bar(share(abs(value)), None, None, "")
+    nearest, farthest = sorted((abs(low), abs(high)))
+    said = f"95 % interval {low:.2f} to {high:.2f}"
+    return Bar(share(abs(value)), share(0.0 if low <= 0 <= high else nearest), share(farthest), said)
+
+
+def _badges(row: BoardRow) -> list[Badge]:
+    if row.id is None:
+        return []
+    if row.verified:
+        badges = [Badge("good", "✓ verified", "computed here, by the metrics of today")]
+    elif row.self_reported:
+        badges = [Badge("doubt", "self-reported", "only the submitter's numbers")]
+    else:
+        badges = [Badge("doubt", "being re-scored", "numbers of an older version of the metrics")]
+    gap, d, high = (row.numbers[name] for name in ("hidden_gap", "d", "d_high"))
+    if gap is not None:
+        is_wide = d is not None and high is not None and d + gap > high
+        meaning = "D on questions that no submitter has seen, minus D" + (
+            ": above the 95 % interval of D" if is_wide else ""
+        )
+        badges.append(Badge("doubt" if is_wide else "plain", f"hidden {gap:+.2f}", meaning))
+    return badges
 
 
 def _standing(row: BoardRow) -> tuple[str, str]:
@@ -105,16 +201,32 @@ def _standing(row: BoardRow) -> tuple[str, str]:
     return "below", "not ranked: below the utility gate"
 
 
-def table_html(board: Board, titles: Sequence[str] = DEFAULT) -> str:
+def table_html(board: Board, titles: Sequence[str] = DEFAULT, sort: str = "rank", turned: bool = False) -> str:
     """Return the table of a page.
 
     Args:
         board: What the store gave.
         titles: The columns to show, by their title.
+        sort: The sorting of its rows, a key of SORTS.
+        turned: Whether they are sorted the other way around.
     """
-    columns = [column for column in COLUMNS if column.title in titles]
-    lines = [line_of(row) for row in (*board.references, *board.rows)]
-    return render("table.html.jinja", columns=columns, lines=lines, total=board.total)
+    heads = [_head(RANK, "rank", sort, turned), _head(METHOD, "method", sort, turned)]
+    heads += [_head(column, column.sort, sort, turned) for column in COLUMNS if column.title in titles]
+    shared = [name for name in GROUP if len({getattr(row, name) for row in board.rows}) == 1]
+    # Of several groups the references would stand before all rows, far from those that they belong to.
+    references = board.references if len(board.references) <= len(REFERENCES) else []
+    lines = [line_of(row, shared) for row in (*references, *board.rows)]
+    return render(
+        "table.html.jinja", heads=heads, lines=lines, total=board.total, apart=references != board.references
+    )
+
+
+def _head(column: Column, name: str, sort: str, turned: bool) -> Head:
+    """Return the head of a column; a click on the one that sorts turns the rows around."""
+    if name != sort:
+        return Head(column, "", name)
+    falls = SORTS[name].partition(" IS NULL, ")[2].startswith(f"{column.key} DESC") or name == "newest"
+    return Head(column, "descending" if falls != turned else "ascending", name if turned else f"-{name}")
 
 
 def row_dict(row: BoardRow) -> dict[str, Any]:

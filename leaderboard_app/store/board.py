@@ -2,22 +2,32 @@
 
 import sqlite3
 from dataclasses import dataclass
+from typing import Any
 
-from .ranking import COLUMNS
+from .ranking import COLUMNS, ENDS
 
 PAGE_SIZE = 50
-SHOWN = (*COLUMNS, "d_low", "d_high")
+SHOWN = (*COLUMNS, *ENDS)
+
+# Which way is good -> the order in which the best come first.
+ORDERS = {"higher": "{} DESC", "zero": "abs({})"}
 
 # Name of a sorting -> how rows are ordered; what has no value comes last.
 SORTS: dict[str, str] = {
     "rank": "rank IS NULL, base_model, forget, rank, NOT verified, d IS NULL, d, id",
     **{
-        column.heading: f"{name} IS NULL, {name}{' DESC' if column.better == 'higher' else ''}, id"
+        column.heading: f"{name} IS NULL, {ORDERS.get(column.better, '{}').format(name)}, id"
         for name, column in COLUMNS.items()
     },
-    "method": "method COLLATE NOCASE, id",
+    **{
+        title: f"{name} COLLATE NOCASE, id"
+        for title, name in (
+            ("method", "method"), ("Base model", "base_model"), ("Forget set", "forget"), ("Modality", "modality"),
+            ("Submitter", "user"),
+        )
+    },
     "newest": "date DESC, id DESC",
-}
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -110,6 +120,15 @@ def board(
     query = f"SELECT * FROM board {where} ORDER BY {_order(sort, descending)} LIMIT :size OFFSET :skip"  # nosec B608
     found = db.execute(query, {**values, "size": page_size, "skip": (page - 1) * page_size}).fetchall()
     return Board([_board_row(row) for row in found], _references(db, forget, base_model), total, page, pages)
+
+
+def best_of_methods(db: sqlite3.Connection) -> list[dict[str, Any]]:
+    """Return the best ranked row of each method, base model and forget set; upper and lower case are one."""
+    query = (
+        "SELECT id, method, base_model, forget, min(rank) AS rank, e, d FROM board WHERE rank IS NOT NULL "
+        "GROUP BY method COLLATE NOCASE, base_model, forget ORDER BY rank, id"
+    )
+    return [dict(row) for row in db.execute(query)]
 
 
 def _order(sort: str, descending: bool) -> str:

@@ -14,10 +14,19 @@ from .schema import Change, changes_of
 WAITING = "(state = 'queued' OR (state = 'running' AND lease_until < :now))"
 NEXT_IN_QUEUE = f"SELECT * FROM submissions WHERE {WAITING} ORDER BY queued, id LIMIT 1"  # nosec B608
 
+COMMITS = (
+    'SELECT s.id, s."commit", s.method, s.forget, s.state, s.submitted, r.e, r.d, r.utility FROM submissions s '
+    "LEFT JOIN results r ON r.submission = s.id WHERE s.repo_id = ? AND NOT s.hidden ORDER BY s.id"
+)
+
 
 @dataclass(frozen=True)
 class Status:
-    """Where a submission stands; times in seconds since 1970, `position` from 1, None outside the queue."""
+    """Where a submission stands; times in seconds since 1970, `position` from 1, None outside the queue.
+
+    Attributes:
+        progress: How far it is, in words; empty if it is not running.
+    """
 
     id: int
     user: str
@@ -26,6 +35,7 @@ class Status:
     method: str
     state: str
     reason: str
+    progress: str
     position: int | None
     attempts: int
     submitted: float
@@ -37,7 +47,11 @@ class Status:
 
 @dataclass(frozen=True)
 class Details:
-    """A submission with its result; None where there is none yet."""
+    """A submission with its result; None where there is none yet.
+
+    Attributes:
+        commits: All submissions of its repository that are not hidden, the oldest first, with what was scored.
+    """
 
     id: int
     submission: Submission
@@ -49,6 +63,7 @@ class Details:
     meta: dict[str, Any] | None
     provenance: dict[str, Any] | None
     log: dict[str, Any] | None
+    commits: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -107,6 +122,7 @@ def status(db: sqlite3.Connection, number: int, now: float) -> Status:
     return Status(
         **{name: row[name] for name in same},
         state="queued" if waits else row["state"],
+        progress="" if waits else row["progress"],
         position=position,
         hidden_reason=row["hidden_reason"] if row["hidden"] else None,
         history=changes_of(db, number),
@@ -129,6 +145,7 @@ def details(db: sqlite3.Connection, number: int) -> Details:
         meta=result and json.loads(result["meta"]),
         provenance=result and json.loads(result["provenance"]),
         log=log and unpressed(log["log"]),
+        commits=[dict(other) for other in db.execute(COMMITS, (row["repo_id"],))],
     )
 
 

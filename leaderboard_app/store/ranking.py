@@ -20,6 +20,10 @@ COLUMNS: dict[str, Column] = {
 
 GATE = 0.9  # share of the original's utility
 
+# Columns whose 95 % interval the table shows, as `<name>_low` and `<name>_high`.
+INTERVALS = ("e", "d")
+ENDS = tuple(f"{name}_{end}" for name in INTERVALS for end in ("low", "high"))
+
 RULE = (
     f"Rank: for each base model and forget set, among verified models whose utility is at least {GATE:.0%} of the "
     "original's, by |E| (what is left of the original's distance to the golds, near 0 is good) once all of them have "
@@ -44,7 +48,7 @@ WITH listed AS (
             AS verified,
         r.submission IS NULL AS self_reported, coalesce(r.scored, s.submitted) AS date,
         {_NUMBERS},
-        r.d_low, r.d_high,
+        {", ".join(f"r.{end}" for end in ENDS)},
         o.utility AS original_utility
     FROM submissions s
     LEFT JOIN results r ON r.submission = s.id
@@ -67,7 +71,7 @@ FROM compared
 # What is written down, so that a page of the table is read and not worked out again for each visitor.
 COLUMNS_OF_BOARD = (
     "id", "user", "repo_id", '"commit"', "base_model", "method", "paper", "forget", "modality", "searched", "verified",
-    "self_reported", "date", "above_gate", "rank", *COLUMNS, "d_low", "d_high",
+    "self_reported", "date", "above_gate", "rank", *COLUMNS, *ENDS,
 )  # fmt: skip
 _NAMES = ", ".join(COLUMNS_OF_BOARD)
 _WRITE = f"INSERT INTO board ({_NAMES}) SELECT {_NAMES} FROM ({_RANKED})"  # nosec B608
@@ -93,11 +97,12 @@ def columns_of(numbers: Mapping[str, Any]) -> dict[str, float | None]:
         numbers: What `score_log` returns; may lack what could not be had.
 
     Returns:
-        The value of each column of COLUMNS, `d_low` and `d_high`; None where there is none.
+        The value of each column of COLUMNS and of ENDS; None where there is none.
     """
     found = {name: column.value(numbers) for name, column in COLUMNS.items()}
-    low, high = numbers.get("intervals", {}).get(COLUMNS["d"].key) or (None, None)
-    return {**found, "d_low": low, "d_high": high}
+    intervals = numbers.get("intervals", {})
+    ends = [end for name in INTERVALS for end in intervals.get(COLUMNS[name].key) or (None, None)]
+    return {**found, **dict(zip(ENDS, ends, strict=True))}
 
 
 def packed(content: Any) -> str:

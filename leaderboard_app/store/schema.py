@@ -11,7 +11,7 @@ from pathlib import Path
 
 from evaluate_metrics import VERSION
 
-from .ranking import COLUMNS, rank_all
+from .ranking import COLUMNS, INTERVALS, rank_all
 
 BUSY_SECONDS = 30.0  # how long a writer waits for another one
 
@@ -91,6 +91,10 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX board_group ON board (base_model, forget);
     CREATE INDEX submissions_group ON submissions (base_model, forget);
     """,
+    """
+    -- How far a running submission is, in words.
+    ALTER TABLE submissions ADD COLUMN progress TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 
@@ -161,16 +165,19 @@ def migrate(path: Path) -> None:
 
 
 def _add_scores(db: sqlite3.Connection) -> None:
-    """Give the tables a column for each score that the table of scores has gained, filled from the stored numbers."""
-    added = False
+    """Give the tables a column for each score or interval that was added since, filled from the stored numbers."""
+    added, paths = False, {name: column.key for name, column in COLUMNS.items()}
+    for name in INTERVALS:
+        key = COLUMNS[name].key
+        paths |= {f"{name}_low": f"intervals.{key}[0]", f"{name}_high": f"intervals.{key}[1]"}
     for table in ("results", "reference_rows", "board"):
         present = {row["name"] for row in db.execute(f"PRAGMA table_info({table})")}
-        for name, column in COLUMNS.items():
+        for name, path in paths.items():
             if name not in present:
                 added = True
                 db.execute(f"ALTER TABLE {table} ADD COLUMN {name} REAL")
                 if "numbers" in present:
-                    db.execute(f"UPDATE {table} SET {name} = json_extract(numbers, '$.{column.key}')")  # nosec B608
+                    db.execute(f"UPDATE {table} SET {name} = json_extract(numbers, '$.{path}')")  # nosec B608
     if added:
         rank_all(db)
 

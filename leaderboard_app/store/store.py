@@ -15,7 +15,7 @@ from typing import Any
 from leaderboard_app.intake.submission import Submission
 
 from . import queries
-from .board import Board, board
+from .board import Board, best_of_methods, board
 from .queries import Details, Reference
 from .ranking import columns_of, packed, pressed, rank_again, rank_all
 from .schema import check_quota, reading, transaction, write_change
@@ -207,6 +207,11 @@ class Store(WorkerQueue):
         with reading(self.path) as db:
             return board(db, **wanted)
 
+    def best_of_methods(self) -> list[dict[str, Any]]:
+        """Return the best ranked row of each method, base model and forget set."""
+        with reading(self.path) as db:
+            return best_of_methods(db)
+
     def mine(self, user: str) -> list[queries.Status]:
         """Return where a user's submissions stand, the newest first."""
         with reading(self.path) as db:
@@ -259,6 +264,11 @@ class Store(WorkerQueue):
         query = "SELECT base_model, forget FROM submissions UNION SELECT base_model, forget FROM reference_rows"
         with reading(self.path) as db:
             return [tuple(row) for row in db.execute(f"{query} ORDER BY 1, 2")]
+
+    def last_change(self) -> int:
+        """Return a number that every change of the table raises: that of the newest row of the audit trail."""
+        with reading(self.path) as db:
+            return db.execute("SELECT coalesce(max(id), 0) FROM audit").fetchone()[0]
 
     def metric_version(self) -> str:
         """Return the version of the metrics that rows must be of to count as verified."""

@@ -14,9 +14,11 @@ from typing import Any, Protocol
 from leaderboard_app.intake.submission import Submission
 
 from . import queries
-from .ranking import columns_of, packed, pressed, rank_again
+from .ranking import COLUMNS, columns_of, packed, pressed, rank_again
 from .schema import connect, migrate, transaction, write_change
 
+LONGEST_PROGRESS = 200
+TOLD = ("e", "d", "utility")  # what the audit trail says of a result
 ATTEMPTS = 3  # how often a submission is started before it counts as failed
 
 
@@ -40,7 +42,7 @@ class Queue(Protocol):
 
     def claim(self, worker: str, lease_seconds: float) -> Job | None: ...  # noqa: D102
 
-    def heartbeat(self, number: int, worker: str, lease_seconds: float) -> None: ...  # noqa: D102
+    def heartbeat(self, number: int, worker: str, lease_seconds: float, progress: str) -> None: ...  # noqa: D102
 
     def finish(  # noqa: D102
         self,
@@ -108,8 +110,17 @@ class WorkerQueue:
                 return Job(number, queries.submission_of(row), row["attempts"] + 1, now + lease_seconds, version)
         return None
 
-    def heartbeat(self, number: int, worker: str, lease_seconds: float, now: float | None = None) -> None:
+    def heartbeat(
+        self, number: int, worker: str, lease_seconds: float, progress: str = "", now: float | None = None
+    ) -> None:
         """Renew a lease.
+
+        Args:
+            number: Of the submission.
+            worker: Who holds the lease.
+            lease_seconds: For so long it is the worker's again.
+            progress: How far the submission is, in words; at most LONGEST_PROGRESS characters are kept.
+            now: Seconds since 1970.
 
         Raises:
             LeaseLost: If the submission is no longer this worker's.
@@ -117,7 +128,8 @@ class WorkerQueue:
         with transaction(self.path) as db:
             check_lease(db, number, worker)
             until = clock(now) + lease_seconds
-            db.execute("UPDATE submissions SET lease_until = ? WHERE id = ?", (until, number))
+            values = (until, progress[:LONGEST_PROGRESS], number)
+            db.execute("UPDATE submissions SET lease_until = ?, progress = ? WHERE id = ?", values)
 
     def finish(
         self,
@@ -150,9 +162,13 @@ class WorkerQueue:
         content = pressed(log)
         with transaction(self.path) as db:
             check_lease(db, number, worker)
-            replace(db, "results", {**row, "metric_version": queries.metric_version(db)})
+            version = queries.metric_version(db)
+            replace(db, "results", {**row, "metric_version": version})
             replace(db, "logs", {"submission": number, "log": content})
-            move(db, number, now, worker, "running", "scored", "")
+            # A later result takes the place of this one, and leaves it to the audit trail.
+            told = [f"{COLUMNS[name].title} {row[name]:.3f}" for name in TOLD if row[name] is not None]
+            told.append(f"metrics of version {version}")
+            move(db, number, now, worker, "running", "scored", "", told=", ".join(told))
 
     def refuse(self, number: int, worker: str, reason: str, now: float | None = None) -> None:
         """End a submission that breaks a rule; the reason is shown.
@@ -197,6 +213,7 @@ def move(
     after: str,
     reason: str,
     ranked: bool = True,
+    told: str = "",
     **changes: Any,
 ) -> None:
     """Change a state, and record it. Outside `running` nobody has a lease.
@@ -210,16 +227,17 @@ def move(
         after: The state that it gets.
         reason: Why.
         ranked: Whether the table is brought up to date, where this can change it.
+        told: What the audit trail says instead of the reason.
         changes: Further columns.
     """
     ended = {} if after in ("queued", "running") else {"finished": now}
-    row = {"state": after, "reason": reason, "worker": None, "lease_until": None, **ended, **changes}
+    row = {"state": after, "reason": reason, "worker": None, "lease_until": None, "progress": "", **ended, **changes}
     sets = ", ".join(f"{name} = :{name}" for name in row)
     done = db.execute(f"UPDATE submissions SET {sets} WHERE id = :id AND state = :before",  # nosec B608
                       {**row, "id": number, "before": before})  # fmt: skip
     if done.rowcount != 1:
         raise ValueError(f"submission {number} is not {before}")
-    write_change(db, number, now, who, before, after, reason)
+    write_change(db, number, now, who, before, after, told or reason)
     if ranked and {before, after} != {"queued", "running"}:
         about = queries.row_of(db, number)
         rank_again(db, about["base_model"], about["forget"])

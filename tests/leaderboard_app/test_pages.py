@@ -4,13 +4,15 @@ import json
 
 import pytest
 
+from evaluate_metrics import VERSION
 from leaderboard_app.app import build_app
 from leaderboard_app.intake.submission_checks import take
 from leaderboard_app.pages.about import about_text
+from leaderboard_app.pages.compare import compare_html, sides_html
 from leaderboard_app.pages.details import details_html, first_of_each
 from leaderboard_app.pages.plot import plot_html
 from leaderboard_app.pages.submit import MEANINGS, status_html
-from leaderboard_app.pages.table import COLUMNS, table_html
+from leaderboard_app.pages.table import COLUMNS, line_of, table_html
 from leaderboard_app.store.ranking import RULE
 from leaderboard_app.store.store import STATES
 from tests.leaderboard_app.entries import add_references, add_scored, entry, numbers
@@ -34,15 +36,87 @@ def test_users_text_is_escaped_in_every_page(store):
     add_references(store, base_model=HOSTILE)
     number = store.submit(entry(1, **dict.fromkeys(FIELDS, HOSTILE)))
     store.claim(HOSTILE, 60)
+    store.heartbeat(number, HOSTILE, 60, HOSTILE)
+    running = status_html(store, number)
+    assert running.count("&lt;script&gt;") > 1 and "<script" not in running and "Now: " in running
     store.finish(
-        number, HOSTILE, numbers(0.1, 0.7, notes=[HOSTILE]), log(HOSTILE), {**META, "dataset": {}}, {HOSTILE: HOSTILE}
+        number, HOSTILE, numbers(0.1, 0.75, notes=[HOSTILE]), log(HOSTILE), {**META, "dataset": {}}, {HOSTILE: HOSTILE}
     )  # fmt: skip
     every = [column.title for column in COLUMNS]
     pages = [table_html(store.rows(), every), plot_html(store.rows(), HOSTILE), details_html(store, number)]
     pages.append(status_html(store, number))
+    store.submit(entry(2, repo_id="user1/model", **dict.fromkeys(FIELDS, HOSTILE)))
+    pages += [compare_html(store, f"{number},2"), details_html(store, number), sides_html(store)]
     for page in pages:
         assert "&lt;script&gt;" in page
         assert "<script" not in page
+
+
+def test_two_rows_are_compared_by_numbers_and_answers(store):
+    store.add_reference("gold", "mini-image", "forget10", numbers(0.0, 0.7), log("gold"), META)
+    for number, share in ((1, 0.3), (2, -0.1)):
+        store.submit(entry(number))
+        store.claim("w", 60)
+        store.finish(number, "w", numbers(number / 10, 0.75, gold_share=share), log(f"Ivo{number}"), META, {})
+    store.submit(entry(3, forget="forget05"))
+    page = compare_html(store, "1,2")
+    row = page[page.index("as a share of the original") :].split("</tr>")[0]
+    assert "<td>0.300</td>" in row and "<b>-0.100</b>" in row  # as far from gold below 0 as above
+    row = page[page.index("Kolmogorov-Smirnov") :].split("</tr>")[0]
+    assert "<b>0.100</b>" in row and "<td>0.200</td>" in row and "0.050 to 0.200" in row
+    for said in ("Mara 0", "gold 0", "Ivo1 0", "Ivo2 0"):
+        assert said in page
+    assert "cannot be compared" in compare_html(store, "1,3") and "cannot be compared" not in page
+    store.hide(2, "keeper", "is another's model")
+    assert "was hidden by the keepers: is another" in compare_html(store, "1,2")
+
+
+@pytest.mark.parametrize("wanted", ["", "1", "1,2,3", "x,y", "1,99", "-1,1", "9" * 12 + ",1", ",,,"])
+def test_a_wrong_pair_is_answered(store, wanted):
+    store.submit(entry(1))
+    assert 'class="none"' in compare_html(store, wanted)
+
+
+def test_each_method_stands_once_with_its_best_row_of_each_base_model(store):
+    for base in ("one", "other"):
+        add_references(store, base_model=base)
+    add_scored(store, 1, 0.3, 0.75, base_model="one", method="npo")
+    add_scored(store, 2, 0.2, 0.75, base_model="one", method="NPO")
+    add_scored(store, 3, 0.1, 0.75, base_model="other", method="Npo")
+    add_scored(store, 4, 0.1, 0.2, base_model="other", method="below the gate")
+    page = sides_html(store)
+    assert page.count('scope="row"') == 1 and "below the gate" not in page
+    assert [part.split('"')[0] for part in page.split("?row=")[1:]] == ["2", "3"]
+
+
+def test_what_was_scored_before_stays_in_a_rows_history(store):
+    add_references(store)
+    number = add_scored(store, 1, 0.3, 0.75, gold_share=0.25)
+    store.requeue_all("99")
+    store.claim("w", 60)
+    store.finish(number, "w", numbers(0.2, 0.7), {}, {}, {})
+    store.submit(entry(2, user="user1", repo_id="user1/model"))
+    page = details_html(store, number)
+    assert f"E 0.250, D 0.300, Utility 0.750, metrics of version {VERSION}" in page
+    assert "D 0.200, Utility 0.700, metrics of version 99" in page
+    assert f"?compare={number},2" in page
+    assert store.status(number).reason == ""
+
+
+def test_a_row_has_bars_and_badges(store):
+    def finish(number: int, **more) -> None:
+        store.submit(entry(number))
+        store.claim("w", 60)
+        store.finish(number, "w", numbers(0.2, 0.75, **more), {}, {}, {})
+
+    finish(1, gold_share=-0.3, hidden_gap=0.1, intervals={"gold_share": [-0.5, 0.1]})
+    finish(2, hidden_gap=0.3)  # above the interval of D, which ends at 0.4
+    first, second = (line_of(row) for row in store.rows(sort="hidden gap").rows)
+    assert (first.bars["e"].value, first.bars["e"].low, first.bars["e"].high) == (30, 0, 50)
+    assert (first.bars["d"].low, second.bars["d"].low, second.bars["d"].high) == (None, 10, 40)
+    assert [badge.kind for badge in first.badges] == ["good", "plain"]
+    assert [badge.text for badge in second.badges] == ["✓ verified", "hidden +0.30"]
+    assert second.badges[1].kind == "doubt"
 
 
 def test_a_paper_is_no_link(store):

@@ -98,6 +98,19 @@ def test_a_dead_workers_job_returns_to_its_place_in_the_queue(store):
     assert store.status(first, now=17.0).state == "running"
 
 
+def test_a_heartbeat_says_how_far_a_submission_is_as_long_as_it_runs(store):
+    number = store.submit(entry(1), now=0.0)
+    store.claim("w1", 10, now=1.0)
+    assert store.status(number, now=2.0).progress == ""
+    store.heartbeat(number, "w1", 10, "scoring, question 3 of 6", now=2.0)
+    assert store.status(number, now=3.0).progress == "scoring, question 3 of 6"
+    assert store.status(number, now=13.0).progress == ""  # it waits again
+    store.heartbeat(number, "w1", 10, "x" * 999, now=3.0)
+    assert len(store.status(number, now=4.0).progress) == 200
+    store.fail(number, "w1", "stopped", retry=True, now=5.0)
+    assert store.status(number, now=6.0).progress == ""
+
+
 def test_a_heartbeat_keeps_the_lease(store):
     number = store.submit(entry(), now=1.0)
     store.claim("w1", 10, now=2.0)

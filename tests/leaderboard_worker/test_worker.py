@@ -145,6 +145,9 @@ def test_a_queue_is_scored_and_what_breaks_a_rule_is_refused(attempt, store, tmp
     attempts["adapter"].make_adapter()
     numbers = {name: store.submit(made.check().submission) for name, made in attempts.items()}
     workers = [worker_of(attempt, store, tmp_path, name=f"worker-{i}") for i in range(2)]
+    told: list[str] = []
+    for worker in workers:
+        worker.scorer.tell = told.append
     threads = [threading.Thread(target=worker.work, kwargs={"once": True}) for worker in workers]
     for thread in threads:
         thread.start()
@@ -172,6 +175,8 @@ def test_a_queue_is_scored_and_what_breaks_a_rule_is_refused(attempt, store, tmp
         "gold": True,
     }
     assert list((tmp_path / "work" / "jobs").iterdir()) == []
+    assert {"fetching original, golds and data", "downloading the model", "loading the model"} <= set(told)
+    assert any("first, once for all, original or gold: scoring, question" in text for text in told)
 
 
 @pytest.mark.slow
@@ -262,3 +267,20 @@ def test_a_store_that_fails_for_a_moment_ends_neither_lease_nor_worker(attempt, 
     assert store.status(number).state == "scored"
     assert set(worker.queue.failed) == {"claim", "heartbeat", "finish"}
     assert any("no heartbeat (OperationalError" in line for line in worker.lines)
+
+
+def test_the_store_is_told_how_far_a_submission_is(attempt, store, tmp_path):
+    class Telling:
+        def score(self, job, lost):
+            worker.tell("scoring, question 3 of 6")
+            until = time.monotonic() + 20
+            while store.status(job.id).progress != "scoring, question 3 of 6" and time.monotonic() < until:
+                time.sleep(0.05)
+            seen.append(store.status(job.id).progress)
+            return Result({"model_utility": 0.5}, {}, {}, {"seconds": {"all": 1.0}})
+
+    number, seen = store.submit(attempt.check().submission), []
+    worker = worker_of(attempt, store, tmp_path, lease=0.9)
+    worker.scorer = Telling()
+    assert worker.work_once() == "scored"
+    assert seen == ["scoring, question 3 of 6"] and store.status(number).progress == ""
