@@ -71,7 +71,7 @@ def typed(key: str, value: Any, hint: Any) -> Any:
     if float in kinds and type(value) is int:
         return float(value)
     if type(value) not in kinds and not (Path in kinds and isinstance(value, Path)):
-        names = " or ".join(KINDS.get(part, part.__name__) for part in kinds if part is not NoneType)
+        names = " or ".join(KINDS.get(part, str(part)) for part in kinds if part is not NoneType)
         raise ValueError(f"{key} must be {names}, not {value!r}")
     return value
 

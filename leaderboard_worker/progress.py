@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from clear_pipeline.runs.run_folder import write_json
 
@@ -99,5 +99,5 @@ def watched(
     return poll
 
 
-def _is_seconds(left: Any) -> bool:
+def _is_seconds(left: Any) -> TypeGuard[float]:
     return type(left) in (int, float) and 0 <= left < 10**8
