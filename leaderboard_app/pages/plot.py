@@ -97,7 +97,8 @@ def _marks(
 ) -> list[Mark]:
     marks = []
     places = [(across(abs(row.numbers[ranked_by] or 0)), up(row.numbers["utility"] or 0)) for row in rows]
-    taken: list[tuple[float, float, float]] = [(x - MARKER, y, 2 * MARKER) for x, y in places]  # by markers, and then by labels too
+    # By markers, and then by labels too.
+    taken: list[tuple[float, float, float]] = [(x - MARKER, y, 2 * MARKER) for x, y in places]
     for place, (row, (x, y)) in enumerate(zip(rows, places, strict=True)):
         distance, utility, name = row.numbers[ranked_by] or 0, row.numbers["utility"] or 0, row.method[:24]
         kind = row.role if row.id is None else "ranked" if row.rank else "below" if row.verified else "unverified"
