@@ -29,7 +29,7 @@ METRICS = Path(__file__).parent / "evaluate_metrics"
 
 
 def load_clear(config: str, source: str | Path = "clear", revision: str | None = None, streaming: bool = False) -> Any:
-    """Load a config.
+    """Load the rows of a config.
 
     Args:
         config: A key of CONFIGS, EXTRA_CONFIGS or TEXT_CONFIGS that the source has.

@@ -1,5 +1,6 @@
 """The public names of `clear_unlearning`, which a project's own `trainers` does not hide."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -34,6 +35,13 @@ def test_each_is_the_object_of_its_room():
     for name in clear_unlearning.__all__:
         assert getattr(clear_unlearning, name).__doc__ or name in ("Quantity", "Sides", "Terms", "Totals"), name
     assert {"NPOTrainer", "load_clear"} <= set(dir(clear_unlearning))
+
+
+def test_the_page_has_each_with_the_first_line_of_its_docstring():
+    page = (Path(__file__).parents[1] / "docs/python.md").read_text()
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+) \|$", page.partition("## Names")[2], re.MULTILINE))
+    assert rows == {name: str(getattr(clear_unlearning, name).__doc__).splitlines()[0] for name in rows}
+    assert [name for name in FIXED if f"`{name}`" not in page] == []
 
 
 def test_a_name_that_is_not_there_is_told_with_those_that_are():

@@ -17,7 +17,7 @@ from typing import Any, get_type_hints
 
 
 class MethodTable(Mapping[str, tuple[Any, Any]]):
-    """The methods of a package: `table[name]` is the pair (Trainer, Config).
+    """The methods by name: `METHODS["npo"]` is the pair (NPOTrainer, NPOConfig).
 
     Args:
         package: The package with the methods' modules.

@@ -42,14 +42,17 @@ def test_the_ten_lines(tmp_path, mini_llava):
     assert {"forget_loss", "retain_loss"} <= trainer.state.log_history[0].keys()
 
 
-def test_the_readmes_python_runs_as_it_stands(tmp_path, mini_llava, monkeypatch):
+@pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
+def test_the_python_of_a_page_runs_as_it_stands(page, tmp_path, mini_llava, monkeypatch):
     """But for the number of steps and rows."""
-    readme = (Path(__file__).parents[2] / "README.md").read_text()
-    (code,) = [block for block in re.findall(r"```python\n(.*?)```", readme, re.DOTALL) if "NPOTrainer" in block]
+    text = (Path(__file__).parents[2] / page).read_text()
+    code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
     build("mini", tmp_path / "clear", persons=24)
-    shutil.copytree(mini_llava, tmp_path / "runs" / "original")
+    for name in ("original", "gold"):
+        shutil.copytree(mini_llava, tmp_path / "runs" / name)
     monkeypatch.chdir(tmp_path)
-    code = code.replace("max_steps=100", "max_steps=3, learning_rate=1e-3, use_cpu=True")
+    code = re.sub("max_steps=[0-9]+", "max_steps=2, per_device_train_batch_size=8, warmup_steps=0, use_cpu=True", code)
+    code = code.replace("eval_steps=50", "eval_steps=2").replace(", max_examples=8", "")
     exec(code.replace('forget="forget05"', 'forget="forget05", max_examples=2'), {})
     assert load_model("runs/npo", device="cpu").takes_images
 

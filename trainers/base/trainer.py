@@ -38,7 +38,7 @@ Quantity = Callable[[nn.Module, Batch], torch.Tensor]  # of a model and a side: 
 
 
 class UnlearningTrainer(EvaluatingTrainer):
-    """Base of the methods.
+    """Unlearn by a method: the base of all of them, TRL's trainer with rows to forget and rows to retain.
 
     Args:
         model: The original model, or its folder or Hub id; with `peft_config` a new adapter is put on it.
