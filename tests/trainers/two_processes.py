@@ -16,15 +16,19 @@ SETTINGS = {"num_train_epochs": 2, "save_strategy": "steps", "save_steps": 100, 
 
 
 def losses_of(method: str, folder: Path, model: Path, batch: int) -> list[dict[str, float]]:
-    """Trains on 5 forget and 7 retain rows: the last step of an epoch is not full."""
+    """Trains on 5 forget and 7 retain rows: the last step of an epoch is not full. Then evaluates the 5."""
     sides = {"forget": rows(0, 5), "retain": rows(10, 7)}
     trainer = trainer_of(method, folder, model, sides=sides, per_device_train_batch_size=batch, **SETTINGS)
     trainer.train()
+    evaluated = trainer.evaluate({"forget": sides["forget"]})
     trainer.accelerator.wait_for_everyone()
     if trainer.is_world_process_zero():
         torch.save(weights(trainer.accelerator.unwrap_model(trainer.model)), folder / "weights.pt")
     steps = [row for row in trainer.state.log_history if "loss" in row]
-    return [{name: row[name] for name in row if name == "loss" or name.endswith(("_term", "_loss"))} for row in steps]
+    return [
+        {name: row[name] for name in row if name == "loss" or name.endswith(("_term", "_loss"))}
+        for row in [*steps, evaluated]
+    ]
 
 
 if __name__ == "__main__":
