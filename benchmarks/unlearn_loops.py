@@ -215,7 +215,7 @@ def their_batches(settings: Settings, loaded: LoadedModel) -> Any:
     partner = rows_themselves(retain) if settings.method == "scrub" else partner_rows(retain, 0)
     draws: dict[str, Draw] = {"forget": rows_themselves(forget), "retain": partner}
     if settings.method == "dpo":
-        draws["idk"] = refused_rows(forget, *load_refusals(), 0)
+        draws["idk"] = refused_rows(rows_themselves(forget), *load_refusals(), 0)
     collator = SideCollator(Encoder(loaded.processor), draws)
 
     def collate(numbers: list[int]) -> Any:

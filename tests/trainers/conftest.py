@@ -1,6 +1,8 @@
 """What the trainers' tests share: rows, a trainer of a method on the mini LLaVA, and a model that knows the rows."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +14,11 @@ from tests.conftest import picture
 from trainers import METHODS
 from trainers.base.rows import Rows
 
+# Methods whose whole trainings are tests of every day: each part of the base is used by one of them. A method with
+# machinery of its own belongs here. Of any other, which is only another loss, the first step is a test of every day.
+TRAINED = ("retain_finetune", "gradient_ascent", "gradient_difference", "kl", "idk", "dpo", "npo", "scrub", "llmu",
+           "rmu", "sku")  # fmt: skip
+OTHERS = tuple(method for method in METHODS if method not in TRAINED)
 LORA = LoraConfig(r=2, target_modules=r".*language_model.*(q_proj|v_proj)")
 
 
@@ -23,7 +30,7 @@ def rows(first: int, count: int = 4) -> Rows:
     return Rows([Dataset.from_list(captions + text)], seed=0)
 
 
-def trainer_of(method, folder, model_folder, lora=False, sides=None, measures=None, **settings):
+def trainer_of(method, folder, model_folder, lora=False, sides=None, measures=None, loaded=None, **settings):
     trainer_class, config_class = METHODS[method]
     given = {
         "output_dir": str(folder),
@@ -40,7 +47,7 @@ def trainer_of(method, folder, model_folder, lora=False, sides=None, measures=No
         **({"random_answers": 2} if method in ("llmu", "sku") else {}),
         **settings,
     }
-    loaded = load_model(str(model_folder), device="cpu")
+    loaded = loaded or load_model(str(model_folder), device="cpu")
     return trainer_class(
         model=loaded.model,
         args=config_class(**given),
@@ -49,6 +56,11 @@ def trainer_of(method, folder, model_folder, lora=False, sides=None, measures=No
         peft_config=LORA if lora else None,
         measures=measures,
     )
+
+
+def trainings(methods: Iterable[str] = METHODS) -> list[Any]:
+    """Parameters for a test that trains each method: slow for those that are only another loss."""
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in OTHERS else []) for name in methods]
 
 
 def weights(model) -> dict[str, torch.Tensor]:

@@ -42,12 +42,17 @@ def side(*answers: list[int], padding: int = 0) -> dict[str, torch.Tensor]:
     return {
         "input_ids": torch.tensor([[0, *row] for row in rows]),
         "labels": torch.tensor([[IGNORE, *row] for row in labels]),
-        "index": torch.arange(len(answers)),
     }
 
 
 # Probabilities: forget .5 x .5 and .25; retain .5 x .2; refusals .5 x .1 and .1; random answers .5 x .5 and .1.
-ANSWERS = {"forget": ([1, 2], [3]), "retain": ([1, 4],), "refusal": ([1, 1], [4]), "random": ([1, 2], [4])}
+ANSWERS = {
+    "forget": ([1, 2], [3]),
+    "retain": ([1, 4],),
+    "refusal": ([1, 1], [4]),
+    "random": ([1, 2], [4]),
+    "retain_refusal": ([1],),
+}
 UNIFORM = torch.zeros(5)  # logits of a reference that knows nothing
 
 
@@ -67,6 +72,7 @@ def terms(
     answers: dict[str, tuple] | None = None,
     chain: nn.Module | None = None,
     padding: int = 0,
+    parts: int = 1,
     **settings,
 ) -> dict[str, float]:
     """The terms of a method's loss on the chain, through the trainer's own counting and likelihood.
@@ -77,6 +83,7 @@ def terms(
         answers: Of each side.
         chain: The model.
         padding: Further columns of padding.
+        parts: Number of batches that the rows of each side are dealt to, as by accumulation or to several processes.
     """
     trainer_class, config_class = METHODS[method]
     trainer = trainer_class.__new__(trainer_class)
@@ -85,10 +92,22 @@ def terms(
     chain = chain or Chain()
     if method == "rmu":
         trainer.layer, trainer.target = chain.layer, 5.0 * torch.tensor([0.6, 0.8])
-    trainer.reference = lambda model, batch, side: torch.as_tensor(reference[side])
-    batch = {name: side(*rows, padding=padding) for name, rows in (answers or ANSWERS).items()}
-    totals = count_sides([batch], trainer.accelerator, torch.device("cpu"))
-    return {name: float(term.detach()) for name, term in trainer.losses(chain, batch, totals).items()}
+    answers = answers or ANSWERS
+    known = {
+        name: torch.as_tensor(value).split([*map(len, answers[name])])
+        for name, value in (reference or {}).items()
+        if name in answers
+    }
+    trainer.reference = lambda model, batch, side: torch.cat([known[side][i] for i in batch[side]["index"].tolist()])
+    batches = []
+    for part in range(parts):
+        batch = {name: side(*rows[part::parts], padding=padding) for name, rows in answers.items()}
+        for name, rows in answers.items():
+            batch[name]["index"] = torch.arange(len(rows))[part::parts]
+        batches.append(batch)
+    totals = count_sides(batches, trainer.accelerator, torch.device("cpu"))
+    found = [trainer.losses(chain, batch, totals) for batch in batches]
+    return {name: float(sum(terms[name].detach() for terms in found)) for name in found[0]}
 
 
 BEFORE = {  # log-probabilities: the forget answers had 1/2 and 1/16, the refusals 1/5 and 1/20
@@ -270,7 +289,7 @@ class Oracle:
         }
 
 
-SIDES = ("forget", "retain", "refusal", "random")
+SIDES = ("forget", "retain", "refusal", "random", "retain_refusal")
 
 
 def drawn(seed: int) -> tuple[torch.Tensor, torch.Tensor, dict[str, tuple]]:
@@ -279,15 +298,18 @@ def drawn(seed: int) -> tuple[torch.Tensor, torch.Tensor, dict[str, tuple]]:
     now, before = (torch.tensor(dice.normal(size=(5, 5)), dtype=torch.float32) for _ in range(2))
     answers = {
         name: tuple(dice.integers(0, 5, size=dice.integers(1, 6)).tolist() for _ in range(count))
-        for name, count in (("forget", 3), ("retain", 4), ("refusal", 3), ("random", 6))
+        for name, count in (("forget", 3), ("retain", 4), ("refusal", 3), ("random", 6), ("retain_refusal", 4))
     }
     return now, before, answers
 
 
 def references_of(method: str, before: torch.Tensor, answers: dict[str, tuple]) -> dict[str, torch.Tensor]:
-    """What the reference chain says of the answer tokens: log-probabilities or logits."""
+    """What the reference chain says of the answer tokens: states (of RMU), log-probabilities or logits."""
     found = {}
     for name, rows in answers.items():
+        if method == "rmu":
+            found[name] = torch.linspace(0, 1, 2 * sum(map(len, rows))).reshape(-1, 2)
+            continue
         lasts = torch.tensor([last for row in rows for last in [0, *row[:-1]]])
         tokens = torch.tensor([token for row in rows for token in row])
         logits = before[lasts]
@@ -300,8 +322,8 @@ def probabilities(logits: torch.Tensor) -> np.ndarray:
     return logits.double().softmax(-1).numpy()
 
 
-ORACLES = tuple(Oracle(*(np.full((5, 5), 0.2),) * 2, dict.fromkeys(SIDES, ((1,),))).losses())
-ORACLES_OF_THEIR_OWN = ("scrub", "rmu")  # tested below: alternating sides, states instead of likelihoods
+ORACLES = tuple(Oracle(*(np.full((5, 5), 0.2),) * 2, dict.fromkeys(SIDES, ((1, 1),))).losses())
+ORACLES_OF_THEIR_OWN = ("scrub", "rmu")  # below: sides by turns, states for likelihoods
 
 
 def test_every_method_has_an_oracle():
@@ -320,6 +342,19 @@ def test_losses_agree_with_an_oracle_with_and_without_padding(method, seed):
     for padding in (0, 4):
         found = terms(method, references_of(method, before, answers), answers, Chain(now), padding)
         assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_parts_of_a_batch_add_up_to_its_terms(method):
+    """Accumulation and several processes: each of two batches divides by the totals of both."""
+    now, before, answers = drawn(seed=9)
+    if method == "scrub":
+        answers = {"retain": answers["retain"]}
+    found = [
+        terms(method, references_of(method, before, answers), answers, Chain(now), padding, parts)
+        for padding, parts in ((0, 1), (3, 2))
+    ]
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -351,9 +386,9 @@ def test_npo_with_divergence_and_rmu_agree_with_an_oracle(seed):
 
     states = {side: np.array([(token, 0.0) for _, token in oracle.tokens(side)]) for side in ("forget", "retain")}
     kept = np.random.default_rng(seed).normal(size=states["retain"].shape).astype(np.float32)
-    found = terms("rmu", {"retain": kept}, answers, Chain(now), padding=seed, retain_weight=7.0)
     expected = {
         "forget": np.mean((states["forget"] - [3.0, 4.0]) ** 2),
         "retain": 7 * np.mean((states["retain"] - kept) ** 2),
     }
+    found = terms("rmu", {"retain": kept}, answers, Chain(now), padding=seed, retain_weight=7.0)
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)

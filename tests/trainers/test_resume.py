@@ -8,8 +8,7 @@ from peft import LoraConfig
 from transformers import TrainerCallback
 
 from tests.trainers import conftest
-from tests.trainers.conftest import rows, trainer_of
-from trainers import METHODS
+from tests.trainers.conftest import rows, trainer_of, trainings
 from trainers.base.checkpoints import STATE_FILE, last_checkpoint
 
 SHORT = {"num_train_epochs": 2, "per_device_train_batch_size": 2, "save_steps": 2}
@@ -39,7 +38,7 @@ def go_on(trainer, folder) -> None:
 @pytest.mark.parametrize(
     ("method", "lora", "settings"),
     [
-        *((method, False, {}) for method in METHODS),
+        *(pytest.param(*one.values, False, {}, marks=one.marks) for one in trainings()),
         ("npo", False, {"muon": True}),
         ("kl", True, {}),
         ("gradient_difference", False, {"salun": 0.5, "l1": 1e-4, "l1_from": "start", "gradient_accumulation_steps": 2,

@@ -5,7 +5,7 @@ from datasets import Dataset
 
 from clear_unlearning.tasks import CAPTION_QUESTIONS
 from tests.trainers.conftest import rows
-from trainers.base.rows import Rows, answered_otherwise, load_refusals, refused_rows
+from trainers.base.rows import Rows, answered_otherwise, load_refusals, partner_rows, refused_rows, rows_themselves
 
 
 def test_there_are_a_hundred_refusals_of_each_kind():
@@ -25,7 +25,7 @@ def test_refusals_of_ones_own(tmp_path):
 def test_refusals_fit_the_question_and_change_with_the_epoch():
     texts, photos = load_refusals()
     forget = rows(0)  # three photos, one text
-    draw, again = (refused_rows(forget, texts, photos, seed=1) for _ in range(2))
+    draw, again = (refused_rows(rows_themselves(forget), texts, photos, seed=1) for _ in range(2))
     for index, kind in ((0, photos), (3, texts)):
         drawn = [draw(index, epoch)[0] for epoch in range(20)]
         assert [again(index, epoch)[0] for epoch in range(20)] == drawn
@@ -33,6 +33,16 @@ def test_refusals_fit_the_question_and_change_with_the_epoch():
         asked = {forget.drawn(index, epoch)[1].question for epoch in range(20)}
         assert {example.question for _, example in drawn} == asked
         assert len({key for key, _ in drawn}) == len({(e.question, e.answer) for _, e in drawn}) > 10
+
+
+def test_what_another_draw_yields_is_refused_row_by_row():
+    texts, photos = load_refusals()
+    partners = partner_rows(rows(10, 6), seed=3, count=3)
+    refused = refused_rows(partners, texts, photos, seed=1)
+    for index, epoch in ((0, 0), (1, 0), (1, 4)):
+        for (_, row), (_, other) in zip(partners(index, epoch), refused(index, epoch), strict=True):
+            assert (other.question, other.image) == (row.question, row.image)
+            assert other.answer in (photos if row.image else texts)
 
 
 def test_other_answers_are_never_the_rows_own():

@@ -1,5 +1,7 @@
 """Every method trains a few steps on real classes: what moves, what stays, what the means divide by."""
 
+from itertools import product
+
 import pytest
 import torch
 from datasets import Dataset
@@ -9,7 +11,7 @@ from clear_unlearning.batches import Encoder
 from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import CAPTION_QUESTIONS
-from tests.trainers.conftest import rows, trainer_of, weights
+from tests.trainers.conftest import OTHERS, TRAINED, rows, trainer_of, trainings, weights
 from trainers import METHODS
 from trainers.base.batching import SideCollator
 from trainers.base.rows import Rows, partner_rows, rows_themselves
@@ -18,9 +20,15 @@ from trainers.base.trainer import REFERENCE_FOLDER
 WITH_REFERENCE = ("kl", "dpo", "npo", "scrub", "llmu", "rmu", "sku")
 
 
-@pytest.mark.parametrize("checkpointing", [False, True])
-@pytest.mark.parametrize("lora", [False, True])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "lora", "checkpointing"),
+    [
+        *product(TRAINED, (False, True), (False, True)),
+        *(
+            pytest.param(method, True, True, marks=pytest.mark.slow) for method in OTHERS
+        ),  # the first step, below: without
+    ],
+)
 def test_what_is_trainable_moves_and_the_rest_stays(method, lora, checkpointing, tmp_path, mini_llava):
     trainer = trainer_of(method, tmp_path, mini_llava, lora, gradient_checkpointing=checkpointing)
     before = weights(trainer.model)
@@ -33,7 +41,7 @@ def test_what_is_trainable_moves_and_the_rest_stays(method, lora, checkpointing,
     assert all(torch.isfinite(value).all() for value in trainer.model.parameters())
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", trainings())
 def test_one_batch_of_four_equals_four_accumulated_batches_of_one(method, tmp_path, mini_llava):
     settings: dict = {"num_train_epochs": 1}
     if method == "scrub":  # the gradient of its first step is rounding, which Adam would bring to full size
@@ -51,11 +59,30 @@ def test_one_batch_of_four_equals_four_accumulated_batches_of_one(method, tmp_pa
     assert logged[0] == pytest.approx(logged[1], abs=1e-4)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", trainings())
 def test_terms_are_logged_and_add_up(method, tmp_path, mini_llava):
     trainer = trainer_of(method, tmp_path, mini_llava, num_train_epochs=1)
     trainer.train()
     row = next(row for row in trainer.state.log_history if "loss" in row)
+    terms = [value for name, value in row.items() if name.endswith("_term")]
+    assert sum(terms) == pytest.approx(row["loss"], rel=1e-4)
+
+
+@pytest.fixture(scope="module")
+def loaded(mini_llava):
+    return load_model(str(mini_llava), device="cpu")
+
+
+@pytest.mark.parametrize("method", OTHERS)
+def test_the_first_step_of_every_other_loss(method, tmp_path, mini_llava, loaded):
+    """What whole trainings test of each of `trainings`, on one step from a model that is loaded once."""
+    trainer = trainer_of(method, tmp_path, mini_llava, loaded=loaded, max_steps=1)
+    before = weights(trainer.model)
+    trainer.train()
+    for name, value in trainer.model.named_parameters():
+        assert torch.isfinite(value).all()
+        assert torch.equal(value.detach(), before[name]) != value.requires_grad, name
+    (row,) = [row for row in trainer.state.log_history if "loss" in row]
     terms = [value for name, value in row.items() if name.endswith("_term")]
     assert sum(terms) == pytest.approx(row["loss"], rel=1e-4)
 
@@ -66,7 +93,7 @@ def forget_likelihood(model, processor):
         return answer_likelihood(model, encoder.batch([forget[i] for i in range(len(forget))])).sums().sum().item()
 
 
-@pytest.mark.parametrize("method", [method for method in METHODS if method != "retain_finetune"])
+@pytest.mark.parametrize("method", trainings(method for method in METHODS if method != "retain_finetune"))
 def test_forget_answers_become_less_likely(method, tmp_path, original):
     longer = {"learning_rate": 1e-2, "num_train_epochs": 12, "layer": 1} if method == "rmu" else {}
     trainer = trainer_of(method, tmp_path, original, **{"num_train_epochs": 4, **longer})
@@ -84,7 +111,7 @@ def test_fine_tuning_on_the_rest_does_not_lower_what_was_never_known(tmp_path, m
 
 
 @pytest.mark.parametrize("lora", [False, True])
-@pytest.mark.parametrize("method", WITH_REFERENCE)
+@pytest.mark.parametrize("method", trainings(WITH_REFERENCE))
 def test_the_reference_is_the_original(method, lora, tmp_path, mini_llava):
     """On all that is drawn in the second epoch, after training."""
     trainer = trainer_of(method, tmp_path, mini_llava, lora)

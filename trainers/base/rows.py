@@ -125,24 +125,27 @@ def load_refusals(file: str | None = None) -> tuple[list[str], list[str]]:
     return texts, photos
 
 
-def refused_rows(rows: Rows, texts: Sequence[str], photos: Sequence[str], seed: int) -> Draw:
-    """Draw the row's question, answered by a refusal, another one in every epoch.
+def refused_rows(draw: Draw, texts: Sequence[str], photos: Sequence[str], seed: int) -> Draw:
+    """Draw the questions of what another draw yields, answered by refusals, other ones in every epoch.
 
     Args:
-        rows: Rows with the questions.
+        draw: Draws the rows with the questions.
         texts: Refusals of text questions.
         photos: Refusals of questions about a photo.
         seed: Seed of the refusals.
     """
     most = max(len(texts), len(photos))
 
-    def draw(index: int, epoch: int) -> Drawn:
-        key, example = rows.drawn(index, epoch)
-        answers = photos if example.image else texts
-        number = random.Random(f"{seed}/{epoch}/{index}/refusal").randrange(len(answers))
-        return [(key * most + number, replace(example, answer=answers[number]))]
+    def refuse(index: int, epoch: int) -> Drawn:
+        dice = random.Random(f"{seed}/{epoch}/{index}/refusal")
+        refused = []
+        for key, example in draw(index, epoch):
+            answers = photos if example.image else texts
+            number = dice.randrange(len(answers))
+            refused.append((key * most + number, replace(example, answer=answers[number])))
+        return refused
 
-    return draw
+    return refuse
 
 
 def answered_otherwise(rows: Rows, source: Rows, count: int, seed: int) -> Draw:
