@@ -71,7 +71,7 @@ WRONG = {
     "table --recipe list.yaml": "list.yaml: expected a mapping of keys to values",
     "table --recipe unknown.yaml": "unknown.yaml: unknown key 'corpsu'; valid: track, model",
     "table --recipe little.yaml": "little.yaml: key 'track' is missing",
-    "table --recipe mini --methods nop": "recipe mini has no method 'nop'; it has retain_finetune",
+    "table --recipe mini --methods nop": "recipe mini has no method 'nop'; did you mean 'npo'? it has retain_finetune",
     "table --recipe mini --seeds a": "--seeds takes whole numbers with commas, not 'a'",
     "table --recipe mini --modalities sound": "'sound' is not one of text, image, both",
     "table --recipe mini --executor cloud --output out": "unknown executor 'cloud'; choose from local, ray",

@@ -63,10 +63,16 @@ class MethodTable(Mapping[str, tuple[Any, Any]]):
         if self._own and is_own(method):
             own_place(method)
         elif method not in self._stems:
-            near = difflib.get_close_matches(method, self._stems, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
             own = "; or your own: FILE.py:CLASS" if self._own else ""
+            hint = self.hint(method)
             raise ValueError(f"unknown method {method!r}; {hint}choose from {', '.join(self._stems)}{own}")
+
+    def hint(self, method: str) -> str:
+        """Return a question for the method that an unknown name stands for, elsewhere or by a slip; empty if none."""
+        plain = method.lower().replace("-", "_")
+        plain = OTHER_NAMES.get(plain, plain)
+        near = difflib.get_close_matches(plain, self._stems, n=1) if method not in self._stems else []
+        return f"did you mean {near[0]!r}? " if near else ""
 
     def class_named(self, name: str) -> Any:
         """Return the Trainer or the Config with a class name.
@@ -152,6 +158,17 @@ def own_method(method: str) -> tuple[Any, Any]:
         raise ValueError(f"method {method!r}: the type of `args` must extend UnlearningConfig, not be {config}")
     return found[name], config
 
+
+# What open-unlearning and TOFU call a method, in lower case -> its name here.
+OTHER_NAMES = {
+    "finetune": "retain_finetune",
+    "gradascent": "gradient_ascent",
+    "grad_ascent": "gradient_ascent",
+    "ga": "gradient_ascent",
+    "graddiff": "gradient_difference",
+    "grad_diff": "gradient_difference",
+    "gd": "gradient_difference",
+}
 
 METHODS = MethodTable(
     __name__,

@@ -222,7 +222,9 @@ def check_recipe(recipe: Recipe) -> None:
     for key, seen, valid in choices:
         wrong = [value for value in seen if value not in valid]
         if wrong or (not seen and key != "corpus"):
-            raise ValueError(f"{key}: {wrong[0] if wrong else 'none'!r} is not one of {', '.join(valid)}")
+            hint = METHODS.hint(str(wrong[0])) if wrong and valid is METHODS else ""
+            names = f"{', '.join(valid)}; {hint}".rstrip("; ")
+            raise ValueError(f"{key}: {wrong[0] if wrong else 'none'!r} is not one of {names}")
     if (recipe.corpus is None) == (recipe.dataset is None):
         raise ValueError("give either corpus (built for each seed) or dataset (a folder or Hub id)")
     if recipe.corpus and (recipe.forget_people or recipe.forget_dataset):

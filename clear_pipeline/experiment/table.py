@@ -21,7 +21,7 @@ from clear_pipeline.runs.executor import run_steps
 from clear_pipeline.runs.run_folder import read_run
 from clear_pipeline.runs.step import Step
 from evaluate_metrics.seeds import pooled_row
-from trainers import is_own
+from trainers import METHODS, is_own
 
 from .plan import BASES, Cell, cells_of, data_of, gold_seeds, log_folder, seed_steps
 from .recipe import Recipe, check_recipe
@@ -41,7 +41,8 @@ def chosen_recipe(
     """
     unknown = [method for method in methods or () if method not in recipe.methods and not is_own(method)]
     if unknown:
-        raise ValueError(f"recipe {recipe.name} has no method {unknown[0]!r}; it has {', '.join(recipe.methods)}")
+        hint, names = METHODS.hint(unknown[0]), ", ".join(recipe.methods)
+        raise ValueError(f"recipe {recipe.name} has no method {unknown[0]!r}; {hint}it has {names}")
     part = replace(
         recipe,
         methods=tuple(methods or recipe.methods),

@@ -46,6 +46,7 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
     [
         ("forget: forget10", "forgot: forget10", "own.yaml: unknown key 'forgot'; valid: track, model, finetune"),
         ("  npo: {", "  npu: {", "settings: 'npu' is not one of retain_finetune, gradient_ascent"),
+        ("  npo: {", "  GradDiff: {", "; did you mean 'gradient_difference'?"),
         ("beta: 0.15", "betta: 0.15", "settings: npo: unknown setting 'betta' of NPOConfig; it has beta"),
         ("msteps: 4", "msteps: -4", "settings: scrub: msteps must be 0 or more, not -4"),
         ("forget: forget10", "forget: forget07", "forget: 'forget07' is not one of forget01, forget05, forget10"),
@@ -109,8 +110,8 @@ def test_the_folder_of_the_texts_may_stand_in_the_recipe(tmp_path):
 def test_a_recipe_that_is_not_there_is_told_with_ours(capsys):
     assert main(["table", "--recipe", "maxi"]) == 2
     assert "no recipe 'maxi': give a YAML file or one of llama-2-7b, llava-1.5-7b, mini" in capsys.readouterr().err
-    assert main(["table", "--recipe", "mini", "--methods", "npu"]) == 2
-    assert "recipe mini has no method 'npu'; it has retain_finetune" in capsys.readouterr().err
+    assert main(["table", "--recipe", "mini", "--methods", "npoo"]) == 2
+    assert "recipe mini has no method 'npoo'; did you mean 'npo'? it has retain_finetune" in capsys.readouterr().err
     assert main(["table", "--recipe", "tofu", "--output", "/nowhere"]) == 2
     assert "corpus tofu requires --tofu_dir" in capsys.readouterr().err
 

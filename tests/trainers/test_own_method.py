@@ -69,7 +69,8 @@ def test_a_module_will_do_and_rows_are_named_by_the_class(tmp_path, monkeypatch)
         ("mine.py:SimNPOConfig", None, "mine.py has no class 'SimNPOConfig' that extends UnlearningTrainer"),
         ("mine.py:SimNPOTrainer", ("args: SimNPOConfig", "args: int"), "type of `args` must extend UnlearningConfig"),
         ("mine.py:SimNPOTrainer", ("import nn", "import nothing"), "cannot import name 'nothing' from 'torch'"),
-        ("npu", None, "unknown method 'npu'; did you mean 'npo'? choose from retain_finetune"),
+        ("npoo", None, "unknown method 'npoo'; did you mean 'npo'? choose from retain_finetune"),
+        ("GradAscent", None, "unknown method 'GradAscent'; did you mean 'gradient_ascent'? choose from retain"),
     ],
 )  # fmt: skip
 def test_what_is_not_a_method_is_named(tmp_path, monkeypatch, capsys, method, content, message):
