@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from torch import nn
 
-from .base.terms import Sides, Terms, Totals, token_mean
+from .base.terms import Sides, Terms, Totals, token_entropy, token_mean
 from .base.trainer import Quantity, UnlearningConfig, UnlearningTrainer
 
 
@@ -21,6 +21,8 @@ class NPOConfig(UnlearningConfig):
     forget_weight: float = field(default=1.0, metadata={"help": "Weight of the preference term."})
     retain_loss: str = field(default="ce", metadata={"help": "What falls on the retain rows: ce or kl."})
     retain_weight: float = field(default=1.0, metadata={"help": "Weight a of the retain term."})
+    forget_entropy: float = field(default=0.0, metadata={"help": "Weight of the forget tokens' entropy (paper: 1)."})
+    retain_entropy: float = field(default=0.0, metadata={"help": "That of the retain tokens' (paper: -0.25)."})
 
     def __post_init__(self) -> None:
         """Check temperature and retain term."""
@@ -32,7 +34,11 @@ class NPOConfig(UnlearningConfig):
 
 
 class NPOTrainer(UnlearningTrainer):
-    """Minimise `-(2/b) log sigmoid(-b (logp(y_f) - logp0(y_f))) + a L_r`; with kl a `KL(p0 || p)` in its place."""
+    """Minimise `-(2/b) log sigmoid(-b (logp(y_f) - logp0(y_f))) + a L_r`; with kl a `KL(p0 || p)` in its place.
+
+    The mean token entropy of either side may be added (arXiv 2410.03523): lowered on forget, so that sampled answers
+    leak no more than the likeliest, and raised on retain, so that answers stay diverse.
+    """
 
     args: NPOConfig
     _tag_names = ["clear", "unlearning", "npo"]
@@ -52,4 +58,8 @@ class NPOTrainer(UnlearningTrainer):
             retain = token_mean(now["retain"], totals["retain"])
         else:
             retain = self.divergence(now["retain"], model, batch, "retain") / totals["retain"].tokens
-        return {"forget": self.args.forget_weight * forget, "retain": self.args.retain_weight * retain}
+        terms = {"forget": self.args.forget_weight * forget, "retain": self.args.retain_weight * retain}
+        for side, weight in (("forget", self.args.forget_entropy), ("retain", self.args.retain_entropy)):
+            if weight:
+                terms[f"{side}_entropy"] = weight * token_entropy(now[side].logits).sum() / totals[side].tokens
+        return terms

@@ -211,6 +211,13 @@ def test_npo():
     assert found == pytest.approx({"forget": 3.266825, "retain": 1.151293}, abs=1e-5)
 
 
+def test_npo_with_entropies():
+    """Entropies 1.303451 (row 0) and 1.359237 (row 1), worked out above: forget 0 1 0, retain 0 1, mean 1.331344."""
+    found = terms("npo", BEFORE, beta=0.5, forget_entropy=1.0, retain_entropy=-0.25)
+    expected = {"forget": 3.266825, "retain": 1.151293, "forget_entropy": 1.322046, "retain_entropy": -0.332836}
+    assert found == pytest.approx(expected, abs=1e-5)
+
+
 def test_npo_goes_over_into_gradient_ascent():
     """For beta to 0 the gradient by the gain g is 1: (2/b) (log(1 + e^(b g)) - log 2) -> g."""
     small, gains = 1e-3, [-0.693147, 1.386294]
@@ -383,6 +390,9 @@ def test_npo_with_divergence_and_rmu_agree_with_an_oracle(seed):
     found = terms("npo", known, answers, Chain(now), padding=seed, retain_loss="kl", retain_weight=3.0)
     expected = {**oracle.losses()["npo"], "retain": 3 * oracle.kl("retain")}
     assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    found = terms("npo", known, answers, Chain(now), padding=seed, forget_entropy=2.0, retain_entropy=-0.25)
+    entropies = {"forget_entropy": 2 * oracle.entropy("forget"), "retain_entropy": -0.25 * oracle.entropy("retain")}
+    assert found == pytest.approx({**oracle.losses()["npo"], **entropies}, rel=1e-4, abs=1e-5)
 
     states = {side: np.array([(token, 0.0) for _, token in oracle.tokens(side)]) for side in ("forget", "retain")}
     kept = np.random.default_rng(seed).normal(size=states["retain"].shape).astype(np.float32)
