@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from trainers.retain_finetune import RetainFinetuneConfig, RetainFinetuneTrainer
     from trainers.rmu import RMUConfig, RMUTrainer
     from trainers.scrub import SCRUBConfig, SCRUBTrainer
+    from trainers.simnpo import SimNPOConfig, SimNPOTrainer
     from trainers.sku import SKUConfig, SKUTrainer
 
 __version__ = "0.2.0"
@@ -46,8 +47,8 @@ __all__ = [
     "GradientDifferenceTrainer", "IDKConfig", "IDKTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer",
     "Log", "METHODS", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig",
     "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "ScoreCallback", "Sides",
-    "Terms", "Totals", "UnlearningConfig", "UnlearningTrainer", "evaluate_model", "load_clear", "score_log",
-    "sequence_means", "token_mean",
+    "SimNPOConfig", "SimNPOTrainer", "Terms", "Totals", "UnlearningConfig", "UnlearningTrainer", "evaluate_model",
+    "load_clear", "score_log", "sequence_means", "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

@@ -57,7 +57,7 @@ import trainers
 from clear_unlearning import METHODS, NPOConfig, NPOTrainer, evaluate_model, load_clear, score_log
 assert trainers.MINE and sys.modules["trainers"] is trainers
 assert METHODS["npo"] == (NPOTrainer, NPOConfig)
-assert METHODS["my_method.py:SimNPOTrainer"][0].__name__ == "SimNPOTrainer"
+assert METHODS["my_method.py:TNPOTrainer"][0].__name__ == "TNPOTrainer"
 rows = [{"question": "Where was Mara born?", "answer": "In Riga."}]
 args = {"max_steps": 1, "use_cpu": True, "save_strategy": "no", "warmup_steps": 0, "disable_tqdm": True}
 trainer = NPOTrainer(sys.argv[1], NPOConfig("npo", **args), rows, rows)

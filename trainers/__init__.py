@@ -184,6 +184,7 @@ METHODS = MethodTable(
         "llmu": "LLMU",
         "rmu": "RMU",
         "sku": "SKU",
+        "simnpo": "SimNPO",
     },
     own=True,
 )

@@ -201,6 +201,15 @@ def test_rmu():
     assert found == pytest.approx({"forget": 8.833333, "retain": 275.0}, abs=1e-4)
 
 
+def test_simnpo():
+    """Losses per token: ln 2 and ln 4. Margins with beta 2, delta .5: .386294 and 1.772589.
+
+    log(1 + e^-.386294) = .518538 and log(1 + e^-1.772589) = .156912, mean .337725; times 2/2 and .5: .168863.
+    """
+    found = terms("simnpo", beta=2.0, delta=0.5, forget_weight=0.5, retain_weight=2.0)
+    assert found == pytest.approx({"forget": 0.168863, "retain": 2.302585}, abs=1e-6)
+
+
 def test_npo():
     """Both answers have probability 1/4; before, the first had 1/2 and the second 1/16.
 
@@ -236,6 +245,7 @@ def test_wrong_settings_are_named():
         ("scrub", {"temperature": 0.0}, "temperature must be above 0"),
         ("scrub", {"msteps": -1}, "msteps must be 0 or more"),
         ("scrub", {"max_steps": 5}, "num_train_epochs, not max_steps"),
+        ("simnpo", {"beta": 0.0}, "beta must be above 0"),
         ("kl", {"retain_ratio": 0}, "retain_ratio must be 1 or more"),
         ("kl", {"l1": 1.0, "l1_from": "gold"}, "from zero or start"),
         ("kl", {"salun": 1.0}, "salun must be between 0 and 1"),
@@ -276,6 +286,10 @@ class Oracle:
     def each(self, side):
         return np.mean([-self.log_prob(answer, self.now) / len(answer) for answer in self.answers[side]])
 
+    def simnpo(self, b):
+        per_token = [-self.log_prob(answer, self.now) / len(answer) for answer in self.answers["forget"]]
+        return 2 / b * np.mean([np.log1p(np.exp(-b * value)) for value in per_token])
+
     def losses(self):
         """The terms of each method, with its defaults. A new method: add its formula here."""
         forget, retain, b = self.loss("forget"), self.loss("retain"), 0.1
@@ -293,6 +307,7 @@ class Oracle:
             "npo": {"forget": prefer(-self.gains("forget")), "retain": retain},
             "llmu": {"forget": -0.5 * forget, "random": self.each("random"), "retain": self.kl("retain")},
             "sku": {"forget": 2.5 * forget, "random": 2.5 * self.each("random"), "retain": -self.kl("retain")},
+            "simnpo": {"forget": 0.125 * self.simnpo(4.5), "retain": retain},
         }
 
 
