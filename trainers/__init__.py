@@ -185,6 +185,7 @@ METHODS = MethodTable(
         "rmu": "RMU",
         "sku": "SKU",
         "simnpo": "SimNPO",
+        "wga": "WGA",
     },
     own=True,
 )

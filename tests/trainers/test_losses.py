@@ -210,6 +210,11 @@ def test_simnpo():
     assert found == pytest.approx({"forget": 0.168863, "retain": 2.302585}, abs=1e-6)
 
 
+def test_wga():
+    """Beta 2: .25 ln .5 twice = -.346574 and .0625 ln .25 = -.086643; their sum over three tokens -.144406."""
+    assert terms("wga", beta=2.0) == pytest.approx({"forget": -0.144406, "retain": 1.151293}, abs=1e-6)
+
+
 def test_npo():
     """Both answers have probability 1/4; before, the first had 1/2 and the second 1/16.
 
@@ -246,6 +251,7 @@ def test_wrong_settings_are_named():
         ("scrub", {"msteps": -1}, "msteps must be 0 or more"),
         ("scrub", {"max_steps": 5}, "num_train_epochs, not max_steps"),
         ("simnpo", {"beta": 0.0}, "beta must be above 0"),
+        ("wga", {"beta": -1.0}, "beta must be 0 or more"),
         ("kl", {"retain_ratio": 0}, "retain_ratio must be 1 or more"),
         ("kl", {"l1": 1.0, "l1_from": "gold"}, "from zero or start"),
         ("kl", {"salun": 1.0}, "salun must be between 0 and 1"),
@@ -290,6 +296,9 @@ class Oracle:
         per_token = [-self.log_prob(answer, self.now) / len(answer) for answer in self.answers["forget"]]
         return 2 / b * np.mean([np.log1p(np.exp(-b * value)) for value in per_token])
 
+    def true(self, side):
+        return [self.now[pair] for pair in self.tokens(side)]
+
     def losses(self):
         """The terms of each method, with its defaults. A new method: add its formula here."""
         forget, retain, b = self.loss("forget"), self.loss("retain"), 0.1
@@ -308,6 +317,7 @@ class Oracle:
             "llmu": {"forget": -0.5 * forget, "random": self.each("random"), "retain": self.kl("retain")},
             "sku": {"forget": 2.5 * forget, "random": 2.5 * self.each("random"), "retain": -self.kl("retain")},
             "simnpo": {"forget": 0.125 * self.simnpo(4.5), "retain": retain},
+            "wga": {"forget": np.mean([p * np.log(p) for p in self.true("forget")]), "retain": retain},
         }
 
 
