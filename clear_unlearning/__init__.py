@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from trainers.npo import NPOConfig, NPOTrainer
     from trainers.retain_finetune import RetainFinetuneConfig, RetainFinetuneTrainer
     from trainers.rmu import RMUConfig, RMUTrainer
+    from trainers.satimp import SatImpConfig, SatImpTrainer
     from trainers.scrub import SCRUBConfig, SCRUBTrainer
     from trainers.simnpo import SimNPOConfig, SimNPOTrainer
     from trainers.sku import SKUConfig, SKUTrainer
@@ -47,9 +48,10 @@ __all__ = [
     "DPOConfig", "DPOTrainer", "GradientAscentConfig", "GradientAscentTrainer", "GradientDifferenceConfig",
     "GradientDifferenceTrainer", "IDKConfig", "IDKTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer",
     "Log", "METHODS", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig",
-    "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "ScoreCallback", "Sides",
-    "SimNPOConfig", "SimNPOTrainer", "Terms", "Totals", "UnlearningConfig", "UnlearningTrainer", "WGAConfig",
-    "WGATrainer", "evaluate_model", "load_clear", "score_log", "sequence_means", "token_mean",
+    "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "SatImpConfig",
+    "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer", "Terms", "Totals",
+    "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear",
+    "score_log", "sequence_means", "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

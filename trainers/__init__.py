@@ -186,6 +186,7 @@ METHODS = MethodTable(
         "sku": "SKU",
         "simnpo": "SimNPO",
         "wga": "WGA",
+        "satimp": "SatImp",
     },
     own=True,
 )

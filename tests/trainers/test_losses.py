@@ -215,6 +215,12 @@ def test_wga():
     assert terms("wga", beta=2.0) == pytest.approx({"forget": -0.144406, "retain": 1.151293}, abs=1e-6)
 
 
+def test_satimp():
+    """.25 x .5 ln .5 twice = -.173287, .0625 x .75 ln .25 = -.064983; over three tokens -.079423, twice: -.158846."""
+    found = terms("satimp", beta1=2.0, beta2=1.0, forget_weight=2.0)
+    assert found == pytest.approx({"forget": -0.158846, "retain": 0.115129}, abs=1e-6)
+
+
 def test_npo():
     """Both answers have probability 1/4; before, the first had 1/2 and the second 1/16.
 
@@ -252,6 +258,7 @@ def test_wrong_settings_are_named():
         ("scrub", {"max_steps": 5}, "num_train_epochs, not max_steps"),
         ("simnpo", {"beta": 0.0}, "beta must be above 0"),
         ("wga", {"beta": -1.0}, "beta must be 0 or more"),
+        ("satimp", {"beta2": -1.0}, "beta2 must be 0 or more"),
         ("kl", {"retain_ratio": 0}, "retain_ratio must be 1 or more"),
         ("kl", {"l1": 1.0, "l1_from": "gold"}, "from zero or start"),
         ("kl", {"salun": 1.0}, "salun must be between 0 and 1"),
@@ -318,6 +325,10 @@ class Oracle:
             "sku": {"forget": 2.5 * forget, "random": 2.5 * self.each("random"), "retain": -self.kl("retain")},
             "simnpo": {"forget": 0.125 * self.simnpo(4.5), "retain": retain},
             "wga": {"forget": np.mean([p * np.log(p) for p in self.true("forget")]), "retain": retain},
+            "satimp": {
+                "forget": np.mean([p**5 * (1 - p) * np.log(p) for p in self.true("forget")]),
+                "retain": 0.1 * retain,
+            },
         }
 
 
