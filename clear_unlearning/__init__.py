@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from trainers.scrub import SCRUBConfig, SCRUBTrainer
     from trainers.simnpo import SimNPOConfig, SimNPOTrainer
     from trainers.sku import SKUConfig, SKUTrainer
+    from trainers.undial import UNDIALConfig, UNDIALTrainer
     from trainers.wga import WGAConfig, WGATrainer
 
 __version__ = "0.2.0"
@@ -49,9 +50,9 @@ __all__ = [
     "GradientDifferenceTrainer", "IDKConfig", "IDKTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer",
     "Log", "METHODS", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig",
     "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "SatImpConfig",
-    "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer", "Terms", "Totals",
-    "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear",
-    "score_log", "sequence_means", "token_mean",
+    "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer", "Terms", "Totals", "UNDIALConfig",
+    "UNDIALTrainer", "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model",
+    "load_clear", "score_log", "sequence_means", "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

@@ -187,6 +187,7 @@ METHODS = MethodTable(
         "simnpo": "SimNPO",
         "wga": "WGA",
         "satimp": "SatImp",
+        "undial": "UNDIAL",
     },
     own=True,
 )

@@ -221,6 +221,15 @@ def test_satimp():
     assert found == pytest.approx({"forget": -0.158846, "retain": 0.115129}, abs=1e-6)
 
 
+def test_undial():
+    """The uniform with ln 2 off the true token: 1/9 for it, 2/9 for each other one.
+
+    Cross-entropy: 2/9 of the sum of -ln p, less 1/9 of the true token's. Row 0 2/9 x 9.680344 = 2.151188, row 1
+    2/9 x 9.210340 = 2.046742; less .077016, .077016 and .154033: 2.074171, 1.969726, 1.997155, mean 2.013684.
+    """
+    assert terms("undial", NOTHING, beta=math.log(2)) == pytest.approx({"forget": 2.013684}, abs=1e-6)
+
+
 def test_npo():
     """Both answers have probability 1/4; before, the first had 1/2 and the second 1/16.
 
@@ -259,6 +268,7 @@ def test_wrong_settings_are_named():
         ("simnpo", {"beta": 0.0}, "beta must be above 0"),
         ("wga", {"beta": -1.0}, "beta must be 0 or more"),
         ("satimp", {"beta2": -1.0}, "beta2 must be 0 or more"),
+        ("undial", {"beta": -1.0}, "beta must be 0 or more"),
         ("kl", {"retain_ratio": 0}, "retain_ratio must be 1 or more"),
         ("kl", {"l1": 1.0, "l1_from": "gold"}, "from zero or start"),
         ("kl", {"salun": 1.0}, "salun must be between 0 and 1"),
@@ -306,6 +316,13 @@ class Oracle:
     def true(self, side):
         return [self.now[pair] for pair in self.tokens(side)]
 
+    def undial(self, b):
+        values = []
+        for last, token in self.tokens("forget"):
+            weights = self.before[last] * np.exp([-b * (other == token) for other in range(5)])
+            values.append(-(weights / weights.sum()) @ np.log(self.now[last]))
+        return np.mean(values)
+
     def losses(self):
         """The terms of each method, with its defaults. A new method: add its formula here."""
         forget, retain, b = self.loss("forget"), self.loss("retain"), 0.1
@@ -329,6 +346,7 @@ class Oracle:
                 "forget": np.mean([p**5 * (1 - p) * np.log(p) for p in self.true("forget")]),
                 "retain": 0.1 * retain,
             },
+            "undial": {"forget": self.undial(10.0)},
         }
 
 
