@@ -28,6 +28,7 @@ if TYPE_CHECKING:
         sequence_means,
         token_mean,
     )
+    from trainers.ceu import CEUConfig, CEUTrainer
     from trainers.dpo import DPOConfig, DPOTrainer
     from trainers.gradient_ascent import GradientAscentConfig, GradientAscentTrainer
     from trainers.gradient_difference import GradientDifferenceConfig, GradientDifferenceTrainer
@@ -46,13 +47,13 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = [
-    "DPOConfig", "DPOTrainer", "GradientAscentConfig", "GradientAscentTrainer", "GradientDifferenceConfig",
-    "GradientDifferenceTrainer", "IDKConfig", "IDKTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer",
-    "Log", "METHODS", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig",
-    "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "SatImpConfig",
-    "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer", "Terms", "Totals", "UNDIALConfig",
-    "UNDIALTrainer", "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model",
-    "load_clear", "score_log", "sequence_means", "token_mean",
+    "CEUConfig", "CEUTrainer", "DPOConfig", "DPOTrainer", "GradientAscentConfig", "GradientAscentTrainer",
+    "GradientDifferenceConfig", "GradientDifferenceTrainer", "IDKConfig", "IDKTrainer", "KLConfig", "KLTrainer",
+    "LLMUConfig", "LLMUTrainer", "Log", "METHODS", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig",
+    "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig",
+    "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer",
+    "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig", "UnlearningTrainer", "WGAConfig",
+    "WGATrainer", "evaluate_model", "load_clear", "score_log", "sequence_means", "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

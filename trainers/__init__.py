@@ -188,6 +188,7 @@ METHODS = MethodTable(
         "wga": "WGA",
         "satimp": "SatImp",
         "undial": "UNDIAL",
+        "ceu": "CEU",
     },
     own=True,
 )

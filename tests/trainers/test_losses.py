@@ -230,6 +230,17 @@ def test_undial():
     assert terms("undial", NOTHING, beta=math.log(2)) == pytest.approx({"forget": 2.013684}, abs=1e-6)
 
 
+def test_ceu():
+    """Without the first tokens the token 2 of row 1 is left; the others have .2 .2 .2 .4 of the rest.
+
+    .6 ln 10 + .4 ln 5 = 2.025326. The first tokens, 1 and 3 of row 0: .1 ln 20 + .4 ln 10 + .5 ln 4 = 1.913754 and
+    ln 20 / 15 + 2/3 ln 2 + 4/15 ln 10 = 1.275836; the mean of all three is 1.738306.
+    """
+    assert terms("ceu") == pytest.approx({"forget": 2.025326}, abs=1e-6)
+    assert terms("ceu", skip_first=False) == pytest.approx({"forget": 1.738306}, abs=1e-6)
+    assert terms("ceu", answers={"forget": ([1], [3])}) == {"forget": 0.0}
+
+
 def test_npo():
     """Both answers have probability 1/4; before, the first had 1/2 and the second 1/16.
 
@@ -323,6 +334,14 @@ class Oracle:
             values.append(-(weights / weights.sum()) @ np.log(self.now[last]))
         return np.mean(values)
 
+    def ceu(self):
+        values = []
+        for answer in self.answers["forget"]:
+            for last, token in zip(answer, answer[1:], strict=False):
+                others = np.delete(self.now[last], token)
+                values.append(-(others / others.sum()) @ np.log(others))
+        return np.mean(values)
+
     def losses(self):
         """The terms of each method, with its defaults. A new method: add its formula here."""
         forget, retain, b = self.loss("forget"), self.loss("retain"), 0.1
@@ -347,6 +366,7 @@ class Oracle:
                 "retain": 0.1 * retain,
             },
             "undial": {"forget": self.undial(10.0)},
+            "ceu": {"forget": self.ceu()},
         }
 
 
