@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from trainers.gradient_ascent import GradientAscentConfig, GradientAscentTrainer
     from trainers.gradient_difference import GradientDifferenceConfig, GradientDifferenceTrainer
     from trainers.idk import IDKConfig, IDKTrainer
+    from trainers.jensun import JensUnConfig, JensUnTrainer
     from trainers.kl import KLConfig, KLTrainer
     from trainers.llmu import LLMUConfig, LLMUTrainer
     from trainers.npo import NPOConfig, NPOTrainer
@@ -48,12 +49,13 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 __all__ = [
     "CEUConfig", "CEUTrainer", "DPOConfig", "DPOTrainer", "GradientAscentConfig", "GradientAscentTrainer",
-    "GradientDifferenceConfig", "GradientDifferenceTrainer", "IDKConfig", "IDKTrainer", "KLConfig", "KLTrainer",
-    "LLMUConfig", "LLMUTrainer", "Log", "METHODS", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig",
-    "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig",
-    "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer",
-    "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig", "UnlearningTrainer", "WGAConfig",
-    "WGATrainer", "evaluate_model", "load_clear", "score_log", "sequence_means", "token_mean",
+    "GradientDifferenceConfig", "GradientDifferenceTrainer", "IDKConfig", "IDKTrainer", "JensUnConfig",
+    "JensUnTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer", "Log", "METHODS", "NPOConfig",
+    "NPOTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer",
+    "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback",
+    "Sides", "SimNPOConfig", "SimNPOTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer",
+    "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear",
+    "score_log", "sequence_means", "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

@@ -189,6 +189,7 @@ METHODS = MethodTable(
         "satimp": "SatImp",
         "undial": "UNDIAL",
         "ceu": "CEU",
+        "jensun": "JensUn",
     },
     own=True,
 )

@@ -92,6 +92,8 @@ def terms(
     chain = chain or Chain()
     if method == "rmu":
         trainer.layer, trainer.target = chain.layer, 5.0 * torch.tensor([0.6, 0.8])
+    if method == "jensun":
+        trainer.target = torch.tensor([3, 1])
     answers = answers or ANSWERS
     known = {
         name: torch.as_tensor(value).split([*map(len, answers[name])])
@@ -241,6 +243,20 @@ def test_ceu():
     assert terms("ceu", answers={"forget": ([1], [3])}) == {"forget": 0.0}
 
 
+def test_jensun():
+    """Targets 3 1 3 have .25, .1 and .25: log 2 + (q ln q - (1 + q) ln(1 + q)) / 2 = .380396, .525597, .380396.
+
+    Retain: halfway to the uniform (.125 .35 .15 .225 .15) has the entropy 1.532126, less the mean of 1.303451 (row 0)
+    and ln 5: .075682; row 1 1.543029 - (1.359237 + 1.609438) / 2 = .058692; mean .067187.
+    """
+    found = terms("jensun", NOTHING, forget_weight=2.0)
+    assert found == pytest.approx({"forget": 0.857592, "retain": 0.067187}, abs=1e-6)
+    certain = Chain(50.0 * nn.functional.one_hot(torch.tensor([3, 1, 0, 0, 0]), 5).float())
+    answers = {"forget": ([1, 2], [3]), "retain": ([3, 0],)}  # it says 3, and 1 after a 1
+    found = terms("jensun", {"retain": certain.logits.detach()[[0, 3]]}, answers, certain)
+    assert found == pytest.approx({"forget": 0.0, "retain": 0.0}, abs=1e-6)
+
+
 def test_npo():
     """Both answers have probability 1/4; before, the first had 1/2 and the second 1/16.
 
@@ -342,6 +358,17 @@ class Oracle:
                 values.append(-(others / others.sum()) @ np.log(others))
         return np.mean(values)
 
+    def jensun(self, targets):
+        def divergence(p, q):
+            middle = (p + q) / 2
+            halves = [np.sum(one[one > 0] * np.log(one[one > 0] / middle[one > 0])) for one in (p, q)]
+            return sum(halves) / 2
+
+        rows = [zip([0, *answer], range(len(answer)), strict=False) for answer in self.answers["forget"]]
+        forget = [divergence(self.now[last], np.eye(5)[targets[i % len(targets)]]) for row in rows for last, i in row]
+        retain = [divergence(self.now[last], self.before[last]) for last, _ in self.tokens("retain")]
+        return {"forget": np.mean(forget), "retain": np.mean(retain)}
+
     def losses(self):
         """The terms of each method, with its defaults. A new method: add its formula here."""
         forget, retain, b = self.loss("forget"), self.loss("retain"), 0.1
@@ -367,6 +394,7 @@ class Oracle:
             },
             "undial": {"forget": self.undial(10.0)},
             "ceu": {"forget": self.ceu()},
+            "jensun": self.jensun((3, 1)),
         }
 
 

@@ -17,7 +17,7 @@ from trainers.base.batching import SideCollator
 from trainers.base.rows import Rows, partner_rows, rows_themselves
 from trainers.base.trainer import REFERENCE_FOLDER
 
-WITH_REFERENCE = ("kl", "dpo", "npo", "scrub", "llmu", "rmu", "sku", "undial")
+WITH_REFERENCE = ("kl", "dpo", "npo", "scrub", "llmu", "rmu", "sku", "undial", "jensun")
 
 
 @pytest.mark.parametrize(
