@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from trainers.jensun import JensUnConfig, JensUnTrainer
     from trainers.kl import KLConfig, KLTrainer
     from trainers.llmu import LLMUConfig, LLMUTrainer
+    from trainers.maximum_entropy import MaximumEntropyConfig, MaximumEntropyTrainer
     from trainers.npo import NPOConfig, NPOTrainer
     from trainers.retain_finetune import RetainFinetuneConfig, RetainFinetuneTrainer
     from trainers.rmu import RMUConfig, RMUTrainer
@@ -50,12 +51,12 @@ __version__ = "0.2.0"
 __all__ = [
     "CEUConfig", "CEUTrainer", "DPOConfig", "DPOTrainer", "GradientAscentConfig", "GradientAscentTrainer",
     "GradientDifferenceConfig", "GradientDifferenceTrainer", "IDKConfig", "IDKTrainer", "JensUnConfig",
-    "JensUnTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer", "Log", "METHODS", "NPOConfig",
-    "NPOTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer",
-    "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback",
-    "Sides", "SimNPOConfig", "SimNPOTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer",
-    "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear",
-    "score_log", "sequence_means", "token_mean",
+    "JensUnTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer", "Log", "METHODS",
+    "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig",
+    "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig",
+    "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer",
+    "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig", "UnlearningTrainer", "WGAConfig",
+    "WGATrainer", "evaluate_model", "load_clear", "score_log", "sequence_means", "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

@@ -190,6 +190,7 @@ METHODS = MethodTable(
         "undial": "UNDIAL",
         "ceu": "CEU",
         "jensun": "JensUn",
+        "maximum_entropy": "MaximumEntropy",
     },
     own=True,
 )
