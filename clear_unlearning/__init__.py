@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from trainers.gradient_ascent import GradientAscentConfig, GradientAscentTrainer
     from trainers.gradient_difference import GradientDifferenceConfig, GradientDifferenceTrainer
     from trainers.idk import IDKConfig, IDKTrainer
+    from trainers.idk_ap import IDKAPConfig, IDKAPTrainer
     from trainers.jensun import JensUnConfig, JensUnTrainer
     from trainers.kl import KLConfig, KLTrainer
     from trainers.llmu import LLMUConfig, LLMUTrainer
@@ -50,9 +51,9 @@ if TYPE_CHECKING:
 __version__ = "0.2.0"
 __all__ = [
     "CEUConfig", "CEUTrainer", "DPOConfig", "DPOTrainer", "GradientAscentConfig", "GradientAscentTrainer",
-    "GradientDifferenceConfig", "GradientDifferenceTrainer", "IDKConfig", "IDKTrainer", "JensUnConfig",
-    "JensUnTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer", "Log", "METHODS",
-    "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig",
+    "GradientDifferenceConfig", "GradientDifferenceTrainer", "IDKAPConfig", "IDKAPTrainer", "IDKConfig",
+    "IDKTrainer", "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer", "Log",
+    "METHODS", "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig",
     "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig",
     "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer",
     "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig", "UnlearningTrainer", "WGAConfig",

@@ -191,6 +191,7 @@ METHODS = MethodTable(
         "ceu": "CEU",
         "jensun": "JensUn",
         "maximum_entropy": "MaximumEntropy",
+        "idk_ap": "IDKAP",
     },
     own=True,
 )

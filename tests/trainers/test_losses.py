@@ -263,6 +263,12 @@ def test_maximum_entropy():
     assert found == pytest.approx({"forget": 0.147649, "retain": 1.151293}, abs=1e-6)
 
 
+def test_idk_ap():
+    """Answer .5 x .2, refusal .5: margin ln(1/5). With beta .5 log(1 + 5^.5) = 1.174359, over .5 twice: 4.697436."""
+    found = terms("idk_ap", beta=0.5, retain_weight=2.0)
+    assert found == pytest.approx({"refusal": 1.766106, "retain": 4.697436}, abs=1e-5)
+
+
 def test_npo():
     """Both answers have probability 1/4; before, the first had 1/2 and the second 1/16.
 
@@ -302,6 +308,7 @@ def test_wrong_settings_are_named():
         ("wga", {"beta": -1.0}, "beta must be 0 or more"),
         ("satimp", {"beta2": -1.0}, "beta2 must be 0 or more"),
         ("undial", {"beta": -1.0}, "beta must be 0 or more"),
+        ("idk_ap", {"beta": 0.0}, "beta must be above 0"),
         ("kl", {"retain_ratio": 0}, "retain_ratio must be 1 or more"),
         ("kl", {"l1": 1.0, "l1_from": "gold"}, "from zero or start"),
         ("kl", {"salun": 1.0}, "salun must be between 0 and 1"),
@@ -378,6 +385,11 @@ class Oracle:
     def from_uniform(self):
         return np.mean([np.sum(0.2 * np.log(0.2 / self.now[last])) for last, _ in self.tokens("forget")])
 
+    def answer_preservation(self, b):
+        pairs = zip(self.answers["retain"], self.answers["retain_refusal"], strict=True)
+        margins = [self.log_prob(answer, self.now) - self.log_prob(refusal, self.now) for answer, refusal in pairs]
+        return np.mean(np.log1p(np.exp(-b * np.array(margins)))) / b
+
     def losses(self):
         """The terms of each method, with its defaults. A new method: add its formula here."""
         forget, retain, b = self.loss("forget"), self.loss("retain"), 0.1
@@ -405,6 +417,7 @@ class Oracle:
             "ceu": {"forget": self.ceu()},
             "jensun": self.jensun((3, 1)),
             "maximum_entropy": {"forget": 0.1 * self.from_uniform(), "retain": retain},
+            "idk_ap": {"refusal": self.loss("refusal"), "retain": self.answer_preservation(b)},
         }
 
 
