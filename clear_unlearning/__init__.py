@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from trainers.ceu import CEUConfig, CEUTrainer
     from trainers.dpo import DPOConfig, DPOTrainer
+    from trainers.flat import FLATConfig, FLATTrainer
     from trainers.gradient_ascent import GradientAscentConfig, GradientAscentTrainer
     from trainers.gradient_difference import GradientDifferenceConfig, GradientDifferenceTrainer
     from trainers.idk import IDKConfig, IDKTrainer
@@ -50,14 +51,15 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = [
-    "CEUConfig", "CEUTrainer", "DPOConfig", "DPOTrainer", "GradientAscentConfig", "GradientAscentTrainer",
-    "GradientDifferenceConfig", "GradientDifferenceTrainer", "IDKAPConfig", "IDKAPTrainer", "IDKConfig",
-    "IDKTrainer", "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer", "Log",
-    "METHODS", "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig",
-    "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig",
-    "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer",
-    "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig", "UnlearningTrainer", "WGAConfig",
-    "WGATrainer", "evaluate_model", "load_clear", "score_log", "sequence_means", "token_mean",
+    "CEUConfig", "CEUTrainer", "DPOConfig", "DPOTrainer", "FLATConfig", "FLATTrainer", "GradientAscentConfig",
+    "GradientAscentTrainer", "GradientDifferenceConfig", "GradientDifferenceTrainer", "IDKAPConfig",
+    "IDKAPTrainer", "IDKConfig", "IDKTrainer", "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer",
+    "LLMUConfig", "LLMUTrainer", "Log", "METHODS", "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig",
+    "NPOTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer",
+    "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback",
+    "Sides", "SimNPOConfig", "SimNPOTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer",
+    "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear",
+    "score_log", "sequence_means", "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

@@ -192,6 +192,7 @@ METHODS = MethodTable(
         "jensun": "JensUn",
         "maximum_entropy": "MaximumEntropy",
         "idk_ap": "IDKAP",
+        "flat": "FLAT",
     },
     own=True,
 )

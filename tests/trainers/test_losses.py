@@ -1,5 +1,6 @@
 """The methods' losses: numbers worked out by hand, and the invariances of the means."""
 
+import importlib
 import math
 
 import numpy as np
@@ -269,6 +270,41 @@ def test_idk_ap():
     assert found == pytest.approx({"refusal": 1.766106, "retain": 4.697436}, abs=1e-5)
 
 
+def test_flat():
+    """Mean probabilities: refusals (.5 + .1) / 2 = .3 and .1, forget answers .5 and .25.
+
+    -(tanh .3 + tanh .1) / 4 = -.097745 and (tanh .5 + tanh .25) / 4 = .176759; by Pearson -.2 and
+    (.0625 + .5 + .015625 + .25) / 2 = .414063.
+    """
+    assert terms("flat") == pytest.approx({"refusal": -0.097745, "forget": 0.176759}, abs=1e-6)
+    assert terms("flat", divergence="pearson") == pytest.approx({"refusal": -0.2, "forget": 0.414063}, abs=1e-6)
+
+
+F = {
+    "total_variation": lambda u: abs(u - 1) / 2,
+    "kl": lambda u: u * np.log(u),
+    "reverse_kl": lambda u: -np.log(u),
+    "jensen_shannon": lambda u: u * np.log(u) - (u + 1) * np.log((u + 1) / 2),
+    "pearson": lambda u: (u - 1) ** 2,
+    "neyman": lambda u: (u - 1) ** 2 / u,
+    "jeffrey": lambda u: (u - 1) * np.log(u),
+    "squared_hellinger": lambda u: (np.sqrt(u) - 1) ** 2,
+}
+
+
+@pytest.mark.parametrize("divergence", F)
+def test_the_curves_of_flat_are_those_of_the_divergence(divergence):
+    """f*(t) is the largest t u - f(u); both curves rise with the probability."""
+    divergences = importlib.import_module("trainers.flat").DIVERGENCES
+    f, (rise, fall) = F[divergence], divergences[divergence]
+    ratios, values = np.exp(np.linspace(-12, 12, 200_001)), torch.linspace(0.05, 0.95, 7, dtype=torch.float64)
+    expected = [np.max(float(t) * ratios - f(ratios)) for t in rise(values)]
+    near = {"jeffrey": 0.02, "total_variation": 1e-5}.get(divergence, 1e-6)  # a series; reached only at u = 0
+    assert fall(values).tolist() == pytest.approx(expected, abs=near)
+    assert (rise(values).diff() > 0).all() and (fall(values).diff() > 0).all()
+    assert set(divergences) == set(F)
+
+
 def test_npo():
     """Both answers have probability 1/4; before, the first had 1/2 and the second 1/16.
 
@@ -309,6 +345,7 @@ def test_wrong_settings_are_named():
         ("satimp", {"beta2": -1.0}, "beta2 must be 0 or more"),
         ("undial", {"beta": -1.0}, "beta must be 0 or more"),
         ("idk_ap", {"beta": 0.0}, "beta must be above 0"),
+        ("flat", {"divergence": "tv"}, "one of total_variation, kl, .*; not 'tv'"),
         ("kl", {"retain_ratio": 0}, "retain_ratio must be 1 or more"),
         ("kl", {"l1": 1.0, "l1_from": "gold"}, "from zero or start"),
         ("kl", {"salun": 1.0}, "salun must be between 0 and 1"),
@@ -390,6 +427,10 @@ class Oracle:
         margins = [self.log_prob(answer, self.now) - self.log_prob(refusal, self.now) for answer, refusal in pairs]
         return np.mean(np.log1p(np.exp(-b * np.array(margins)))) / b
 
+    def half_tanh(self, side):
+        means = [np.mean([self.now[pair] for pair in zip([0, *a], a, strict=False)]) for a in self.answers[side]]
+        return np.mean(np.tanh(means) / 2)
+
     def losses(self):
         """The terms of each method, with its defaults. A new method: add its formula here."""
         forget, retain, b = self.loss("forget"), self.loss("retain"), 0.1
@@ -418,6 +459,7 @@ class Oracle:
             "jensun": self.jensun((3, 1)),
             "maximum_entropy": {"forget": 0.1 * self.from_uniform(), "retain": retain},
             "idk_ap": {"refusal": self.loss("refusal"), "retain": self.answer_preservation(b)},
+            "flat": {"refusal": -self.half_tanh("refusal"), "forget": self.half_tanh("forget")},
         }
 
 
