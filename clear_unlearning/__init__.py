@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from trainers.gradient_difference import GradientDifferenceConfig, GradientDifferenceTrainer
     from trainers.idk import IDKConfig, IDKTrainer
     from trainers.idk_ap import IDKAPConfig, IDKAPTrainer
+    from trainers.ihl import IHLConfig, IHLTrainer
     from trainers.jensun import JensUnConfig, JensUnTrainer
     from trainers.kl import KLConfig, KLTrainer
     from trainers.llmu import LLMUConfig, LLMUTrainer
@@ -53,13 +54,13 @@ __version__ = "0.2.0"
 __all__ = [
     "CEUConfig", "CEUTrainer", "DPOConfig", "DPOTrainer", "FLATConfig", "FLATTrainer", "GradientAscentConfig",
     "GradientAscentTrainer", "GradientDifferenceConfig", "GradientDifferenceTrainer", "IDKAPConfig",
-    "IDKAPTrainer", "IDKConfig", "IDKTrainer", "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer",
-    "LLMUConfig", "LLMUTrainer", "Log", "METHODS", "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig",
-    "NPOTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer",
-    "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback",
-    "Sides", "SimNPOConfig", "SimNPOTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer",
-    "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear",
-    "score_log", "sequence_means", "token_mean",
+    "IDKAPTrainer", "IDKConfig", "IDKTrainer", "IHLConfig", "IHLTrainer", "JensUnConfig", "JensUnTrainer",
+    "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer", "Log", "METHODS", "MaximumEntropyConfig",
+    "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig", "RMUTrainer",
+    "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer",
+    "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer", "Terms", "Totals",
+    "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer",
+    "evaluate_model", "load_clear", "score_log", "sequence_means", "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

@@ -193,6 +193,7 @@ METHODS = MethodTable(
         "maximum_entropy": "MaximumEntropy",
         "idk_ap": "IDKAP",
         "flat": "FLAT",
+        "ihl": "IHL",
     },
     own=True,
 )

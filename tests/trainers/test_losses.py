@@ -305,6 +305,12 @@ def test_the_curves_of_flat_are_those_of_the_divergence(divergence):
     assert set(divergences) == set(F)
 
 
+def test_ihl():
+    """1 + p(y) - the largest other: 1.5 - .25, 1.5 - .2 and 1.25 - .5; mean 3.3 / 3 = 1.1."""
+    found = terms("ihl", retain_weight=2.0)
+    assert found == pytest.approx({"forget": 1.1, "retain": 2.302585}, abs=1e-6)
+
+
 def test_npo():
     """Both answers have probability 1/4; before, the first had 1/2 and the second 1/16.
 
@@ -431,6 +437,10 @@ class Oracle:
         means = [np.mean([self.now[pair] for pair in zip([0, *a], a, strict=False)]) for a in self.answers[side]]
         return np.mean(np.tanh(means) / 2)
 
+    def hinge(self):
+        rows = [(self.now[last], token) for last, token in self.tokens("forget")]
+        return np.mean([max(0, 1 + p[token] - np.delete(p, token).max()) for p, token in rows])
+
     def losses(self):
         """The terms of each method, with its defaults. A new method: add its formula here."""
         forget, retain, b = self.loss("forget"), self.loss("retain"), 0.1
@@ -460,6 +470,7 @@ class Oracle:
             "maximum_entropy": {"forget": 0.1 * self.from_uniform(), "retain": retain},
             "idk_ap": {"refusal": self.loss("refusal"), "retain": self.answer_preservation(b)},
             "flat": {"refusal": -self.half_tanh("refusal"), "forget": self.half_tanh("forget")},
+            "ihl": {"forget": self.hinge(), "retain": retain},
         }
 
 
