@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from trainers.scrub import SCRUBConfig, SCRUBTrainer
     from trainers.simnpo import SimNPOConfig, SimNPOTrainer
     from trainers.sku import SKUConfig, SKUTrainer
+    from trainers.task_vector import TaskVectorConfig, TaskVectorTrainer
     from trainers.undial import UNDIALConfig, UNDIALTrainer
     from trainers.wga import WGAConfig, WGATrainer
 
@@ -58,9 +59,10 @@ __all__ = [
     "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer", "Log", "METHODS", "MaximumEntropyConfig",
     "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig", "RMUTrainer",
     "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer",
-    "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer", "Terms", "Totals",
-    "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer",
-    "evaluate_model", "load_clear", "score_log", "sequence_means", "token_mean",
+    "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer", "TaskVectorConfig",
+    "TaskVectorTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig",
+    "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear", "score_log", "sequence_means",
+    "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

@@ -194,6 +194,7 @@ METHODS = MethodTable(
         "idk_ap": "IDKAP",
         "flat": "FLAT",
         "ihl": "IHL",
+        "task_vector": "TaskVector",
     },
     own=True,
 )

@@ -2,16 +2,11 @@
 
 from dataclasses import dataclass, field
 
-import torch
-from peft import PeftModel
-from safetensors.torch import load_file, save_file
 from torch import nn
 
-from .base.regularisers import named_trainable
+from .base.task_vector import keep_start, negate
 from .base.terms import Sides, Terms, Totals
 from .base.three_losses import ThreeLossesConfig, ThreeLossesTrainer
-
-START_FILE = "start.safetensors"
 
 
 @dataclass
@@ -25,10 +20,9 @@ class SKUConfig(ThreeLossesConfig):
 
 
 class SKUTrainer(ThreeLossesTrainer):
-    """Minimise `e1 L_f + e2 mean_k L(x_f, other forget answer k) - e3 KL(p0 || p)` on retain; then negates.
+    """Minimise `e1 L_f + e2 mean_k L(x_f, other forget answer k) - e3 KL(p0 || p)` on retain; then negate.
 
-    The weights become `theta_0 - s (theta_1 - theta_0)`. Under LoRA that is the negated adapter; otherwise the
-    original weights wait in a file beside the checkpoints.
+    The weights become `theta_0 - s (theta_1 - theta_0)`.
     """
 
     args: SKUConfig
@@ -43,25 +37,8 @@ class SKUTrainer(ThreeLossesTrainer):
 
     def before_training(self) -> None:
         """Write the original weights down."""
-        if not isinstance(self.model, PeftModel) and self.is_world_process_zero():
-            path = self.folder / START_FILE
-            path.parent.mkdir(parents=True, exist_ok=True)
-            save_file({name: weight.detach() for name, weight in named_trainable(self.model).items()}, path)
+        keep_start(self)
 
-    @torch.no_grad()
     def after_training(self) -> None:
         """Run the second stage: negate what was learned."""
-        if isinstance(self.model, PeftModel):  # the change is B A
-            for name, weight in named_trainable(self.model).items():
-                if "lora_B" in name:
-                    weight.mul_(-self.args.task_vector)
-            return
-        self.accelerator.wait_for_everyone()
-        path = self.folder / START_FILE
-        start = load_file(path)
-        for name, weight in named_trainable(self.model).items():
-            before = start[name].to(weight.device)
-            weight.copy_(before - self.args.task_vector * (weight - before))
-        self.accelerator.wait_for_everyone()
-        if self.is_world_process_zero():
-            path.unlink()
+        negate(self, self.args.task_vector)

@@ -311,6 +311,11 @@ def test_ihl():
     assert found == pytest.approx({"forget": 1.1, "retain": 2.302585}, abs=1e-6)
 
 
+def test_task_vector():
+    """L_f: the answers are learned; the weights are turned round afterwards (test_sku.py)."""
+    assert terms("task_vector") == pytest.approx({"forget": 0.924196}, abs=1e-6)
+
+
 def test_npo():
     """Both answers have probability 1/4; before, the first had 1/2 and the second 1/16.
 
@@ -471,6 +476,7 @@ class Oracle:
             "idk_ap": {"refusal": self.loss("refusal"), "retain": self.answer_preservation(b)},
             "flat": {"refusal": -self.half_tanh("refusal"), "forget": self.half_tanh("forget")},
             "ihl": {"forget": self.hinge(), "retain": retain},
+            "task_vector": {"forget": forget},
         }
 
 

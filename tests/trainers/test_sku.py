@@ -1,4 +1,4 @@
-"""SKU: what was learned is taken away from the original."""
+"""SKU and the task vector: what was learned is taken away from the original."""
 
 import pytest
 import torch
@@ -6,9 +6,9 @@ import torch
 from tests.trainers.conftest import trainer_of, weights
 
 
-@pytest.mark.parametrize("lora", [False, True])
-def test_the_task_vector_is_negated(lora, tmp_path, mini_llava):
-    trainer = trainer_of("sku", tmp_path, mini_llava, lora, task_vector=0.5)
+@pytest.mark.parametrize(("method", "lora"), [("sku", False), ("sku", True), ("task_vector", False)])
+def test_the_task_vector_is_negated(method, lora, tmp_path, mini_llava):
+    trainer = trainer_of(method, tmp_path, mini_llava, lora, task_vector=0.5)
     negate = trainer.after_training
 
     def merged():
