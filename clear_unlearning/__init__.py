@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from evaluate_metrics.log_format import Log
     from evaluate_metrics.scores import score_log
     from trainers import METHODS
+    from trainers.adaptive_rmu import AdaptiveRMUConfig, AdaptiveRMUTrainer
     from trainers.base import (
         Quantity,
         ScoreCallback,
@@ -53,16 +54,16 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = [
-    "CEUConfig", "CEUTrainer", "DPOConfig", "DPOTrainer", "FLATConfig", "FLATTrainer", "GradientAscentConfig",
-    "GradientAscentTrainer", "GradientDifferenceConfig", "GradientDifferenceTrainer", "IDKAPConfig",
-    "IDKAPTrainer", "IDKConfig", "IDKTrainer", "IHLConfig", "IHLTrainer", "JensUnConfig", "JensUnTrainer",
-    "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer", "Log", "METHODS", "MaximumEntropyConfig",
-    "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig", "RMUTrainer",
-    "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer",
-    "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer", "TaskVectorConfig",
-    "TaskVectorTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig",
-    "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear", "score_log", "sequence_means",
-    "token_mean",
+    "AdaptiveRMUConfig", "AdaptiveRMUTrainer", "CEUConfig", "CEUTrainer", "DPOConfig", "DPOTrainer", "FLATConfig",
+    "FLATTrainer", "GradientAscentConfig", "GradientAscentTrainer", "GradientDifferenceConfig",
+    "GradientDifferenceTrainer", "IDKAPConfig", "IDKAPTrainer", "IDKConfig", "IDKTrainer", "IHLConfig",
+    "IHLTrainer", "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer", "Log",
+    "METHODS", "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig",
+    "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig",
+    "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer",
+    "TaskVectorConfig", "TaskVectorTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer",
+    "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear",
+    "score_log", "sequence_means", "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

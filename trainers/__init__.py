@@ -195,6 +195,7 @@ METHODS = MethodTable(
         "flat": "FLAT",
         "ihl": "IHL",
         "task_vector": "TaskVector",
+        "adaptive_rmu": "AdaptiveRMU",
     },
     own=True,
 )

@@ -91,7 +91,7 @@ def terms(
     trainer.args = config_class(output_dir="unused", use_cpu=True, **settings)
     trainer.accelerator = Alone()
     chain = chain or Chain()
-    if method == "rmu":
+    if method in ("rmu", "adaptive_rmu"):
         trainer.layer, trainer.target = chain.layer, 5.0 * torch.tensor([0.6, 0.8])
     if method == "jensun":
         trainer.target = torch.tensor([3, 1])
@@ -498,7 +498,7 @@ def references_of(method: str, before: torch.Tensor, answers: dict[str, tuple]) 
     """What the reference chain says of the answer tokens: states (of RMU), log-probabilities or logits."""
     found = {}
     for name, rows in answers.items():
-        if method == "rmu":
+        if method in ("rmu", "adaptive_rmu"):
             found[name] = torch.linspace(0, 1, 2 * sum(map(len, rows))).reshape(-1, 2)
             continue
         lasts = torch.tensor([last for row in rows for last in [0, *row[:-1]]])
@@ -514,7 +514,7 @@ def probabilities(logits: torch.Tensor) -> np.ndarray:
 
 
 ORACLES = tuple(Oracle(*(np.full((5, 5), 0.2),) * 2, dict.fromkeys(SIDES, ((1, 1),))).losses())
-ORACLES_OF_THEIR_OWN = ("scrub", "rmu")  # below: sides by turns, states for likelihoods
+ORACLES_OF_THEIR_OWN = ("scrub", "rmu", "adaptive_rmu")  # below: sides by turns, states for likelihoods
 
 
 def test_every_method_has_an_oracle():
@@ -584,5 +584,6 @@ def test_npo_with_divergence_and_rmu_agree_with_an_oracle(seed):
         "forget": np.mean((states["forget"] - [3.0, 4.0]) ** 2),
         "retain": 7 * np.mean((states["retain"] - kept) ** 2),
     }
-    found = terms("rmu", {"retain": kept}, answers, Chain(now), padding=seed, retain_weight=7.0)
-    assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)
+    for method in ("rmu", "adaptive_rmu"):
+        found = terms(method, {"retain": kept}, answers, Chain(now), padding=seed, retain_weight=7.0)
+        assert found == pytest.approx(expected, rel=1e-4, abs=1e-5)

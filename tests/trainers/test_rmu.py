@@ -16,6 +16,7 @@ from transformers import (
     OPTForCausalLM,
 )
 
+from clear_unlearning.batches import IGNORE
 from clear_unlearning.likelihood import decoder_layers
 from tests.clear_unlearning.architectures import save_architecture
 from tests.trainers.conftest import trainer_of, weights
@@ -96,6 +97,21 @@ def test_the_target_is_one_vector_of_the_run(tmp_path, mini_llava):
     assert torch.equal(one, other)
     assert one.norm() == pytest.approx(3.0, abs=1e-5)
     assert (one >= 0).all()
+
+
+def test_the_target_of_adaptive_rmu_is_as_long_as_the_states(tmp_path, mini_llava):
+    trainer = trainer_of("adaptive_rmu", tmp_path, mini_llava, beta=3.0, layer=0)
+    direction = trainer.target / 3
+    lengths = []
+    for batch in trainer.batches("forget"):
+        labels = batch["labels"]
+        inputs = {name: value for name, value in batch.items() if name not in ("labels", "index")}
+        with torch.no_grad():
+            states = trainer.model(**inputs, output_hidden_states=True).hidden_states[1]
+        lengths += states[labels != IGNORE].norm(dim=-1).tolist()
+    for _ in range(2):  # before a resumed run too
+        trainer.before_training()
+        assert torch.allclose(trainer.target, 3 * sum(lengths) / len(lengths) * direction, rtol=1e-4)
 
 
 @pytest.mark.parametrize(
