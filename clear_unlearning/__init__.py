@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from trainers.llmu import LLMUConfig, LLMUTrainer
     from trainers.maximum_entropy import MaximumEntropyConfig, MaximumEntropyTrainer
     from trainers.npo import NPOConfig, NPOTrainer
+    from trainers.pdu import PDUConfig, PDUTrainer
     from trainers.retain_finetune import RetainFinetuneConfig, RetainFinetuneTrainer
     from trainers.rmu import RMUConfig, RMUTrainer
     from trainers.satimp import SatImpConfig, SatImpTrainer
@@ -58,12 +59,12 @@ __all__ = [
     "FLATTrainer", "GradientAscentConfig", "GradientAscentTrainer", "GradientDifferenceConfig",
     "GradientDifferenceTrainer", "IDKAPConfig", "IDKAPTrainer", "IDKConfig", "IDKTrainer", "IHLConfig",
     "IHLTrainer", "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer", "Log",
-    "METHODS", "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "Quantity", "RMUConfig",
-    "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig",
-    "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer",
-    "TaskVectorConfig", "TaskVectorTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer",
-    "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear",
-    "score_log", "sequence_means", "token_mean",
+    "METHODS", "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "PDUConfig",
+    "PDUTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer",
+    "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback",
+    "Sides", "SimNPOConfig", "SimNPOTrainer", "TaskVectorConfig", "TaskVectorTrainer", "Terms", "Totals",
+    "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer",
+    "evaluate_model", "load_clear", "score_log", "sequence_means", "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

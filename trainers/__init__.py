@@ -196,6 +196,7 @@ METHODS = MethodTable(
         "ihl": "IHL",
         "task_vector": "TaskVector",
         "adaptive_rmu": "AdaptiveRMU",
+        "pdu": "PDU",
     },
     own=True,
 )

@@ -95,6 +95,8 @@ def terms(
         trainer.layer, trainer.target = chain.layer, 5.0 * torch.tensor([0.6, 0.8])
     if method == "jensun":
         trainer.target = torch.tensor([3, 1])
+    if method == "pdu":
+        trainer.multiplier = trainer.args.retain_weight
     answers = answers or ANSWERS
     known = {
         name: torch.as_tensor(value).split([*map(len, answers[name])])
@@ -316,6 +318,14 @@ def test_task_vector():
     assert terms("task_vector") == pytest.approx({"forget": 0.924196}, abs=1e-6)
 
 
+def test_pdu():
+    """Logits ln p: above the mean, -9.680344 / 5 and -9.210340 / 5, the largest, ln .5, is 1.242922 and 1.148921.
+
+    Squares 1.544855 and 1.320019; forget 0 1 0: 1.469910, twice 2.939819. Retain 100 x 1.151293 at first.
+    """
+    assert terms("pdu", forget_weight=2.0) == pytest.approx({"forget": 2.939819, "retain": 115.129255}, abs=1e-4)
+
+
 def test_npo():
     """Both answers have probability 1/4; before, the first had 1/2 and the second 1/16.
 
@@ -446,6 +456,10 @@ class Oracle:
         rows = [(self.now[last], token) for last, token in self.tokens("forget")]
         return np.mean([max(0, 1 + p[token] - np.delete(p, token).max()) for p, token in rows])
 
+    def peaks(self):
+        logs = [np.log(self.now[last]) for last, _ in self.tokens("forget")]  # logits but for a constant
+        return np.mean([(log.max() - log.mean()) ** 2 for log in logs])
+
     def losses(self):
         """The terms of each method, with its defaults. A new method: add its formula here."""
         forget, retain, b = self.loss("forget"), self.loss("retain"), 0.1
@@ -477,6 +491,7 @@ class Oracle:
             "flat": {"refusal": -self.half_tanh("refusal"), "forget": self.half_tanh("forget")},
             "ihl": {"forget": self.hinge(), "retain": retain},
             "task_vector": {"forget": forget},
+            "pdu": {"forget": self.peaks(), "retain": 100 * retain},
         }
 
 
