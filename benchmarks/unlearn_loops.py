@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
-from peer_losses import peer_modules
+from peer_code import read_code
 from transformers import PrinterCallback, Trainer, TrainerCallback, TrainingArguments
 
 from clear_unlearning.batches import Encoder
@@ -191,7 +191,8 @@ def their_trainer(settings: Settings, output: str) -> Trainer:
         "data_collator": their_batches(settings, loaded),
     }
     if settings.loop == "open":
-        utils, _ = peer_modules(Path(settings.checkout))
+        names = ("compute_kl_divergence", "compute_batch_nll", "compute_dpo_loss")
+        utils = types.SimpleNamespace(**read_code(Path(settings.checkout, "src/trainer/utils.py"), *names))
         return OpenTrainer(utils, second, settings.method, **given)
     model.config.image_token_index = model.config.image_token_id
     # Their loop writes the model's device, which a bare model of transformers does not allow.
