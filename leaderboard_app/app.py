@@ -1,7 +1,7 @@
 """The page of the leaderboard: table and plot, details, faces, submitting, status, about. Gradio, no torch."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,8 @@ CSS, SCRIPT = (
     (Path(__file__).parent / "pages" / name).read_text(encoding="utf-8") for name in ("style.css", "page.js")
 )
 OPENED = {"row": "details", "compare": "compare", "status": "status"}  # part of a URL -> tab
-KEPT_PLOTS = 200  # so many choices of filters
-PLOTS, PLOTTED = 6, 300  # how many plots are drawn, and how many models in all of them
+PLOTS, PLOTTED = 6, 100  # how many plots are drawn, and how many rows in all of them
+KEPT = 128  # so many tables and plots are kept
 # A click on a head of the table says how to sort; what is here is not shown.
 SORT_SCRIPT = """
 document.addEventListener("click", (event) => {
@@ -157,40 +157,35 @@ def _table(store: Store, bases: Sequence[str]) -> tuple[list[Any], list[Any]]:
     return chosen, outputs
 
 
-def _shown(
+def _shown(store: Store, search: str, *chosen: Any, page: int = 1) -> tuple[str, str, str, int]:
+    """Return the table, the plot, where in the table we are, and the number of the page."""
+    *filters, titles = chosen
+    return _drawn(store, store.last_change(), search.strip(), *filters, tuple(titles), page)
+
+
+@lru_cache(KEPT)
+def _drawn(
     store: Store,
+    last_change: int,
     search: str,
     forget: str,
     base: str,
     modality: str,
     verified: bool,
     sort: str,
-    titles: list[str],
-    page: int = 1,
+    titles: tuple[str, ...],
+    page: int,
 ) -> tuple[str, str, str, int]:
-    """Return the table, the plot, where in the table we are, and the number of the page."""
+    """Draw what is shown; again only when the store has changed, since many visitors ask for the same."""
     name, turned = sort.removeprefix("-"), sort.startswith("-")
-    wanted = {"search": search.strip(), "modality": _of(modality), "verified": verified}
-    board = store.rows(
-        forget=_of(forget), base_model=_of(base), sort=name, descending=turned, page=page, **wanted
-    )  # fmt: skip
+    rows = partial(store.rows, search=search, modality=_of(modality), verified=verified)
+    board = rows(base_model=_of(base), forget=_of(forget), sort=name, descending=turned, page=page)
     where = f"<p>page {board.page} of {board.pages}: {board.total} rows</p>"
-    plots = _plots(store, store.last_change(), base, forget, tuple(wanted.items()))
-    return table_html(board, titles, name, turned), plots, where, board.page
-
-
-@lru_cache(KEPT_PLOTS)
-def _plots(store: Store, last_change: int, base: str, forget: str, wanted: tuple[tuple[str, Any], ...]) -> str:
-    """Return a plot for each base model and forget set; drawn again only when the store has changed."""
     groups = [group for group in store.groups() if base in (ALL, group[0]) and forget in (ALL, group[1])]
-    drawn = groups[:PLOTS]
-    boards = {
-        ", ".join(group): store.rows(
-            base_model=group[0], forget=group[1], page_size=PLOTTED // len(drawn), **dict(wanted)
-        )
-        for group in drawn
-    }  # fmt: skip
-    return plots_html(boards, len(groups) - len(drawn))
+    size = PLOTTED // max(1, min(PLOTS, len(groups)))
+    boards = {", ".join(group): rows(base_model=group[0], forget=group[1], page_size=size) for group in groups[:PLOTS]}
+    plots = plots_html(boards, max(0, len(groups) - PLOTS))
+    return table_html(board, titles, name, turned), plots, where, board.page
 
 
 def _first_shown(store: Store) -> tuple[str, str]:

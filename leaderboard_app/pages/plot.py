@@ -83,6 +83,8 @@ def plot_html(board: Board, title: str) -> str:
         "plot.html.jinja",
         empty=False,
         title=title,
+        drawn=len(board.rows),
+        left_out=board.total - len(board.rows),
         distance=DISTANCES[ranked_by],
         marks=_marks(rows, ranked_by, across, up),
         gate=None if gate is None or not low <= gate <= high else Tick(up(gate), f"gate {gate:.2f}"),

@@ -106,7 +106,7 @@ def status_tab(store: Store) -> tuple[gr.Textbox, gr.HTML]:
     """Return where one submission stands, and all of whoever is signed in; what is shown updates by itself."""
     with gr.Row():
         number = gr.Textbox(label="Number of the submission", max_length=12, elem_id="status-number")
-        show = gr.Button("Show", elem_id="status-show")
+        show = gr.Button("Show", scale=0, min_width=120, elem_id="status-show")
     page = gr.HTML(status_html(store, None), elem_id="status-page")
     timer = gr.Timer(REFRESH_SECONDS)
 

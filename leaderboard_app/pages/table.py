@@ -148,9 +148,11 @@ def line_of(row: BoardRow, shared: Sequence[str] = ()) -> Line:
     }
     kind, why = _standing(row)
     rank = str(row.rank or ABSENT) if row.id else "ref"
-    about = [row.user, *(getattr(row, name) for name in GROUP if name not in shared)]
+    about = [getattr(row, name).rpartition("/")[2] for name in GROUP if name not in shared]
     bars = {name: bar for name in INTERVALS if (bar := _bar(row, name))}
-    return Line(kind, row.id, rank, row.method, " · ".join(filter(None, about)), why, _badges(row), bars, cells)
+    return Line(
+        kind, row.id, rank, row.method, " · ".join(filter(None, [*about, row.user])), why, _badges(row), bars, cells
+    )
 
 
 def _bar(row: BoardRow, name: str) -> Bar | None:
