@@ -5,6 +5,7 @@
 All other names of this suite are private and may change. Modules of the suite import nothing from here.
 """
 
+import difflib
 import sys
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
@@ -79,7 +80,9 @@ _FROM = {
 def __getattr__(name: str) -> Any:
     """Import a public name on first use."""
     if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; public are {', '.join(__all__)}")
+        near = difflib.get_close_matches(name, __all__, n=1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise AttributeError(f"{__name__} has no public name {name!r}; {hint}all are in {__name__}.__all__")
     return getattr(import_module(_FROM[name]) if name in _FROM else _trainers(), name)
 
 

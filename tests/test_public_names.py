@@ -44,9 +44,9 @@ def test_the_page_has_each_with_the_first_line_of_its_docstring():
     assert [name for name in FIXED if f"`{name}`" not in page] == []
 
 
-def test_a_name_that_is_not_there_is_told_with_those_that_are():
-    with pytest.raises(AttributeError, match="no attribute 'NPUTrainer'; public are DPOConfig, .*NPOTrainer"):
-        clear_unlearning.NPUTrainer  # noqa: B018
+def test_a_name_that_is_not_there_is_told_with_the_nearest():
+    with pytest.raises(AttributeError, match="no public name 'NPOTrianer'; did you mean 'NPOTrainer'"):
+        clear_unlearning.NPOTrianer  # noqa: B018
 
 
 PROJECT = """
