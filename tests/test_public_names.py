@@ -45,7 +45,7 @@ def test_the_page_has_each_with_the_first_line_of_its_docstring():
 
 
 def test_a_name_that_is_not_there_is_told_with_those_that_are():
-    with pytest.raises(AttributeError, match="no attribute 'NPUTrainer'; public are DPOConfig, .*NPOTrainer"):
+    with pytest.raises(AttributeError, match="no attribute 'NPUTrainer'; public are .*DPOConfig, .*NPOTrainer"):
         clear_unlearning.NPUTrainer  # noqa: B018
 
 
