@@ -29,3 +29,11 @@ def test_the_task_vector_is_negated(method, lora, tmp_path, mini_llava):
         assert torch.allclose(value, start[name] - 0.5 * (learned[name] - start[name]), atol=1e-6), name
     assert any(not torch.equal(learned[name], start[name]) for name in now)
     assert not (tmp_path / "start.safetensors").exists()
+
+
+def test_only_a_new_adapter_is_negated(tmp_path, mini_llava):
+    trainer = trainer_of("task_vector", tmp_path, mini_llava, lora=True)
+    with torch.no_grad():
+        next(weight for name, weight in trainer.model.named_parameters() if "lora_B" in name).fill_(0.1)
+    with pytest.raises(ValueError, match="the adapter was trained before, .*; merge it first"):
+        trainer.train()

@@ -15,8 +15,18 @@ START_FILE = "start.safetensors"
 
 
 def keep_start(trainer: Any) -> None:
-    """Write the original weights of a trainer's model down."""
-    if not isinstance(trainer.model, PeftModel) and trainer.is_world_process_zero():
+    """Write the original weights of a trainer's model down.
+
+    Raises:
+        ValueError: If an adapter is not new: what was learned before is no part of the task vector.
+    """
+    if isinstance(trainer.model, PeftModel):
+        if any(weight.any() for name, weight in named_trainable(trainer.model).items() if "lora_B" in name):
+            raise ValueError(
+                "the adapter was trained before, so that only what is learned now cannot be negated in it; merge it "
+                "first (model.merge_and_unload()), and give a new peft_config"
+            )
+    elif trainer.is_world_process_zero():
         path = trainer.folder / START_FILE
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({name: weight.detach() for name, weight in named_trainable(trainer.model).items()}, path)
