@@ -94,6 +94,8 @@ MIGRATIONS: tuple[str, ...] = (
     """
     -- How far a running submission is, in words.
     ALTER TABLE submissions ADD COLUMN progress TEXT NOT NULL DEFAULT '';
+    """,
+    """
     -- The rows of a base model and forget set in the order of `SORTS["rank"]`, so that a page is read and not sorted.
     DROP INDEX board_group;
     CREATE INDEX board_places
