@@ -25,7 +25,7 @@ from leaderboard_app.store.store import DuplicateSubmission, Store
 from .references import example_photos, read_content
 
 ROOT = Path(__file__).parents[1]
-SENT = (".py", ".css", ".jinja", ".txt", ".typed")  # of a room, to the Space
+SENT = (".py", ".css", ".js", ".jinja", ".txt", ".typed")  # of a room, to the Space
 WORKER = "demo"
 BASES = "bases.json"  # where `leaderboard_app/space_start.py` looks for it
 

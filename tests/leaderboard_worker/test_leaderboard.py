@@ -241,6 +241,6 @@ def test_the_space_has_what_it_needs_and_nothing_else():
     assert "hf_oauth: true" in card and "- ORG/board-results" in card and "GRADIO_VERSION" not in card
     assert "torch" not in bytes(files["requirements.txt"]).decode()
     assert 'start("ORG/board-results")' in bytes(files["app.py"]).decode()
-    for path in ("leaderboard_app/pages/templates/table.html.jinja", "leaderboard_app/pages/style.css"):
-        assert path in files
+    for path in ("templates/table.html.jinja", "style.css", "page.js"):
+        assert f"leaderboard_app/pages/{path}" in files
     assert not any(Path(path).name.startswith(".") or "__pycache__" in path for path in files)
