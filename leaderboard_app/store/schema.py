@@ -97,7 +97,7 @@ MIGRATIONS: tuple[str, ...] = (
     """,
     """
     -- The rows of a base model and forget set in the order of `SORTS["rank"]`, so that a page is read and not sorted.
-    DROP INDEX board_group;
+    DROP INDEX IF EXISTS board_group;
     CREATE INDEX board_places
         ON board (base_model, forget, rank IS NULL, rank, NOT verified, d IS NULL, d, id, verified);
     """,
