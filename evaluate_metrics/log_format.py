@@ -135,7 +135,7 @@ def check_same_rows(logs: Mapping[str, Mapping[str, TaskLog]]) -> None:
             if len(task.loss) != len(expected[key].loss) or truths != [text[2] for text in expected[key].generated]:
                 raise ValueError(
                     f"{key}: {name} was scored on {len(task.loss)} rows, {first} on {len(expected[key].loss)}, and "
-                    "they must be the same"
+                    "they must be the same: evaluate again with the same rows and --max_examples"
                 )
 
 
