@@ -21,6 +21,8 @@ LIBRARIES = [
     "sklearn.linear_model", "pandas", "pyarrow.dataset", "rouge_score.rouge_scorer", "PIL.Image", "jinja2", "fsspec",
 ]  # fmt: skip
 
+PATH = [place for place in sys.path if place]  # before a test adds to it, as evaluate does with its modules
+
 _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(LIBRARIES)
 
@@ -32,7 +34,7 @@ def run_python(
     command = [str(argument) for argument in arguments]
     with tempfile.TemporaryDirectory() as place:
         files = [Path(place) / name for name in ("stdout", "stderr")]
-        process = _SERVER.Process(target=_program, args=(command, dict(env or os.environ), str(cwd), files))
+        process = _SERVER.Process(target=_program, args=(command, dict(env or os.environ), str(cwd), files, PATH))
         process.start()
         process.join(timeout)
         if process.is_alive():
@@ -42,7 +44,7 @@ def run_python(
     return subprocess.CompletedProcess([sys.executable, *command], process.exitcode or 0, said, told)
 
 
-def _program(command: list[str], env: dict[str, str], cwd: str, files: list[Path]) -> None:
+def _program(command: list[str], env: dict[str, str], cwd: str, files: list[Path], path: list[str]) -> None:
     for number, file in enumerate(files, start=1):
         os.dup2(os.open(file, os.O_WRONLY | os.O_CREAT), number)
     sys.stdout, sys.stderr = (
@@ -52,6 +54,7 @@ def _program(command: list[str], env: dict[str, str], cwd: str, files: list[Path
     os.environ.update(env)
     os.chdir(cwd)
     what, *given = command
+    sys.path[:] = path
     if what in ("-c", "-m"):
         name, *given = given
         sys.argv, sys.path[0:0] = [what, *given], ["", *env.get("PYTHONPATH", "").split(os.pathsep)]
