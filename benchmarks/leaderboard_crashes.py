@@ -113,8 +113,10 @@ def submit(folder: Path, endpoint: str, count: int) -> None:
 
 
 def store_states(folder: Path) -> list[str]:
-    """Return the state of each submission."""
+    """Return the state of each submission; none where a kill, or a busy machine, left no store yet."""
     with sqlite3.connect(folder / "store.sqlite") as db:
+        if not db.execute("SELECT 1 FROM sqlite_master WHERE name = 'submissions'").fetchone():
+            return []
         return [row[0] for row in db.execute("SELECT state FROM submissions ORDER BY id")]
 
 

@@ -98,5 +98,5 @@ def test_a_submission_goes_from_the_form_to_its_verified_row(hub, online, mini_l
         row = page.locator("#table tbody tr", has_text="npo")
         row.wait_for()
         assert distance in row.inner_text()
-        assert page.locator("#table td.method").all_inner_texts()[:2] == ["original", "gold"]
+        assert page.locator("#table tbody th.method").all_inner_texts()[:2] == ["original", "gold"]
         page.screenshot(path=tmp_path / "table.png", full_page=True)
