@@ -21,9 +21,7 @@ def push(argv: Sequence[str]) -> None:
     options = parser.parse_args(argv)
     from clear_pipeline.hub.models import push_model
 
-    if options.log is None and (options.gold or options.original):
-        raise ValueError("--gold and --original are what --log is held against; give the log of the model itself")
-    golds, original = ([], None) if options.log is None else references(options.log, options)
+    golds, original = references(options.log, options)
     done = push_model(
         options.folder, options.repo_id, options.licence, options.log, golds, original, options.base_model,
         options.private, options.tag,

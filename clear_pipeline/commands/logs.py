@@ -54,7 +54,7 @@ def add_references(parser: Parser) -> None:
     parser.add_argument("--logs_repo", help="auto: dataset with the logs (clear-logs beside the log's own dataset)")
 
 
-def references(log: Path, options: Any) -> tuple[list[Path], Path | None]:
+def references(log: Path | None, options: Any) -> tuple[list[Path], Path | None]:
     """Return the golds' logs and the original's; `auto` stands for all that are published and belong to the log."""
     originals = [] if options.original is None else [options.original]
     golds, found = (
@@ -64,7 +64,9 @@ def references(log: Path, options: Any) -> tuple[list[Path], Path | None]:
     return golds, found[0] if found else None
 
 
-def _published(log: Path, role: str, options: Any) -> list[Path]:
+def _published(log: Path | None, role: str, options: Any) -> list[Path]:
+    if log is None:
+        raise ValueError(f"--{role} auto finds what belongs to a log; give that by --log")
     from clear_pipeline.hub.logs import find_logs
 
     found = find_logs(log, role, options.logs_repo, options.base_model)

@@ -53,11 +53,13 @@ def push_model(
         What was done.
 
     Raises:
-        ValueError: If the run is not finished or no training, its base is a folder here, or the log is of another
-            model.
+        ValueError: If the run is not finished or no training, its base is a folder here, the log is of another model,
+            or there are logs of references without one.
         FileNotFoundError: If folder or weights are missing, or the base is not on the Hub.
         PermissionError, ConnectionError: As `push_files`.
     """
+    if log is None and (golds or original):
+        raise ValueError("--gold and --original go with --log, the log of the model itself")
     record = finished_run(folder)
     settings = record["settings"]
     adapter = (folder / ADAPTER).is_file()

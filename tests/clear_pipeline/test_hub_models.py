@@ -121,6 +121,8 @@ def test_an_original_and_an_adapter_of_it_go_to_the_hub(hub, models, tmp_path):
         (lambda npo, _: finished(npo, recipe="evaluate"), ValueError, "npo is not a trained model.*'evaluate'"),
         (lambda npo, _: (npo / "adapter_model.safetensors").unlink(), FileNotFoundError, "lacks its weights: adapter"),
         (lambda _, call: call.update(base_model=str(call["folder"])), ValueError, "--base_model is the Hub id"),
+        (lambda npo, call: call.update(golds=[npo]), ValueError, "--gold and --original go with --log"),
+        (lambda npo, call: call.update(original=npo), ValueError, "--gold and --original go with --log"),
     ],
 )
 def test_what_is_not_fit_to_publish_is_named(models, spoil, error, message):
