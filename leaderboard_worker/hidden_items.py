@@ -62,23 +62,14 @@ def hidden_rows(hidden: Path, dataset: str, forget: str, most: int | None = None
     return lambda config: rows.select(sides[config][:most])
 
 
-def count_hidden(hidden: Path, dataset: str, forget: str, most: int | None) -> int:
-    """Return how many hidden questions a model is asked."""
-    rows = hidden_rows(hidden, dataset, forget, most)
-    return sum(len(rows(task.config)) for task in hidden_tasks())
-
-
 def evaluate_hidden(
     loaded: LoadedModel,
-    hidden: Path,
-    dataset: str,
+    rows: Callable[[str], Dataset],
     forget: str,
-    most: int | None,
     batch_size: int,
     progress: Progress | None = None,
 ) -> dict[str, Any]:
-    """Score a model on the hidden items: a log that is never published."""
-    rows = hidden_rows(hidden, dataset, forget, most)
+    """Score a model on the hidden items that `hidden_rows` returned: a log that is never published."""
     return score_tasks(loaded, hidden_tasks(), rows, forget, batch_size=batch_size, progress=progress)[0]
 
 

@@ -22,7 +22,7 @@ from clear_pipeline.evaluate import EvaluateJob, evaluate
 from clear_pipeline.runs.run_folder import write_json
 from clear_unlearning.models import LoadedModel, load_model
 
-from .hidden_items import count_hidden, evaluate_hidden
+from .hidden_items import evaluate_hidden, hidden_rows, hidden_tasks
 from .progress import Progress
 from .weight_check import check_finite, compare_weights, refusal
 
@@ -90,18 +90,18 @@ def run_job(folder: Path) -> None:
     if job.original is not None:
         with timed("lineage"):
             _check_lineage(job, _weights(loaded), folder)
-    hidden_questions = 0
+    rows, hidden_questions = None, 0
     if job.hidden is not None:
-        hidden_questions = count_hidden(Path(job.hidden), job.dataset, job.forget, job.max_examples)
+        rows = hidden_rows(Path(job.hidden), job.dataset, job.forget, job.max_examples)
+        hidden_questions = sum(len(rows(task.config)) for task in hidden_tasks())
     with timed("public items", hidden_questions), _finite_losses():
         data = DataArguments(dataset=job.dataset, track=job.track, forget=job.forget)
         model = ModelConfig(model_name_or_path=job.model, dtype=job.dtype)
         scoring = EvaluateArguments(max_examples=job.max_examples, batch_size=job.batch_size)
         evaluate(EvaluateJob(folder / PUBLIC, model, data, scoring=scoring), progress.questions, loaded=loaded)
-    if job.hidden is not None:
+    if rows is not None:
         with timed("hidden items"), _finite_losses():
-            most, batch, said = job.max_examples, job.batch_size, progress.questions
-            hidden = evaluate_hidden(loaded, Path(job.hidden), job.dataset, job.forget, most, batch, said)
+            hidden = evaluate_hidden(loaded, rows, job.forget, job.batch_size, progress.questions)
             write_json(folder / HIDDEN, hidden)
     write_json(folder / DONE, {"seconds": seconds})
 
