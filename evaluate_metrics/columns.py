@@ -73,6 +73,10 @@ class Column:
         """The title, told apart from its namesake of another set."""
         return f"{self.title} {log_task(self.task).group}" if self.task and not self.source else self.title
 
+    def away(self, value: float, gold: float = 0.0) -> float:
+        """Return how far a value is from the best there is, up to a constant: the smaller the better."""
+        return {"higher": -value, "lower": value, "gold": abs(value - gold), "zero": abs(value)}[self.better]
+
     def value(self, numbers: Mapping[str, Any]) -> float | None:
         """Return the number out of what `score_log` returns; None if it is not there."""
         found = numbers.get(self.key)
@@ -240,9 +244,7 @@ def columns_of(place: str, rows: Sequence[Mapping[str, Any]]) -> list[Column]:
 def best_rows(column: Column, rows: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return the names of the methods that are best in a column as it is written; none if they are all alike.
 
-    Args:
-        column: The column.
-        rows: All rows of the report, `gold` among them.
+    The rows are all rows of the report, `gold` among them.
     """
     gold = next(row[column.key] for row in rows if row["name"] == "gold")
     distance = {}
@@ -250,12 +252,8 @@ def best_rows(column: Column, rows: Sequence[Mapping[str, Any]]) -> set[str]:
         value = row[column.key]
         if row["name"] in ("original", "gold") or value is None:
             continue
-        if column.logarithm:  # many p-values differ only in their exponent
-            value = row[column.logarithm]
-        away = {"higher": -value, "lower": value, "gold": abs(value - (gold or 0.0)), "zero": abs(value)}[
-            column.better
-        ]
-        distance[row["name"]] = round(away, max(column.digits, 1))
+        value = row[column.logarithm or column.key]  # many p-values differ only in their exponent
+        distance[row["name"]] = round(column.away(value, gold or 0.0), max(column.digits, 1))
     best = {name for name, value in distance.items() if value == min(distance.values())}
     return best if len(best) < len(distance) else set()
 
@@ -264,16 +262,22 @@ def number(value: float | None, digits: int | None = None) -> str:
     """Write a number.
 
     Args:
-        value: The number; None is written as absent.
+        value: The number; None is written as absent, a count (an int) without decimals.
         digits: Decimals, 0 for whole numbers; by default three, and small numbers by their power of ten.
     """
     if value is None:
         return ABSENT
     if digits is None:
-        return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.3f}"
+        small = 0 < abs(value) < 1e-3
+        return f"{value:,}" if isinstance(value, int) else f"{value:.1e}" if small else f"{value:.3f}"
     if digits == 0:
         return f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
     return f"{value:.{digits}f}"
+
+
+def interval(ends: Sequence[float] | None) -> str:
+    """Write an interval; empty if there is none."""
+    return "" if ends is None else f"{number(ends[0])} to {number(ends[1])}"
 
 
 def scientific(column: Column, row: Mapping[str, Any]) -> tuple[str, int]:

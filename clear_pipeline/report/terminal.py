@@ -1,12 +1,12 @@
 """Tables for a terminal of 80 columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from rich import box
 from rich.table import Table
 
-from evaluate_metrics.columns import P_VALUE, TERMINAL, number, shown_columns
+from evaluate_metrics.columns import P_VALUE, TERMINAL, interval, number, shown_columns
 
 NOT_NUMBERS = ("tasks", "intervals", "notes", "membership", "members", "others", "people", "people_bound")
 
@@ -47,11 +47,6 @@ def _most_known(about: Mapping[str, Any]) -> tuple[bool, float]:
     """Return the place of a person in the ledger; people without a share come last, by their excess."""
     share = about["share"]
     return share is None, -(about["excess"] if share is None else share)
-
-
-def interval(ends: Sequence[float] | None) -> str:
-    """Return an interval as the tables show it."""
-    return "" if ends is None else f"{number(ends[0])} to {number(ends[1])}"
 
 
 def comparison_table(compared: Mapping[str, Mapping[str, Any]]) -> Table:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluate_metrics.columns import DETAILS, Column, number, shown_columns
+from evaluate_metrics.columns import DETAILS, Column, interval, number, shown_columns
 from leaderboard_app.store.queries import Details
 from leaderboard_app.store.store import Store
 
@@ -70,8 +70,7 @@ def number_pairs(numbers: Sequence[Mapping[str, Any]], gold: Mapping[str, Any]) 
         values = [column.value(own) for own in numbers]
         if values == [None, None]:
             continue
-        ends = [own.get("intervals", {}).get(column.key) for own in numbers]
-        intervals = [f"{number(end[0])} to {number(end[1])}" if end else "" for end in ends]
+        intervals = [interval(own.get("intervals", {}).get(column.key)) for own in numbers]
         one, other = (number(value) for value in values)
         gold_value = column.value(gold)
         better = _better(column, values, gold_value)
@@ -83,11 +82,7 @@ def _better(column: Column, values: Sequence[float | None], gold: float | None) 
     """Return which of two values is better; None if they are alike, or one is missing."""
     if None in values or (column.better == "gold" and gold is None):
         return None
-    away = [
-        {"higher": -value, "lower": value, "zero": abs(value), "gold": abs(value - (gold or 0))}[column.better]
-        for value in values
-        if value is not None
-    ]
+    away = [column.away(value, gold or 0.0) for value in values if value is not None]
     return None if away[0] == away[1] else int(away[1] < away[0])
 
 

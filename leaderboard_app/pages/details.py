@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evaluate_metrics.columns import ABSENT, DETAILS, number, shown_columns
+from evaluate_metrics.columns import ABSENT, DETAILS, interval, number, shown_columns
 from evaluate_metrics.tasks import SECTIONS, task_title, tasks_of
 from leaderboard_app.intake.submission import FIELDS
 from leaderboard_app.store.queries import Details, Reference, Status
@@ -90,12 +90,11 @@ def number_rows(found: Details, gold: Reference | None, original: Reference | No
         value, claim = column.value(own), reported.get(column.key)
         if value is None and claim is None:
             continue
-        interval = own.get("intervals", {}).get(column.key)
         rows.append(
             Row(
                 column.heading,
                 number(value),
-                f"{number(interval[0])} to {number(interval[1])}" if interval else "",
+                interval(own.get("intervals", {}).get(column.key)),
                 number(column.value(gold.numbers if gold else {})),
                 number(column.value(original.numbers if original else {})),
                 number(claim) if reported else "",
