@@ -239,9 +239,10 @@ def check_recipe(recipe: Recipe) -> None:
     if not 1 <= recipe.golds <= 100:
         raise ValueError(f"golds must be 1 to 100, not {recipe.golds}")
     check_settings("finetune", RetainFinetuneConfig, recipe.finetune)
-    for key in ("persons", "photos", "authors"):
-        if (value := getattr(recipe, key)) is not None and value < 1:
-            raise ValueError(f"{key} must be 1 or more, not {value}")
+    for seed in recipe.seeds:
+        Dials(recipe.persons, recipe.photos, seed)  # checks the ranges
+    if recipe.authors is not None and recipe.authors < 1:
+        raise ValueError(f"authors must be 1 or more, not {recipe.authors}")
     for method, settings in recipe.settings.items():
         typed(f"settings: {method}", settings, dict)
     if recipe.pretrain is not None:

@@ -39,7 +39,7 @@ def check(model: Path, folder: Path, methods: tuple[str, ...]) -> None:
         found = json.loads((folder / "two" / f"{method}.json").read_text())
         assert len(found) == len(expected) > 3
         for here, there in zip(found, expected, strict=True):
-            assert here == pytest.approx(there, rel=1e-6, abs=1e-5), method
+            assert here == pytest.approx(there, abs=1e-5), method
         one, two = (torch.load(folder / place / method / "weights.pt") for place in ("one", "two"))
         for name, weight in one.items():
             assert torch.allclose(weight, two[name], atol=1e-5), (method, name)
