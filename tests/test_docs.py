@@ -3,10 +3,13 @@
 import inspect
 import re
 import runpy
+import shlex
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 import yaml
+from trl import ModelConfig
 
 from clear_pipeline.cli import COMMANDS
 from clear_unlearning import __version__
@@ -45,6 +48,41 @@ def test_the_page_of_the_command_line_is_what_the_parsers_say():
     for command in COMMANDS:
         assert f"\n## `clear-unlearning {command}`\n" in page
     assert (ROOT / "docs/cli.md").read_text() == page, "run `python docs/write_cli.py`"
+
+
+def commands_of(page: Path) -> list[list[str]]:
+    """The words of each command of a page, without the comment behind it."""
+    text = page.read_text().replace("\\\n", " ")
+    found = re.findall(r"^ *((?:clear-unlearning|python clear_dataset\.py) .+)$", text, re.MULTILINE)
+    return [shlex.split(command, comments=True) for command in found]
+
+
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def test_commands_in_the_pages_have_flags_and_files_that_exist():
+    sections = re.split(r"^##+ `(.+)`$", (ROOT / "docs/cli.md").read_text(), flags=re.MULTILINE)[1:]
+    flags = {
+        name: set(re.findall(r"^\| `--(\w[\w-]*)", text, re.MULTILINE))
+        for name, text in zip(sections[::2], sections[1::2], strict=True)
+    }
+    configs = [ModelConfig, *(config for _, config in METHODS.values())]
+    inherited = {field.name for config in configs for field in fields(config)}
+    seen = []
+    for page in PAGES:
+        for words in commands_of(page):
+            words = words[1:] if words[0] == "python" else words
+            name = " ".join(words[:3]) if " ".join(words[:3]) in flags else " ".join(words[:2])
+            known = flags[name] | (inherited if name.split()[1] in ("finetune", "unlearn", "evaluate") else set())
+            wrong = [
+                word for word in words if word.startswith("--") and word[2:].replace("-", "_")
+                not in {flag.replace("-", "_") for flag in known}
+            ]  # fmt: skip
+            files = [word.partition(":")[0] for word in words if word.startswith(("recipes/", "examples/"))]
+            wrong += [file for file in files if not (ROOT / file).exists()]
+            assert not wrong, (page.name, words)
+            seen.append(name)
+    assert len(seen) > 80 and set(seen) > {f"clear-unlearning {command}" for command in ("unlearn", "table", "worker")}
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])

@@ -69,7 +69,9 @@ def comparison_table(compared: Mapping[str, Mapping[str, Any]]) -> Table:
 def report_table(report: Mapping[str, Any]) -> Table:
     """Show the rows of a report; the report itself has more columns."""
     columns = [column for column in shown_columns(TERMINAL) if any(column.key in row for row in report["rows"])]
-    meanings = [f"{column.heading}: {column.meaning.split('. ')[0].rstrip('.')}." for column in columns if not column.task]
+    meanings = [
+        f"{column.heading}: {column.meaning.split('. ')[0].rstrip('.')}." for column in columns if not column.task
+    ]
     table = Table(
         title=f"{report['forget']}: what was forgotten and what was kept",
         caption="\n".join([*meanings, "→ gold: best near gold's."]),
