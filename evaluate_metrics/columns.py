@@ -13,7 +13,7 @@ from evaluate_metrics.tasks import FORGET_NAMES, FORGET_TASK, RETAIN_NAMES, RETA
 
 ARROWS = {"higher": "↑", "lower": "↓", "gold": "→ gold", "zero": "→ 0"}
 ABSENT = "–"
-P_VALUE = -1  # digits of a p-value: mantissa and exponent
+P_VALUE, COUNT = -1, 1  # digits of a p-value (mantissa and exponent), and of a count, which may be a mean over seeds
 FORGOTTEN, KEPT, COST = "Forgotten?", "Kept?", "Cost"
 SIDES = (FORGOTTEN, KEPT, COST)
 
@@ -102,13 +102,13 @@ COLUMNS = (
     Column(
         "still_known", "known", "lower", FORGOTTEN,
         "People whose share of E is above a bound that no gold model reaches for anybody.",
-        frozenset({TERMINAL, REPORT, MAIN, BOARD_MORE, DETAILS}), digits=1, name="People still known",
+        frozenset({TERMINAL, REPORT, MAIN, BOARD_MORE, DETAILS}), digits=COUNT, name="People still known",
         wrong_answers=True,
     ),
     Column(
         "over_forgotten", "over", "lower", FORGOTTEN,
         "People above that bound of whom the truth is less likely than for a model that never saw them.",
-        frozenset({REPORT, MAIN, DETAILS}), digits=1, name="People over-forgotten", wrong_answers=True,
+        frozenset({REPORT, MAIN, DETAILS}), digits=COUNT, name="People over-forgotten", wrong_answers=True,
     ),
     Column(
         "gold_rank", "rank p", "higher", FORGOTTEN,
