@@ -25,7 +25,7 @@ from clear_data.publishing.publish import add_push, push
 from clear_data.sheet import ROWS, draw_sheet
 from clear_data.source import open_config
 
-METRICS = Path(__file__).parent / "evaluate_metrics"
+METRICS = Path(__file__).resolve().parent / "evaluate_metrics"
 
 
 def load_clear(config: str, source: str | Path = "clear", revision: str | None = None, streaming: bool = False) -> Any:

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from clear_pipeline.experiment.recipe import BUILT, demo_recipe
 from evaluate_metrics.log_format import read_log
 from evaluate_metrics.scores import score_log
 from evaluate_metrics.tasks import FORGET_TASK
+from tests.test_docs import commands_of
 from trainers import METHODS
 
 ROOT = Path(__file__).parents[2]
@@ -171,6 +173,41 @@ def test_a_method_of_ones_own_is_in_the_report(demo, tmp_path):
             **rows["npo"], "seconds": 0, "settings": {}
         }  # fmt: skip
         assert rows[name]["seconds"] == seconds
+
+
+@pytest.mark.slow
+def test_the_tour_runs_as_it_stands(demo, tmp_path):
+    """All but what other tests run (the table, the visual track), what needs a Hub, and what is cut by dots."""
+    if json.loads((demo / "demo.json").read_text())["seed"]:
+        pytest.skip("one seed is enough")
+    shutil.copytree(demo, tmp_path / "runs/demo")
+    for name in ("examples", "recipes", "clear_dataset.py"):
+        (tmp_path / name).symlink_to(ROOT / name)
+    elsewhere = ("table", "visual", "push", "submit")
+    commands = [words for words in commands_of(DOCS / "tour.md") if "..." not in words and words[1] not in elsewhere]
+    said = {}
+    for words in commands:
+        program = [sys.executable] if words[0] == "python" else [COMMAND]
+        done = subprocess.run(
+            [*program, *words[1:]], cwd=tmp_path, capture_output=True, text=True, env=ENVIRONMENT, check=False
+        )
+        assert done.returncode == 0, (words, done.stderr)
+        said[words[1]] = said.get(words[1], "") + done.stdout
+    assert list(said) == ["unlearn", "evaluate", "score", "report", "clear_dataset.py", "finetune"]
+    text = (DOCS / "tour.md").read_text()
+    for row in re.findall(r"│ (\w[\w ]*?) +│", text):
+        assert re.search(rf"│ {row} +│", said["score"]), row
+    assert rows_of(tmp_path / "runs/demo")["TNPO"]["gold_share"] < 0.6
+    code = re.search(r"In the same folder:\n\n((?:    .*\n|\n)+)", text)
+    assert code
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code[1])],
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.slow
