@@ -34,11 +34,6 @@ def bytes_of(table: pa.Table) -> pa.Table:
     return table.set_column(place, "image", column)
 
 
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
-    return build("mini", tmp_path_factory.mktemp("built") / "clear", persons=24)
-
-
 @pytest.mark.parametrize("case", ["large", "view", "encoded", "bytes"])
 def test_parquet_of_other_programs_is_read_as_our_own(tiny, tmp_path, case, monkeypatch):
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
