@@ -1,7 +1,9 @@
+import functools
 import json
 import random
 import re
 import shutil
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from datasets import Dataset, Image
 from PIL import Image as Pictures
 
+from clear_pipeline.report import pages
 from clear_pipeline.report.answers import marked_words, photo_uri, shown_rows
 from clear_pipeline.report.report import Entry, write_report
 from clear_pipeline.report.tradeoff import Point, place_labels, tradeoff_plot
@@ -97,12 +100,27 @@ def write_image_log(folder: Path, data: dict[str, Dataset], model: str, says: st
     return folder
 
 
+@pytest.fixture(scope="module")
+def logs(tmp_path_factory, data: dict[str, Dataset]) -> Path:
+    folder = tmp_path_factory.mktemp("logs")
+    for name in MODELS:
+        write_image_log(folder / name, data, name)
+    return folder
+
+
 @pytest.fixture
-def entries(tmp_path: Path, data: dict[str, Dataset]) -> list[Entry]:
-    return [
-        Entry(name, write_image_log(tmp_path / "logs" / name, data, name), 1.5 * i, {"learning_rate": 4e-4})
-        for i, name in enumerate(MODELS)
-    ]
+def entries(tmp_path: Path, logs: Path) -> list[Entry]:
+    shutil.copytree(logs, tmp_path / "logs")
+    return [Entry(name, tmp_path / "logs" / name, 1.5 * i, {"learning_rate": 4e-4}) for i, name in enumerate(MODELS)]
+
+
+@pytest.fixture(autouse=True, scope="module")
+def each_plot_once() -> Iterator[None]:
+    """The reports of these tests have few different plots, and drawing is most of their time."""
+    drawn = functools.cache(tradeoff_plot)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pages, "tradeoff_plot", lambda points, **looks: drawn(tuple(points), **looks))
+        yield
 
 
 class Links(HTMLParser):
