@@ -1,5 +1,6 @@
 """Starts the loopback Hub in a thread, and runs programs against it in processes of their own."""
 
+import asyncio
 import os
 import socket
 import subprocess
@@ -65,18 +66,40 @@ class LoopbackHub(Hub):
         return self.repo("dataset", repo_id)
 
 
+class Server(uvicorn.Server):
+    """Ends when it is told to: uvicorn's own looks ten times a second, and sleeps as long before it is gone."""
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        self.loop, self.told = asyncio.get_running_loop(), asyncio.Event()
+        await super().startup(sockets)
+
+    async def main_loop(self) -> None:
+        await self.on_tick(0)
+        await self.told.wait()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for listening in [*self.servers, *(sockets or [])]:
+            listening.close()
+        for connection in list(self.server_state.connections):
+            connection.shutdown()
+        while self.server_state.connections or self.server_state.tasks:
+            await asyncio.sleep(0.001)
+        await self.lifespan.shutdown()
+
+
 @contextmanager
 def serve(cache: Path) -> Iterator[LoopbackHub]:
     """Serves a hub on a free port of 127.0.0.1."""
     with socket.socket() as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # asyncio sets it on sockets of its own alone
         listener.bind(("127.0.0.1", 0))
         hub = LoopbackHub(f"http://127.0.0.1:{listener.getsockname()[1]}", cache)
-        server = uvicorn.Server(uvicorn.Config(build_app(hub, hub.machines), log_level="warning"))
+        server = Server(uvicorn.Config(build_app(hub, hub.machines), log_level="warning"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:
-            time.sleep(0.01)
+            time.sleep(0.001)
         yield hub
         hub.machines.stop()
-        server.should_exit = True
+        server.loop.call_soon_threadsafe(server.told.set)
         thread.join()
