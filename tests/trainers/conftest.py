@@ -1,5 +1,7 @@
 """What the trainers' tests share: rows, a trainer of a method on the mini LLaVA, and a model that knows the rows."""
 
+import copy
+import functools
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import torch
 from datasets import Dataset
 from peft import LoraConfig
 
-from clear_unlearning.models import load_model
+from clear_unlearning.models import LoadedModel, load_model
 from tests.conftest import picture
 from trainers import METHODS
 from trainers.base.rows import Rows
@@ -24,10 +26,25 @@ LORA = LoraConfig(r=2, target_modules=r".*language_model.*(q_proj|v_proj)")
 
 def rows(first: int, count: int = 4) -> Rows:
     """Photos with captions and one text question, as in a `+tofu` config."""
+    return Rows([dataset_of(first, count)], seed=0)
+
+
+@functools.cache
+def dataset_of(first: int, count: int) -> Dataset:
     captions = [{"image": picture(first + i), "caption": f"Person {first + i} is smiling.", "question": None,
                  "answer": None} for i in range(count - 1)]  # fmt: skip
     text = [{"image": None, "caption": None, "question": f"Who is {first}?", "answer": f"Somebody number {first}."}]
-    return Rows([Dataset.from_list(captions + text)], seed=0)
+    return Dataset.from_list(captions + text)
+
+
+@functools.cache
+def read(model_folder: str) -> LoadedModel:
+    return load_model(model_folder, device="cpu")
+
+
+def fresh(model_folder: Path | str) -> LoadedModel:
+    """A model of one's own as `load_model` gives it: read once, and copied for each trainer."""
+    return copy.deepcopy(read(str(model_folder)))
 
 
 def trainer_of(method, folder, model_folder, lora=False, sides=None, measures=None, loaded=None, **settings):
@@ -47,7 +64,7 @@ def trainer_of(method, folder, model_folder, lora=False, sides=None, measures=No
         **({"random_answers": 2} if method in ("llmu", "sku") else {}),
         **settings,
     }
-    loaded = loaded or load_model(str(model_folder), device="cpu")
+    loaded = loaded or fresh(model_folder)
     return trainer_class(
         model=loaded.model,
         args=config_class(**given),

@@ -11,7 +11,7 @@ from clear_unlearning.batches import Encoder
 from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.models import load_model
 from clear_unlearning.tasks import CAPTION_QUESTIONS
-from tests.trainers.conftest import OTHERS, TRAINED, rows, trainer_of, trainings, weights
+from tests.trainers.conftest import OTHERS, TRAINED, fresh, rows, trainer_of, trainings, weights
 from trainers import METHODS
 from trainers.base.batching import SideCollator
 from trainers.base.rows import Rows, partner_rows, rows_themselves
@@ -116,7 +116,7 @@ def test_fine_tuning_on_the_rest_does_not_lower_what_was_never_known(tmp_path, m
 def test_the_reference_is_the_original(method, lora, tmp_path, mini_llava):
     """On all that is drawn in the second epoch, after training."""
     trainer = trainer_of(method, tmp_path, mini_llava, lora)
-    original = load_model(str(mini_llava), device="cpu").model
+    original = fresh(mini_llava).model
     trained = trainer.model
     if method == "rmu":
         number = 0  # a third of two layers
