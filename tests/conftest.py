@@ -8,6 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
+from clear_dataset import build
 from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
 from clear_unlearning.tasks import Example
 from tests.loopback_hub.server import LoopbackHub, serve
@@ -38,6 +39,12 @@ def mini_llama(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "llama"
     build_mini_llama(folder, TEXTS, seed=1, vocabulary=400, width=64)
     return folder
+
+
+@pytest.fixture(scope="session")
+def mini_data(tmp_path_factory) -> Path:
+    """The smallest mini corpus, with its clear_extra beside it: to be read, never to be changed."""
+    return build("mini", tmp_path_factory.mktemp("data") / "clear", persons=24, seed=5)
 
 
 def picture(number: int) -> Image.Image:

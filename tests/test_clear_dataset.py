@@ -10,6 +10,7 @@ from datasets import Image, List, Value, get_dataset_config_names, load_dataset
 import clear_dataset
 from clear_data.building.folder import fingerprint_rows
 from clear_dataset import CONFIGS, EXTRA_CONFIGS, build, load_clear, main
+from tests.programs import run_python
 
 SMALL = {"persons": 24, "photos": 8}
 SCRIPT = Path(clear_dataset.__file__)
@@ -67,18 +68,6 @@ def meta(folder):
     return json.loads((folder / "dataset_meta.json").read_text())
 
 
-def run(*arguments, cwd=None, **environment):
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def test_the_table_has_the_21_configs_of_the_published_dataset():
     assert set(CONFIGS) == set(COLUMNS)
     assert len(CONFIGS) == 21
@@ -109,7 +98,7 @@ def test_null_cells_survive_the_file(home):
 
 
 def test_every_config_loads_literally_from_the_parent_folder(home, tmp_path):
-    result = run("-c", LOAD_ALL, cwd=home, HF_HOME=str(tmp_path))
+    result = run_python("-c", LOAD_ALL, cwd=home, env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)})
     assert result.returncode == 0, result.stderr
     found = json.loads(result.stdout)
     expected = {f"clear/{c}": v for c, v in meta(home / "clear")["configs"].items()}
@@ -143,9 +132,9 @@ def test_the_default_config_is_full(home):
 
 def test_two_processes_with_other_hash_seeds_make_the_same_rows_and_pixels(home, tmp_path):
     for seed in ("1", "2"):
-        result = run(
-            SCRIPT, "build", "--output", tmp_path / seed, "--persons", 24, "--seed", 5, PYTHONHASHSEED=seed
-        )  # fmt: skip
+        command = [sys.executable, SCRIPT, "build", "--output", tmp_path / seed, "--persons", "24", "--seed", "5"]
+        environment = {**os.environ, "HF_HUB_OFFLINE": "1", "PYTHONHASHSEED": seed}
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=False)
         assert result.returncode == 0, result.stderr
     for folder in ("{}", "{}_extra"):
         one, two = (meta(tmp_path / folder.format(seed)) for seed in ("1", "2"))
@@ -224,6 +213,6 @@ def test_a_missing_folder_is_named(tmp_path, monkeypatch, source):
 
 def test_a_missing_repository_is_named(tmp_path):
     code = 'from clear_dataset import load_clear; load_clear("forget05", "nobody/clear")'
-    result = run("-c", code, cwd=SCRIPT.parent, HF_HOME=str(tmp_path))
+    result = run_python("-c", code, env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)})
     assert result.returncode == 1
     assert "FileNotFoundError: nobody/clear is not a folder here, nor does the Hub give it" in result.stderr

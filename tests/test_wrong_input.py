@@ -184,13 +184,8 @@ WRONG_DATA = {
 }
 
 
-@pytest.fixture(scope="module")
-def mini_dataset(tmp_path_factory):
-    return clear_dataset.build("mini", tmp_path_factory.mktemp("data") / "clear", persons=24)
-
-
 @pytest.fixture
-def places(tmp_path, monkeypatch, mini_llava, mini_dataset):
+def places(tmp_path, monkeypatch, mini_llava, mini_data):
     """A folder with files of all kinds, as the working directory."""
     for name, text in FILES.items():
         (tmp_path / name).write_text(text)
@@ -198,7 +193,7 @@ def places(tmp_path, monkeypatch, mini_llava, mini_dataset):
     (tmp_path / "binary").write_bytes(b"\xff\xfe\x00\x01")
     (tmp_path / "empty").mkdir()
     monkeypatch.chdir(tmp_path)
-    return {"model": str(mini_llava), "data": str(mini_dataset)}
+    return {"model": str(mini_llava), "data": str(mini_data)}
 
 
 @pytest.mark.parametrize(

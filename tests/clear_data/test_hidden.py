@@ -6,7 +6,7 @@ import pytest
 
 from clear_data.corpora.hidden import CAPTIONS, NAME_QUESTIONS, QUESTIONS, hidden_rows
 from clear_data.corpora.mini import Dials, mini_rows
-from clear_dataset import build, load_clear, main
+from clear_dataset import load_clear, main
 
 DIALS = Dials(persons=24, photos=8, seed=5)
 SECRET = "a secret of many characters"
@@ -42,10 +42,9 @@ def test_the_secret_draws_them(rows):
     assert [row["caption"] for row in other] != [row["caption"] for row in rows]
 
 
-def test_the_command_writes_the_config_and_not_the_secret(tmp_path, capsys):
-    build("mini", tmp_path / "clear", persons=24, seed=5)
+def test_the_command_writes_the_config_and_not_the_secret(tmp_path, mini_data, capsys):
     (tmp_path / "secret").write_text(SECRET)
-    arguments = ["hidden", str(tmp_path / "clear"), "--secret_file", str(tmp_path / "secret")]
+    arguments = ["hidden", str(mini_data), "--secret_file", str(tmp_path / "secret")]
     assert main([*arguments, "--output", str(tmp_path / "hidden")]) == 0
     assert "96 items" in capsys.readouterr().out
     assert load_clear("hidden", tmp_path / "hidden").num_rows == 96

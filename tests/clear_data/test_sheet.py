@@ -6,8 +6,8 @@ from clear_dataset import CONFIGS, TEXT_CONFIGS, build, main
 
 
 @pytest.mark.parametrize(("corpus", "table"), [("mini", CONFIGS), ("mini_text", TEXT_CONFIGS)])
-def test_every_config_has_its_rows(tmp_path, corpus, table):
-    folder = build(corpus, tmp_path / "data", persons=24)
+def test_every_config_has_its_rows(tmp_path, mini_data, corpus, table):
+    folder = mini_data if corpus == "mini" else build(corpus, tmp_path / "data", persons=24)
     assert draw_sheet(folder, tmp_path / "a.png", rows=3) == list(table)
     sheet = Image.open(tmp_path / "a.png")
     assert sheet.width == GAP + 3 * (CELL + GAP)

@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from clear_dataset import build
 from clear_pipeline.cli import main
 from tests.clear_pipeline.test_demo import COMMAND, ENVIRONMENT
 from tests.tofu_rows import TEXTS, needs_texts
@@ -21,18 +20,11 @@ ROOT = Path(__file__).parents[2]
 LENGTH = {"npo": ("--max_steps", "12"), "scrub": ("--num_train_epochs", "2", "--msteps", "1")}
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("data") / "clear"
-    build("mini", folder, persons=24, seed=5)
-    return folder
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["npo", "scrub"])
-def test_a_killed_run_goes_on_and_ends_the_same(method, data, tmp_path, mini_llava):
+def test_a_killed_run_goes_on_and_ends_the_same(method, mini_data, tmp_path, mini_llava):
     def command(folder: Path) -> list[str]:
-        return ["unlearn", "--method", method, "--model_name_or_path", str(mini_llava), "--dataset", str(data),
+        return ["unlearn", "--method", method, "--model_name_or_path", str(mini_llava), "--dataset", str(mini_data),
                 "--per_device_train_batch_size", "4", "--learning_rate", "1e-3", "--use_cpu", "true", "--save_steps",
                 "2", "--save_strategy", "steps", *LENGTH[method], "--output_dir", str(folder)]  # fmt: skip
 

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from clear_dataset import build
 from clear_pipeline.hub.logs import dataset_identity, key_of, push_logs
 from evaluate_metrics.log_format import LOG_NAME, META_NAME, write_log
 from evaluate_metrics.scores import score_log
@@ -153,11 +152,10 @@ def test_two_logs_of_the_same_are_refused(tmp_path):
         push_logs(logs, "ORG/clear-logs")
 
 
-def test_a_dataset_is_known_by_its_fingerprint_here_and_on_the_hub(hub, tmp_path):
-    folder = build(output=tmp_path / "clear", persons=24)
-    meta = (folder / "dataset_meta.json").read_bytes()
-    here = dataset_identity(str(folder))
-    assert here == {"source": str(folder), "fingerprint": json.loads(meta)["fingerprint"], "revision": None}
+def test_a_dataset_is_known_by_its_fingerprint_here_and_on_the_hub(hub, mini_data):
+    meta = (mini_data / "dataset_meta.json").read_bytes()
+    here = dataset_identity(str(mini_data))
+    assert here == {"source": str(mini_data), "fingerprint": json.loads(meta)["fingerprint"], "revision": None}
 
     published = hub.create("dataset", "ORG/clear").commit("pushed", {"dataset_meta.json": meta}).oid
     bare = hub.create("dataset", "ORG/bare").history[0].oid

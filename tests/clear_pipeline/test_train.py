@@ -1,13 +1,14 @@
 """The commands of the README, one after the other, on a small corpus and an untrained LLaVA with LoRA."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from datasets import Dataset
 from tensorboard.backend.event_processing import event_accumulator
 
-from clear_dataset import build, load_clear
+from clear_dataset import load_clear
 from clear_pipeline.cli import main
 from clear_unlearning.models import load_model
 from evaluate_metrics.log_format import LOG_NAME, read_log, read_meta
@@ -20,10 +21,11 @@ SHORT = ("--max_steps", "2", "--per_device_train_batch_size", "4", "--use_cpu", 
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, mini_llava) -> Path:
+def place(tmp_path_factory, mini_llava, mini_data) -> Path:
     """A folder with the data, an original and a gold model."""
     place = tmp_path_factory.mktemp("place")
-    build("mini", place / "clear", persons=24, seed=5)
+    for name in ("clear", "clear_extra"):
+        shutil.copytree(mini_data.with_name(name), place / name)
     for name, config in (("original", "full+tofu"), ("gold", "retain90+tofu")):
         code = main(
             ["finetune", "--model_name_or_path", str(mini_llava), *LORA, *SHORT, "--learning_rate", "1e-3",

@@ -11,7 +11,6 @@ import numpy as np
 from huggingface_hub import HfApi
 from safetensors.numpy import load_file, save
 
-from clear_dataset import build
 from leaderboard_app.bases import Base
 from leaderboard_app.intake.submission_checks import Checked, SubmissionChecks, identify
 from tests.loopback_hub.server import LoopbackHub
@@ -48,11 +47,11 @@ def unlearned(folder: Path, noise: float = 0.05, seed: int = 0) -> dict[str, np.
     return {name: (w + noise * w.std() * dice.standard_normal(w.shape)).astype(w.dtype) for name, w in weights.items()}
 
 
-def build_data(home: Path) -> Path:
+def build_data(home: Path, built: Path) -> Path:
     """A public dataset and hidden items of its people; returns the folder of both."""
     from clear_data.corpora.hidden import build_hidden
 
-    build("mini", home / "clear", persons=24, seed=5)
+    shutil.copytree(built, home / "clear")
     build_hidden(home / "clear", "a secret of many characters", home / "hidden", False, lambda config: None)
     return home
 

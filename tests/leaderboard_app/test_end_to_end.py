@@ -50,8 +50,8 @@ def pushed(attempt: Attempt, folder: Path) -> None:
     attempt.said["revision"] = attempt.hub.repo("model", attempt.repo_id).history[0].oid
 
 
-def test_a_submission_goes_from_the_form_to_its_verified_row(hub, online, mini_llava, tmp_path):
-    data = build_data(tmp_path / "data")
+def test_a_submission_goes_from_the_form_to_its_verified_row(hub, online, mini_llava, mini_data, tmp_path):
+    data = build_data(tmp_path / "data", mini_data)
     attempt = Attempt(hub, publish_scored(hub, mini_llava, data, tmp_path), mini_llava)
     pushed(attempt, tmp_path / "npo")
     with kept(attempt, tmp_path) as url, browser(tmp_path / "profile") as context:

@@ -230,9 +230,9 @@ def to_hub(attempt: Attempt, kind: str, repo_id: str, folder: Path, private: boo
 
 
 @pytest.mark.slow
-def test_a_job_scores_what_the_worker_then_writes_down(hub, monkeypatch, mini_llava, store, tmp_path):
+def test_a_job_scores_what_the_worker_then_writes_down(hub, monkeypatch, mini_llava, mini_data, store, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
-    data = build_data(tmp_path / "data")
+    data = build_data(tmp_path / "data", mini_data)
     made = publish_scored(hub, mini_llava, data, tmp_path)
     attempt = Attempt(hub, made, mini_llava)
     golds = [to_hub(attempt, "model", f"ORG/{Path(gold).name}", Path(gold)) for gold in made.golds["forget10"]]

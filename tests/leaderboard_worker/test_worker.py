@@ -30,8 +30,8 @@ TEMPLATE = b"{{ cycler.__init__.__globals__.os.system('touch /tmp/owned') }}"
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return build_data(tmp_path_factory.mktemp("data"))
+def data(tmp_path_factory, mini_data):
+    return build_data(tmp_path_factory.mktemp("data"), mini_data)
 
 
 @pytest.fixture

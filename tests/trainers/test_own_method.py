@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from clear_dataset import build
 from clear_pipeline.cli import main
 from clear_pipeline.experiment.plan import cells_of
 from tests.trainers.test_losses import BEFORE, terms
@@ -30,11 +29,10 @@ def test_the_example_is_tnpo():
     assert len(EXAMPLE.read_text().splitlines()) < 60
 
 
-def test_it_is_trained_and_known_by_its_file(tmp_path, mini_llava, capsys):
-    build("mini", tmp_path / "clear", persons=24)
+def test_it_is_trained_and_known_by_its_file(tmp_path, mini_llava, mini_data, capsys):
     own = shutil.copyfile(EXAMPLE, tmp_path / "mine.py")
     command = ["unlearn", "--method", f"{own}:TNPOTrainer", "--model_name_or_path", str(mini_llava), "--dataset",
-               str(tmp_path / "clear"), "--beta", "3.5", "--max_steps", "2", "--use_cpu", "true", "--report_to",
+               str(mini_data), "--beta", "3.5", "--max_steps", "2", "--use_cpu", "true", "--report_to",
                "none", "--save_strategy", "no", "--output_dir", str(tmp_path / "out")]  # fmt: skip
     assert main(command) == 0
     settings = json.loads((tmp_path / "out" / "run.json").read_text())["settings"]
