@@ -68,8 +68,9 @@ class DemoArguments:
                 raise ValueError(
                     f"corpus {self.corpus} has no settings for {method!r}, only for {', '.join(preset.methods)}"
                 )
-        self.recipe().check_texts()
-        data_of(self.recipe(), self.output)  # checks the forget set
+        recipe = self.recipe()
+        recipe.check_texts()
+        data_of(recipe, self.output)  # checks the forget set
         if self.corpus == "mini":
             Dials(self.persons, self.photos, self.seed)
 
