@@ -1,6 +1,7 @@
 """Fixtures that several rooms share: untrained mini models of the real classes, made from config, and a Hub."""
 
 import gc
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from PIL import Image
 
 from clear_dataset import build
+from clear_unlearning.evaluate import score_tasks
 from clear_unlearning.mini_models import build_mini_llama, build_mini_llava
 from clear_unlearning.tasks import Example
 from tests.loopback_hub.server import LoopbackHub, serve
@@ -45,6 +47,18 @@ def mini_llama(tmp_path_factory) -> Path:
 def mini_data(tmp_path_factory) -> Path:
     """The smallest mini corpus, with its clear_extra beside it: to be read, never to be changed."""
     return build("mini", tmp_path_factory.mktemp("data") / "clear", persons=24, seed=5)
+
+
+@pytest.fixture(scope="module")
+def short_answers() -> Iterator[None]:
+    """Untrained models never end an answer: eight tokens of one say as much as all that they may say."""
+    given = inspect.signature(score_tasks).parameters
+    defaults = [8 if name == "max_new_tokens" else one.default for name, one in given.items()]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            score_tasks, "__defaults__", tuple(one for one in defaults if one is not inspect.Parameter.empty)
+        )
+        yield
 
 
 def picture(number: int) -> Image.Image:

@@ -15,13 +15,14 @@ from evaluate_metrics.log_format import LOG_NAME, read_log, read_meta
 from evaluate_metrics.scores import score_log
 from evaluate_metrics.token_log import TOKENS_NAME, read_token_log
 
+pytestmark = pytest.mark.usefixtures("short_answers")
 LORA = ("--use_peft", "true", "--lora_r", "4", "--lora_alpha", "8")
 SHORT = ("--max_steps", "2", "--per_device_train_batch_size", "4", "--use_cpu", "true", "--report_to", "none",
          "--save_strategy", "no")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory, mini_llava, mini_data) -> Path:
+def place(tmp_path_factory, mini_llava, mini_data, short_answers) -> Path:
     """A folder with the data, an original and a gold model."""
     place = tmp_path_factory.mktemp("place")
     for name in ("clear", "clear_extra"):
