@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from datasets import Dataset, DatasetDict
 
-from clear_dataset import build
 from clear_unlearning.models import load_model
 from tests.conftest import picture
 from trainers import (
@@ -42,13 +41,15 @@ def test_the_ten_lines(tmp_path, mini_llava):
     assert {"forget_loss", "retain_loss"} <= trainer.state.log_history[0].keys()
 
 
+@pytest.mark.usefixtures("short_answers")
 @pytest.mark.parametrize("page", ["README.md", "docs/python.md"])
-def test_the_python_of_a_page_runs_as_it_stands(page, tmp_path, mini_llava, monkeypatch):
-    """But for the number of steps and rows."""
+def test_the_python_of_a_page_runs_as_it_stands(page, tmp_path, mini_llava, mini_data, monkeypatch):
+    """But for the number of steps, rows and tokens of an answer."""
     text = (Path(__file__).parents[2] / page).read_text()
     code = "\n".join(re.findall(r"```python\n(.*?)```", text, re.DOTALL))
-    build("mini", tmp_path / "runs/demo/data/clear", persons=24)
-    (tmp_path / "clear").symlink_to(tmp_path / "runs/demo/data/clear")
+    (tmp_path / "runs/demo").mkdir(parents=True)
+    (tmp_path / "runs/demo/data").symlink_to(mini_data.parent)
+    (tmp_path / "clear").symlink_to(mini_data)
     for name in ("original", "gold", "demo/models/original"):
         shutil.copytree(mini_llava, tmp_path / "runs" / name)
     monkeypatch.chdir(tmp_path)
