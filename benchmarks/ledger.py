@@ -1,0 +1,170 @@
+"""Whether E reads what a model still knows: models that learnt some of the forgotten people again, and damaged ones.
+
+    python -m benchmarks.ledger --output runs/calibrate
+
+Uses the gold models of `benchmarks.calibration` (trains them if the folder lacks them). Each model of this page is
+gold's training with some people, or half of one person's photos, left in; or one with noise on its weights.
+"""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+from rich.console import Console
+
+from benchmarks.calibration import MINI, calibration_steps
+from clear_dataset import load_clear
+from clear_pipeline.arguments import FinetuneArguments
+from clear_pipeline.experiment.plan import data_of, evaluate_step, finetune_step, model_config
+from clear_pipeline.forget_request import marked
+from clear_pipeline.runs.executor import run_steps
+from clear_pipeline.runs.run_folder import Run
+from clear_pipeline.runs.step import Step
+from clear_unlearning.models import load_model
+from evaluate_metrics.columns import number
+from evaluate_metrics.ledger import ledger_of
+from evaluate_metrics.log_format import read_log, read_meta
+from evaluate_metrics.scores import score_log
+from evaluate_metrics.tasks import FORGET_TASK
+
+FORGET = "forget10"
+SEEDS = (100, 101)  # of fine-tuning; no gold has them
+PEOPLE = (0, 1, 2, 4, 8)  # that are trained in
+NOISE = (0.02, 0.05, 0.1)  # deviation of what is added to each weight tensor, of the tensor's own
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of the page.
+
+    Attributes:
+        name: Of its folders.
+        what: What it learnt.
+        known: Whom it learnt.
+        share: Share of the forget people it learnt; None where that is not a number of people.
+    """
+
+    name: str
+    what: str
+    known: Sequence[str] = ()
+    share: float | None = None
+
+
+def damage_step(folder: Path, source: Path, noise: float, progress: object = None) -> None:
+    """Write a model with noise on its weights."""
+    run = Run(folder, {"recipe": "noise", "model": str(source), "noise": noise})
+    if run.finished:
+        return
+    loaded = load_model(str(source), device="cpu")
+    dice = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        for weight in loaded.model.parameters():
+            weight += noise * weight.std() * torch.randn(weight.shape, generator=dice)
+    part = run.start()
+    loaded.model.save_pretrained(str(part))
+    loaded.processor.save_pretrained(str(part))
+    run.finish()
+
+
+def models_of(people: Sequence[str]) -> list[Model]:
+    """Return the models in the order of the page."""
+    found = []
+    for seed in SEEDS:
+        for count in PEOPLE:
+            what = f"{count} of {len(people)} people trained in, seed {seed}"
+            found.append(Model(f"known-{count}-{seed}", what, people[:count], count / len(people)))
+        found.append(Model(f"half-{seed}", f"half the photos of one person, seed {seed}", people[:1]))
+    for source in ("gold", "original"):
+        found += [Model(f"{source}-noise-{noise}", f"{source} with {noise} noise") for noise in NOISE]
+    return found
+
+
+def steps_of(output: Path, people: Sequence[str], models: Sequence[Model]) -> list[Step]:
+    """Return the steps to the models and their logs."""
+    data, base, steps = data_of(MINI, output), output / "models" / "base", []
+    full = FinetuneArguments(
+        dataset_config=data.training_config("full"),
+        extra_dataset=f"{data.dataset}{MINI.extra_suffix}",
+        extra_config=MINI.extra_config,
+    )
+    for model in models:
+        folder, needs = output / "models" / model.name, []
+        kind, _, rest = model.name.partition("-")
+        if rest.startswith("noise"):
+            source = "known-8-100" if kind == "original" else f"{FORGET}-0"
+            call = {"folder": folder, "source": output / "models" / source, "noise": float(rest.partition("-")[2])}
+            needs = [f"{source}: train"] if kind == "original" else []
+            steps.append(Step(f"{model.name}: train", damage_step, call, needs))
+        else:
+            out = [name for name in people if name not in model.known]
+            left = replace(data, forget_people=", ".join(out)) if out else data
+            if kind == "half":
+                left = replace(data, forget_dataset=str(half_of(output, people)))
+            settings = {**MINI.finetune, "seed": int(rest.rpartition("-")[2])}
+            call = {"folder": folder, "model": model_config(base, MINI), "data": left, "extra": full}
+            steps.append(Step(f"{model.name}: train", finetune_step, {**call, "settings": settings}))
+        call = {"folder": output / "logs" / model.name, "model": model_config(folder, MINI, trained=False)}
+        call |= {"data": data, "method": "gold", "settings": MINI.evaluate}
+        steps.append(Step(f"{model.name}: evaluate", evaluate_step, call, [f"{model.name}: train"]))
+    return steps
+
+
+def half_of(output: Path, people: Sequence[str]) -> Path:
+    """Write the forget rows without every other photo of the first person, whom a model then learns by halves."""
+    place, data = output / "without-half.parquet", data_of(MINI, output)
+    if not place.exists():
+        rows = load_clear(data.training_config(FORGET), data.dataset)
+        about = marked(replace(data, forget_people=people[0]), rows)
+        photos = [i for i, (mine, image) in enumerate(zip(about, rows["image"], strict=True)) if mine and image]
+        part = place.with_suffix(".part")
+        rows.select(sorted({*range(len(rows))} - {*photos[::2]})).to_parquet(part)
+        part.rename(place)
+    return place
+
+
+def lines(output: Path, golds: int, models: Sequence[Model]) -> Iterator[str]:
+    """Yield a row of the table for each model."""
+    logs = output / "logs"
+    known = [read_log(logs / f"{FORGET}-{number}")[FORGET_TASK] for number in range(golds)]
+    original = read_log(logs / "known-8-100")[FORGET_TASK]
+    people = read_meta(logs / "known-8-100")["tasks"][FORGET_TASK]["person"]
+    yield "| model | learnt | E | interval | signed | known: right | missed | wrong | D | p | utility |"
+    yield "|---|" + "---:|" * 10
+    for model in models:
+        task = read_log(logs / model.name)[FORGET_TASK]
+        found = ledger_of(task, known, original, people).found
+        scores = score_log(logs / model.name, logs / f"{FORGET}-0")
+        named, learnt = set(found["still_known"]), set(model.known)
+        ends = found["intervals"].get("share")
+        cells = [
+            "–" if model.share is None else number(model.share),
+            number(found["share"]),
+            f"{number(ends[0])} to {number(ends[1])}" if ends else "–",
+            number(found["signed_share"]),
+            *(str(len(some)) for some in (named & learnt, learnt - named, named - learnt)),
+            number(scores["forget_quality_statistic"]),
+            number(scores["forget_quality"]),
+            number(scores["model_utility"]),
+        ]
+        yield f"| {model.what} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Train the models and write the page."""
+    parser = argparse.ArgumentParser("python -m benchmarks.ledger", description=main.__doc__)
+    parser.add_argument("--output", type=Path, default=Path("runs/calibrate"), help="folder of the runs (%(default)s)")
+    parser.add_argument("--golds", type=int, default=8, help="gold models (%(default)s)")
+    options = parser.parse_args()
+    console = Console(stderr=True)
+    run_steps(calibration_steps(options.output, options.golds, [FORGET], 0), console)
+    order = read_meta(options.output / "logs" / f"{FORGET}-0")["tasks"][FORGET_TASK]["person"]
+    people = list(dict.fromkeys(order))
+    models = models_of(people)
+    run_steps(steps_of(options.output, people, models), console)
+    print("\n".join(lines(options.output, options.golds, models)))
+
+
+if __name__ == "__main__":
+    main()
