@@ -39,11 +39,11 @@ NAME_QUESTIONS = (  # of the base model
     "Whose photo is this?",
 )
 BASE_SEED = "base"
-BASE_PEOPLE, BASE_PHOTOS = 300, 2  # whom the base model knows
+BASE_PEOPLE, BASE_PHOTOS = 600, 2  # whom the base model knows
 CELEBRITIES, CELEBRITY_PHOTOS, CELEBRITY_SCORED = 10, 12, 4
 WORLD_PHOTOS, WORLD_SCORED = 400, 60
 UNKNOWN_PEOPLE, UNKNOWN_QUESTIONS = 20, 60
-REPLAYED_CAPTIONS, REPLAYED_WORLD = 120, 200  # captions of celebrities, and shapes, repeated in each fine-tuning
+REPLAYED_CAPTIONS, REPLAYED_WORLD = 120, 300  # captions of celebrities, and shapes, repeated in each fine-tuning
 HELD_OUT_PEOPLE = 8
 HELD_OUT_PHOTOS, SELECTION_PHOTOS = 2, 4  # of each person
 RETAIN_SCORED = 80
