@@ -265,11 +265,10 @@ def number(value: float | None, digits: int | None = None) -> str:
         value: The number; None is written as absent, a count (an int) without decimals.
         digits: Decimals, 0 for whole numbers; by default three, and small numbers by their power of ten.
     """
-    if value is None:
-        return ABSENT
+    if value is None or isinstance(value, int):
+        return ABSENT if value is None else f"{value:,}"
     if digits is None:
-        small = 0 < abs(value) < 1e-3
-        return f"{value:,}" if isinstance(value, int) else f"{value:.1e}" if small else f"{value:.3f}"
+        return f"{value:.1e}" if 0 < abs(value) < 1e-3 else f"{value:.3f}"
     if digits == 0:
         return f"{value:,.1f}" if value < 10 else f"{value:,.0f}"
     return f"{value:.{digits}f}"

@@ -6,7 +6,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from evaluate_metrics.columns import COUNT, P_VALUE, TERMINAL, interval, number, shown_columns
+from evaluate_metrics.columns import P_VALUE, TERMINAL, interval, number, shown_columns
 
 NOT_NUMBERS = ("tasks", "intervals", "notes", "membership", "members", "others", "people", "people_bound")
 
@@ -84,6 +84,6 @@ def report_table(report: Mapping[str, Any]) -> Table:
     for column in columns:
         table.add_column("\n".join((*column.heading.split(), column.arrow)), justify="right", no_wrap=True)
     for row in report["rows"]:
-        cells = [number(row[c.key], None if c.digits in (P_VALUE, COUNT) else 3) for c in columns]
+        cells = [number(row[c.key], None if c.digits == P_VALUE else 3) for c in columns]
         table.add_row(row["name"], *cells)
     return table
