@@ -54,7 +54,7 @@ DEEDS = {
     "no reason of a refusal": ("sys.exit(3)", "refused.json cannot be read"),
     "a long reason": ("write('refused.json', {'reason': 'x' * 2**21}); sys.exit(3)", "at most 1048576 are read"),
     "seconds that are none": ("write('done.json', {'seconds': 'x'})", "has no seconds of its steps"),
-    "nested for ever": ("write('done.json', '[' * 10**5)", "done.json is not valid JSON"),
+    "nested very deeply": ("write('done.json', '[' * 10**5)", "done.json is not valid JSON"),
     "folders for ever": ("[(os.mkdir('d'), os.chdir('d')) for _ in range(1100)]; sys.exit(1)", "scoring ended with 1"),
     "folders that are shut": ("os.mkdir('d'); write('d/x', ''); os.chmod('d', 0); sys.exit(1)", "scoring ended with"),
     "a long speech": ("[print('x' * 2**20, flush=True) for _ in range(90)]; sys.exit('the end')", "with 1: the end"),
@@ -72,7 +72,9 @@ def work(tmp_path_factory, mini_data) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("name", DEEDS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if "for ever" in name else name for name in DEEDS]
+)
 def test_what_a_process_leaves_ends_its_submission_only(name, hub, monkeypatch, mini_llava, work, tmp_path):
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
     places = {"golds": {"forget10": [str(mini_llava)], "forget05": [str(mini_llava)]}, "max_examples": 2}
