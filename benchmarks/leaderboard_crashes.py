@@ -27,9 +27,10 @@ from huggingface_hub import HfApi, constants
 from leaderboard_app.bases import Base, read_bases
 from leaderboard_app.intake.submission_checks import SubmissionChecks, identify
 from leaderboard_app.store.store import DuplicateSubmission, Store
-from leaderboard_worker.process import PUBLIC, ScoringJob
-from leaderboard_worker.sandbox import Limits, isolation_problem, run_isolated
-from leaderboard_worker.scorer import LINEAGE_KEYS, SubmissionScorer, WorkerSettings
+from leaderboard_worker.cage import isolation_problem
+from leaderboard_worker.process import LINEAGE_KEYS, PUBLIC, ScoringJob
+from leaderboard_worker.sandbox import Limits, run_isolated
+from leaderboard_worker.scorer import SubmissionScorer, WorkerSettings
 from leaderboard_worker.worker import Worker
 
 LEASE = 0.6  # seconds
@@ -52,7 +53,7 @@ log = dict.fromkeys({TASKS}, fields)
 people = {{"person": [f"person {{i}}" for i in range({ROWS})]}}
 meta = {{"dataset": {{"source": "clear"}}, "forget": "forget10", "tasks": dict.fromkeys({TASKS}, people)}}
 (folder / "{PUBLIC}").mkdir()
-lineage = dict.fromkeys({sorted(LINEAGE_KEYS)}, 0)
+lineage = dict.fromkeys({sorted(LINEAGE_KEYS)}, 0) | {{"modules": {{}}, "to_golds": [], "refusal": None}}
 for name, content in (("lineage.json", lineage), ("{PUBLIC}/eval_log_aggregated.json", log),
                       ("{PUBLIC}/eval_log_meta.json", meta), ("done.json", {{"seconds": {{}}}})):
     time.sleep(0.05)

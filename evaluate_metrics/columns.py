@@ -205,10 +205,8 @@ COLUMNS = (
         "repetition", "Repetition", "lower", KEPT, "Share of repeated word triples in the answers on the forget set.",
         source="fluency.compute:repetitions", takes="texts",
     ),
-    Column(
-        "refusals", "Refusals", "gold", KEPT, "Share of the answers on the forget set that are refusals.",
-        source="fluency.compute:refusal_shares", takes="texts",
-    ),
+    Column("refusals", "Refusals", "gold", KEPT, "Share of the answers on the forget set that are refusals.",
+           source="fluency.compute:refusal_shares", takes="texts"),
     Column(
         "extraction_strength", "Extraction", "gold", FORGOTTEN,
         "Share of an answer on the forget set that follows from its beginning.",
@@ -219,10 +217,12 @@ COLUMNS = (
         "Share of the tokens of an answer on the forget set that are the model's own choice.",
         source="exact_memorization.compute:exact_memorizations", takes="hits",
     ),
-    Column(
-        "hidden_gap", "Hidden gap", "zero", FORGOTTEN,
-        "D on questions that no submitter has seen, minus D.", frozenset({BOARD_MORE, DETAILS}), keeper=True,
-    ),
+    Column("hidden_gap", "Hidden gap", "zero", FORGOTTEN, "D on questions that no submitter has seen, minus D.",
+           frozenset({BOARD, DETAILS}), keeper=True),
+    Column("hidden_share", "hidden E", "zero", FORGOTTEN, "E on questions that no submitter has seen.",
+           frozenset({BOARD_MORE, DETAILS}), store="hidden_e", keeper=True),
+    Column("hidden_distance", "hidden D", "lower", FORGOTTEN, "D on questions that no submitter has seen.",
+           frozenset({BOARD_MORE, DETAILS}), store="hidden_d", keeper=True),
     Column("seconds", "Seconds", "lower", COST, "Time of training.", frozenset({REPORT}), digits=0),
 )  # fmt: skip
 

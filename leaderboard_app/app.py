@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
 
 from .api.api import add_api, add_worker_api
+from .api.request_gate import RequestGate
 from .intake.submission import FORGET_SETS, MODALITIES
 from .intake.submission_checks import Check
 from .pages import render
@@ -96,12 +98,19 @@ def build_app(
     return app
 
 
-def serve(app: gr.Blocks, **options: Any) -> tuple[Any, str, str]:
-    """Start the page; the options are those of gradio's `launch`. Fonts are the visitor's own: nothing is fetched."""
+def serve(app: gr.Blocks, secret: str | None = None, **options: Any) -> tuple[Any, str, str]:
+    """Start the page. Fonts are the visitor's own: nothing is fetched.
+
+    Args:
+        app: What `build_app` returned.
+        secret: The workers', as given to `build_app`.
+        options: Those of gradio's `launch`.
+    """
     theme = gr.themes.Default(
         primary_hue="sky", font=["system-ui", "sans-serif"], font_mono=["ui-monospace", "monospace"]
     ).set(**dict.fromkeys(("button_primary_background_fill", "button_primary_background_fill_dark"), "#22648c"))
-    return app.launch(theme=theme, ssr_mode=False, footer_links=["api"], **options)
+    gate = {"middleware": [Middleware(RequestGate, secret=secret)]}
+    return app.launch(theme=theme, ssr_mode=False, footer_links=["api"], app_kwargs=gate, **options)
 
 
 def _table(store: Store, bases: Sequence[str]) -> tuple[list[Any], list[Any]]:

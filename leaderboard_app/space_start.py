@@ -41,7 +41,8 @@ def start(results: str) -> None:
     if get_token():
         threading.Thread(target=mirror_forever, args=(store, results), daemon=True).start()
     bases = read_bases(Path(BASES)) if Path(BASES).is_file() else {}
-    serve(build_app(store, check_of(bases) if bases else None, list(bases), os.environ.get(SECRET)))
+    secret = os.environ.get(SECRET)
+    serve(build_app(store, check_of(bases) if bases else None, list(bases), secret), secret)
 
 
 def mirror_forever(store: Store, results: str) -> None:

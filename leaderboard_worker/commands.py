@@ -77,9 +77,10 @@ def _serve(options: argparse.Namespace) -> None:
     if faces:
         store.set_faces(faces)
         print(f"{len(faces['rows'])} methods of the visual track imported from {options.visual} into {store.path}")
-    app = build_app(store, check_of(bases) if bases else None, list(bases), os.environ.get(SECRET))
+    secret = os.environ.get(SECRET)
+    app = build_app(store, check_of(bases) if bases else None, list(bases), secret)
     try:
-        serve(app, server_name=options.host, server_port=options.port, quiet=True, prevent_thread_lock=True)
+        serve(app, secret, server_name=options.host, server_port=options.port, quiet=True, prevent_thread_lock=True)
     except OSError as error:
         raise ValueError(f"{options.host}:{options.port} cannot be listened on; choose another --port") from error
     print(f"the leaderboard is at http://{options.host}:{options.port}; Ctrl+C ends it", flush=True)
@@ -241,7 +242,8 @@ def worker(argv: Sequence[str]) -> None:
     parser = Parser("clear-unlearning worker", description=worker.__doc__)
     parser.add_argument("--store", type=Path, help="the leaderboard's store (an SQLite file)")
     parser.add_argument("--leaderboard", help="address of the page, where the store is on another machine")
-    parser.add_argument("--bases", type=Path, required=True, help="bases.json: originals, golds, data")
+    parser.add_argument("--bases", type=Path, help="bases.json: originals, golds, data")
+    parser.add_argument("--check", action="store_true", help="try what a scoring process can do here, and end")
     parser.add_argument("--work", type=Path, default=Path("runs/worker"), help="downloads and jobs (%(default)s)")
     parser.add_argument("--once", action="store_true", help="end when none waits")
     parser.add_argument("--pause", type=float, default=10, help="seconds between looks at an empty queue")
@@ -267,8 +269,16 @@ def worker(argv: Sequence[str]) -> None:
     from leaderboard_worker.scorer import WorkerSettings
     from leaderboard_worker.worker import Worker
 
+    if options.check:
+        from leaderboard_worker.cage_check import check_cage
+
+        for line in check_cage(options.work):
+            print(line, flush=True)
+        return
     if (options.store is None) == (options.leaderboard is None):
         raise ValueError("say where submissions wait: --store FILE or --leaderboard URL")
+    if options.bases is None:
+        raise ValueError("say for which base models: --bases FILE")
     if options.engine == "hf-jobs" and not (options.image and options.job_results):
         raise ValueError("--engine hf-jobs needs --image and --job_results NAMESPACE/NAME")
     bases = read_bases(options.bases)

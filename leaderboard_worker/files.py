@@ -26,11 +26,9 @@ from leaderboard_app.intake.hub_repository import (
     hub_answers,
     weight_files,
 )
-from leaderboard_app.intake.repository_checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS
+from leaderboard_app.intake.repository_checks import ADAPTER_CONFIG, ADAPTER_WEIGHTS, lora_alphas, lora_ranks
+from leaderboard_app.intake.safetensors_header import Tensor
 
-# All that is taken from an adapter's settings; everything else is PEFT's default.
-ADAPTER_SETTINGS = ("r", "lora_alpha", "target_modules", "rank_pattern", "alpha_pattern", "use_rslora",
-                    "fan_in_fan_out")  # fmt: skip
 BLOCK = 2**20
 
 
@@ -89,7 +87,9 @@ def build_submitted(repository: Repository, kind: str, base: Base, original: Pat
     folder.mkdir(parents=True)
     if kind == "adapter":
         settings = repository.read_json(ADAPTER_CONFIG, CONFIG_LIMIT)
-        write_json(folder / ADAPTER_CONFIG, _adapter_settings(settings, original))
+        lora = lora_settings(settings, repository.read_tensors(ADAPTER_WEIGHTS))
+        about = {"peft_type": "LORA", "base_model_name_or_path": str(original), "inference_mode": True}
+        write_json(folder / ADAPTER_CONFIG, {**about, **lora})
         paths = [ADAPTER_WEIGHTS]
     else:
         for file in original.iterdir():
@@ -105,9 +105,25 @@ def build_submitted(repository: Repository, kind: str, base: Base, original: Pat
     return folder
 
 
-def _adapter_settings(settings: dict[str, Any], original: Path) -> dict[str, Any]:
-    taken = {name: settings[name] for name in ADAPTER_SETTINGS if name in settings}
-    return {"peft_type": "LORA", "base_model_name_or_path": str(original), "inference_mode": True, **taken}
+def lora_settings(settings: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> dict[str, Any]:
+    """Return all that makes an adapter what it is: modules and ranks by its tensors, scales by its settings.
+
+    PEFT reads what is said of modules as patterns. Here each is a whole name, so that none takes long or fits others.
+
+    Raises:
+        ValueError: If tensors or scales are not those of a plain LoRA.
+    """
+    ranks = lora_ranks(tensors)
+    alphas = lora_alphas(settings, ranks)
+    first = next(iter(ranks))
+    return {
+        "r": ranks[first],
+        "lora_alpha": alphas[first],
+        "target_modules": list(ranks),
+        "rank_pattern": {module: rank for module, rank in ranks.items() if rank != ranks[first]},
+        "alpha_pattern": {module: alpha for module, alpha in alphas.items() if alpha != alphas[first]},
+        "use_rslora": settings.get("use_rslora") is True,
+    }
 
 
 def _download(repository: Repository, path: str, folder: Path) -> None:

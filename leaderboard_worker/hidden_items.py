@@ -3,11 +3,12 @@
 A keeper builds them with a secret seed (`python clear_dataset.py hidden`); they are scored beside the public ones.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from datasets import Dataset
 
 from clear_dataset import load_clear
@@ -16,6 +17,8 @@ from clear_unlearning.models import LoadedModel
 from clear_unlearning.tasks import IMAGE_TASKS, Task
 from evaluate_metrics.clear_scores.compute import set_scores
 from evaluate_metrics.forget_quality.compute import forget_quality
+from evaluate_metrics.gold_distance.compute import FOR_PEOPLE, gold_distance
+from evaluate_metrics.intervals import FEWEST_PEOPLE, percentiles, resampled_weights, weighted_distances
 from evaluate_metrics.log_format import read_log
 from evaluate_metrics.tasks import FORGET_TASK
 
@@ -73,23 +76,72 @@ def evaluate_hidden(
     return score_tasks(loaded, hidden_tasks(), rows, forget, batch_size=batch_size, progress=progress)[0]
 
 
-def hidden_numbers(hidden: Mapping[str, Any], gold: Mapping[str, Any], public_distance: float) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Asked:
+    """Logs on one kind of items, and whom the rows of the forget task are about.
+
+    Attributes:
+        submission: Log of the submission.
+        golds: Those of the golds.
+        original: That of the original.
+        people: The person of each row.
+    """
+
+    submission: Mapping[str, Any]
+    golds: Sequence[Mapping[str, Any]]
+    original: Mapping[str, Any]
+    people: Sequence[str]
+
+
+def forgotten_people(hidden: Path, dataset: Path, forget: str, most: int | None) -> list[str]:
+    """Return the person of each hidden item of those to forget, as `hidden_rows` orders them."""
+    return list(hidden_rows(hidden, str(dataset), forget, most)(FORGET_ITEMS)["name"])
+
+
+def hidden_numbers(hidden: Asked, public: Asked) -> dict[str, Any]:
     """Return what a reader may see of the hidden items.
 
     Args:
-        hidden: Log of a submission on them.
-        gold: The gold model's.
-        public_distance: The submission's distance D on the public items.
+        hidden: Logs on them.
+        public: Logs on the public items.
 
     Returns:
-        `hidden` with `forget_quality_statistic`, `retain` and `forget`, and `hidden_gap`: D on them minus D on the
-        public ones. Well above 0, the model has forgotten what it knew would be asked.
+        `hidden_distance` and `hidden_share`, D and E on them (E with three golds); `hidden_gap`, D on them minus D on
+        the public ones, and `hidden_gap_interval`, its 95 % interval by person (None of too few people); `hidden` with
+        what else is known of them.
     """
-    tasks, golden = read_log(hidden), read_log(gold)
-    ratios = [log[FORGET_TASK].truth_ratios().tolist() for log in (tasks, golden)]
-    distance = dict(forget_quality(*ratios))["statistic"]
-    sides = {name: value for name, value in set_scores(tasks).items() if name != "real"}
+    ours, golden = (_ratios(log) for log in (hidden.submission, hidden.golds[0]))
+    distance = dict(forget_quality(ours.tolist(), golden.tolist()))["statistic"]
+    share = None
+    if len(hidden.golds) >= FOR_PEOPLE:
+        golds, original = [_ratios(gold).tolist() for gold in hidden.golds], _ratios(hidden.original).tolist()
+        share = gold_distance(ours.tolist(), golds, original)["share"]
+    known = [_ratios(log) for log in (public.submission, public.golds[0])]
+    seen = dict(forget_quality(known[0].tolist(), known[1].tolist()))["statistic"]
+    ends = None
+    if min(len(set(hidden.people)), len(set(public.people))) >= FEWEST_PEOPLE:
+        gaps = _resampled(ours, golden, hidden.people) - _resampled(known[0], known[1], public.people)
+        ends = list(percentiles(gaps, len(set(hidden.people))))
+    sides = {name: value for name, value in set_scores(read_log(hidden.submission)).items() if name != "real"}
     return {
         "hidden": {"forget_quality_statistic": distance, **sides},
-        "hidden_gap": distance - public_distance,
+        "hidden_distance": distance,
+        "hidden_share": share,
+        "hidden_gap": distance - seen,
+        "hidden_gap_interval": ends,
     }
+
+
+def people_of(meta: Mapping[str, Any]) -> list[str]:
+    """Return the person of each row of the forget task, from the metadata of a log."""
+    return [str(person) for person in meta["tasks"][FORGET_TASK]["person"]]
+
+
+def _ratios(log: Mapping[str, Any]) -> np.ndarray:
+    return np.asarray(read_log(log)[FORGET_TASK].truth_ratios(), dtype=float)
+
+
+def _resampled(one: np.ndarray, other: np.ndarray, people: Sequence[str]) -> np.ndarray:
+    """Return D with people drawn with replacement [resamples]; the same people are drawn for all items."""
+    weights = resampled_weights(people)
+    return weighted_distances(one, other, weights, weights)[0]

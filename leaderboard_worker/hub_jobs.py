@@ -29,9 +29,10 @@ from leaderboard_app.intake.submission import Submission, clean_text
 from leaderboard_app.pages.details import dataset_key
 from leaderboard_app.store.worker_queue import Job, LeaseLost
 
+from .cage import isolation_problem
 from .process import HIDDEN, PUBLIC, Refusal
 from .references import AnswerReferences, ReferenceStore, is_current
-from .sandbox import Limits, isolation_problem
+from .sandbox import Limits
 from .scorer import Result, SetupError, SubmissionScorer, WorkerSettings
 
 WORK, ANSWER = "CLEAR_JOB", "answer.json"  # environment variable, file in the dataset

@@ -7,12 +7,14 @@ exits with REFUSED_CODE.
 
 import itertools
 import json
+import math
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from trl import ModelConfig
@@ -24,11 +26,14 @@ from clear_unlearning.models import LoadedModel, load_model
 
 from .hidden_items import evaluate_hidden, hidden_rows, hidden_tasks
 from .progress import Progress
+from .sandbox import BadOutput, read_output
 from .weight_check import check_finite, compare_weights, refusal
 
 JOB, DONE, REFUSED, LINEAGE = "job.json", "done.json", "refused.json", "lineage.json"
 PUBLIC, HIDDEN = "log", "hidden.json"
 REFUSED_CODE = 3
+MOST_WORDS = 2**20  # bytes that are read of a small file
+LINEAGE_KEYS = {"distance", "relative", "cosine", "changed", "modules", "to_golds", "between_golds", "refusal"}
 
 
 class Refusal(Exception):
@@ -148,6 +153,27 @@ def _check_lineage(job: ScoringJob, weights: dict[str, torch.Tensor], folder: Pa
     write_json(folder / LINEAGE, measured)
     if reason:
         raise Refusal(reason)
+
+
+def read_lineage(folder: Path) -> dict[str, Any]:
+    """Read what a process found out of its model's weights, from a folder that it could write to.
+
+    Raises:
+        BadOutput: If it is not what `_check_lineage` writes.
+    """
+    read = read_output(folder, LINEAGE, MOST_WORDS)
+    if read.keys() != LINEAGE_KEYS:
+        raise BadOutput(f"{LINEAGE} has the keys {sorted(read)}"[:300])
+    modules, reason, apart, to_golds = (read[name] for name in ("modules", "refusal", "between_golds", "to_golds"))
+    if not isinstance(modules, dict) or not isinstance(to_golds, list) or not isinstance(reason, str | None):
+        raise BadOutput(f"{LINEAGE} has other types than it should")
+    if not all(isinstance(change, dict) for change in modules.values()):
+        raise BadOutput(f"{LINEAGE} has modules that are none")
+    changes = [number for change in modules.values() for number in change.values()]
+    numbers = [*(read[name] for name in ("distance", "relative", "cosine", "changed")), *to_golds, *changes]
+    if not all(type(number) in (int, float) and math.isfinite(number) for number in (*numbers, apart or 0.0)):
+        raise BadOutput(f"{LINEAGE} has what is no number")
+    return read
 
 
 def main(folder: Path) -> int:

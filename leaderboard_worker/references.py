@@ -23,14 +23,7 @@ LARGEST_PHOTO = 320  # pixels of the longer side
 
 
 class ReferenceStore(Protocol):
-    """What a worker needs to publish original and gold: `Store` where it is on this machine, else `AnswerReferences`.
-
-    Attributes:
-        path: File of the store, which the scoring process must not read; None without one.
-    """
-
-    @property
-    def path(self) -> Path | None: ...  # noqa: D102
+    """What a worker needs to publish original and gold: a `Store` on this machine, else `AnswerReferences`."""
 
     def reference(self, kind: str, base_model: str, forget: str) -> Reference | None: ...  # noqa: D102
 
@@ -55,12 +48,10 @@ class AnswerReferences:
     Attributes:
         rows: Numbers, log and metadata by role.
         photos: Photos by config and row.
-        path: None: there is no file.
     """
 
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     photos: dict[tuple[str, int], bytes] = field(default_factory=dict)
-    path: Path | None = None
 
     def reference(self, kind: str, base_model: str, forget: str) -> None:
         """Return None, so that every reference is added."""

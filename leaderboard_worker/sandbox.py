@@ -1,65 +1,33 @@
-"""Run a process in a sandbox, and read what it leaves behind.
+"""Run a process in its cage with limits, and read what it leaves behind.
 
-The sandbox is made of Linux namespaces by `unshare` of util-linux, which needs no privileges where the system allows
-user namespaces. Inside there is no IP network, other processes are invisible, the file system is read-only except for
-one folder, the known folders of tokens are empty, `/dev` has only what a program needs, and all capabilities are
-dropped. Address space, file size and time are limited for each process. Unix sockets of the machine can be reached,
-and the limits do not bound what many processes use together: give the worker a user of its own.
+The cage itself is `cage.py`. Address space and file size are limited for each process by the kernel. What all of them
+use together (memory, number, disk, time) is looked at twice a second; what uses too much is ended with all that it
+started.
 """
 
 import ctypes
 import json
 import os
 import resource
+import select
 import shutil
 import signal
 import stat
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-NAMESPACES = ("unshare", "--user", "--map-root-user", "--net", "--ipc", "--pid", "--fork", "--kill-child", "--mount",
-              "--mount-proc")  # fmt: skip
-SECRETS = (".cache/huggingface", ".huggingface", ".ssh", ".config", ".aws", ".netrc", ".git-credentials", ".docker")
-DEVICES = ("null", "zero", "full", "random", "urandom")
-KEPT = ("PATH", "LANG", "LC_ALL", "TZ", "OMP_NUM_THREADS", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "PYTHONPATH")
+from .cage import PATH, caged
+
+KEPT = ("LANG", "LC_ALL", "TZ", "OMP_NUM_THREADS", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "PYTHONPATH")
 GIGABYTE = 2**30
+MOST_SAID = 20_000  # bytes of what a process prints that are read
 POLL = 0.5  # seconds
-# $1: the folder that may be written to; $2: how many folders to empty, which follow; then the command.
-SETUP = r"""
-set -e
-folder=$1; count=$2; shift 2
-mount --make-rprivate /
-mount --bind "$folder" "$folder"
-devices=$folder/dev
-mkdir -p "$devices"
-mount -t tmpfs -o size=64k,mode=755 tmpfs "$devices"
-for name in $DEVICES; do
-    if [ -d "/dev/$name" ]; then mkdir -p "$devices/$name"; mount --rbind "/dev/$name" "$devices/$name"
-    elif [ -e "/dev/$name" ]; then : > "$devices/$name"; mount --bind "/dev/$name" "$devices/$name"; fi
-done
-mkdir "$devices/shm"
-ln -s /proc/self/fd "$devices/fd"
-mount --move "$devices" /dev
-mount -t tmpfs -o size=1g tmpfs /dev/shm
-while [ "$count" -gt 0 ]; do
-    if [ -d "$1" ]; then mount -t tmpfs -o size=4k,mode=500 tmpfs "$1"
-    elif [ -e "$1" ]; then mount --bind /dev/null "$1"; fi
-    count=$((count - 1)); shift
-done
-while read -r _ place _; do
-    place=$(printf '%b' "$place")
-    case "$place" in
-        "$folder" | /proc | /proc/* | /dev | /dev/*) ;;
-        *) mount -o remount,bind,ro "$place" 2>/dev/null || mount -t tmpfs -o size=4k,mode=500 tmpfs "$place" ;;
-    esac
-done < /proc/self/mounts
-cd "$folder"
-exec setpriv --no-new-privs --bounding-set=-all --inh-caps=-all -- "$@"
-"""
+PATIENCE = 10.0  # seconds until all processes of a killed namespace must be gone
 
 
 @dataclass(frozen=True)
@@ -68,35 +36,23 @@ class Limits:
 
     Attributes:
         seconds: Wall-clock time.
-        memory: Gigabytes of address space of each process; 0 for no limit, which a GPU's driver needs.
+        memory: Gigabytes of address space of each process, and of the memory of all; 0 for no limit, which a GPU's
+            driver needs.
         file: Gigabytes of one file.
+        disk: Gigabytes by which the free space of the disk may shrink meanwhile.
+        processes: How many there may be at a time.
     """
 
     seconds: float = 4 * 3600
     memory: float = 24
     file: float = 8
-
-
-def isolation_problem() -> str | None:
-    """Return why this machine cannot run the sandbox, or None if it can."""
-    missing = [name for name in ("unshare", "setpriv", "mount") if shutil.which(name) is None]
-    if missing:
-        return f"{', '.join(missing)} of util-linux is missing"
-    tried = subprocess.run([*NAMESPACES, "true"], capture_output=True, text=True, check=False)
-    return None if tried.returncode == 0 else (tried.stderr.strip() or f"unshare ends with {tried.returncode}")
-
-
-def secret_places(*more: Path) -> list[str]:
-    """Return the files and folders that the process must not read: those of tokens, and `more`."""
-    home = Path.home()
-    named = [os.environ.get(name) for name in ("HF_HOME", "HF_TOKEN_PATH")]
-    places = [*(home / name for name in SECRETS), *(Path(name) for name in named if name), *more]
-    return [str(place.resolve()) for place in places if place.exists()]
+    disk: float = 32
+    processes: int = 256
 
 
 def environment(folder: Path, settings: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of the process: without tokens, only what a program needs to start."""
-    kept = {name: value for name, value in os.environ.items() if name in KEPT}
+    kept = {name: value for name, value in os.environ.items() if name in KEPT} | {"PATH": PATH}
     places = {"HOME": str(folder), "TMPDIR": str(folder / "tmp"), "HF_HOME": str(folder / "hf_home")}
     offline = dict.fromkeys(("HF_HUB_OFFLINE", "HF_DATASETS_OFFLINE", "HF_EVALUATE_OFFLINE"), "1")
     return {**kept, **places, **offline, "TOKENIZERS_PARALLELISM": "false", **settings}
@@ -147,13 +103,32 @@ def read_output(folder: Path, name: str, most_bytes: int) -> dict[str, Any]:
     return read
 
 
+def last_words(output: Path) -> str:
+    """Return the end of what a process printed, which may be long."""
+    with output.open("rb") as file:
+        file.seek(max(0, output.stat().st_size - MOST_SAID))
+        return file.read(MOST_SAID).decode("utf-8", "replace")
+
+
+def remove_left(place: Path) -> None:
+    """Remove what a process left, also folders within folders without end, or that may not be read."""
+    if place.is_dir() and not place.is_symlink():
+        # No links are followed, and no depth is too deep: `shutil.rmtree` gives up where Python's stack ends.
+        remove = ["rm", "-rf", "--", str(place)]
+        if subprocess.run(remove, capture_output=True, check=False).returncode != 0:
+            subprocess.run(["chmod", "-R", "u+rwX", "--", str(place)], capture_output=True, check=False)
+            subprocess.run(remove, capture_output=True, check=False)
+    else:
+        place.unlink(missing_ok=True)
+
+
 def run_isolated(
     command: Sequence[str],
     folder: Path,
     output: Path,
     limits: Limits,
     isolated: bool = True,
-    hidden: Sequence[Path] = (),
+    readable: Iterable[Path] = (),
     settings: Mapping[str, str] | None = None,
     stopped: Callable[[], bool] = lambda: False,
 ) -> int:
@@ -165,24 +140,19 @@ def run_isolated(
         output: File for what it prints.
         limits: What it may use.
         isolated: False keeps only limits and environment, for machines without namespaces.
-        hidden: Further files and folders that it must not read.
+        readable: What it may read beside the system, Python and our packages.
         settings: Further environment variables.
-        stopped: Polled; once it returns True the process group is killed.
+        stopped: Polled; once it returns True all that was started is killed.
 
     Returns:
         Its exit code; if negative, the signal that ended it.
 
     Raises:
-        TimeoutError: If it took too long; its process group has been killed.
+        TimeoutError: If it took too long.
+        MemoryError: If it used too much memory or disk, or started too many processes.
     """
     folder = folder.resolve()
     (folder / "tmp").mkdir(parents=True, exist_ok=True)
-    variables = environment(folder, settings or {})
-    if isolated:
-        places = secret_places(*hidden)
-        devices = [*DEVICES, *(path.name for path in Path("/dev").glob("nvidia*"))]
-        variables["DEVICES"] = " ".join(devices)
-        command = [*NAMESPACES, "sh", "-c", SETUP, "setup", str(folder), str(len(places)), *places, *command]
     parent = os.getpid()
 
     def prepare() -> None:
@@ -197,22 +167,80 @@ def run_isolated(
         resource.setrlimit(resource.RLIMIT_FSIZE, (bytes_, bytes_))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
+    free = shutil.disk_usage(folder).free
     with output.open("wb") as log:
         process = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=variables, cwd=folder,
-            start_new_session=True, preexec_fn=prepare,
+            caged(command, folder, readable) if isolated else command, stdin=subprocess.DEVNULL, stdout=log,
+            stderr=log, env=environment(folder, settings or {}), cwd=folder, start_new_session=True,
+            preexec_fn=prepare,
         )  # fmt: skip
         until = time.monotonic() + limits.seconds
         try:
             while not stopped() and time.monotonic() < until:
                 try:
-                    return process.wait(POLL)
+                    code = process.wait(POLL)
                 except subprocess.TimeoutExpired:
+                    _check_use(process.pid, limits, free - shutil.disk_usage(folder).free)
                     continue
+                return 128 - code if isolated and code > 128 else code  # the shell's way to name a signal
             if stopped():
                 return -signal.SIGKILL
             raise TimeoutError(f"scoring took more than {limits.seconds:g} seconds")
         finally:
             if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
+                _end(process)
+
+
+def started_by(process: int) -> dict[int, int]:
+    """Return the processes that one has started, and those that these have, with the bytes of memory of each."""
+    parents: dict[int, int] = {}
+    bytes_: dict[int, int] = {}
+    for place in Path("/proc").iterdir():
+        if place.name.isdecimal():
+            with suppress(OSError):  # it has ended meanwhile
+                about = dict(line.split(":", 1) for line in (place / "status").read_text().splitlines() if ":" in line)
+                parents[int(place.name)] = int(about["PPid"])
+                kilobytes = (int(about.get(name, "0").split()[0]) for name in ("RssAnon", "RssShmem"))
+                bytes_[int(place.name)] = 1024 * sum(kilobytes)
+    found, waiting = {}, [process]
+    while waiting:
+        one = waiting.pop()
+        children = [child for child, its in parents.items() if its == one]
+        found |= {child: bytes_[child] for child in children}
+        waiting += children
+    return found
+
+
+def _check_use(process: int, limits: Limits, disk: int) -> None:
+    """Make sure that what runs keeps within what is looked at from outside.
+
+    Raises:
+        MemoryError: If it does not.
+    """
+    running = started_by(process)
+    if len(running) > limits.processes:
+        raise MemoryError(f"scoring started {len(running)} processes; at most {limits.processes} are allowed")
+    if limits.memory and sum(running.values()) > limits.memory * GIGABYTE:
+        raise MemoryError(f"all processes of scoring together need more than {limits.memory:g} GB")
+    if disk > limits.disk * GIGABYTE:
+        raise MemoryError(f"the disk has lost more than {limits.disk:g} GB while it was scored")
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """Kill all that was started, and wait until it is gone.
+
+    In the cage that is the first process of the namespace, without which the kernel leaves no other alive, whatever
+    group or session it has made for itself.
+    """
+    descriptors = []
+    for child in started_by(process.pid):
+        with suppress(ProcessLookupError):
+            descriptors.append(os.pidfd_open(child))
+            signal.pidfd_send_signal(descriptors[-1], signal.SIGKILL)
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+    until = time.monotonic() + PATIENCE
+    for descriptor in descriptors:
+        select.select([descriptor], [], [], max(0.0, until - time.monotonic()))
+        os.close(descriptor)

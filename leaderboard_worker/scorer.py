@@ -3,14 +3,12 @@
 import hashlib
 import json
 import os
-import shutil
 import signal
-import socket
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -28,44 +26,21 @@ from leaderboard_app.store.store import Submission
 from leaderboard_app.store.worker_queue import Job, LeaseLost
 
 from .files import build_submitted, local_copy, public_log_meta, rows_identity
-from .hidden_items import hidden_numbers
-from .process import DONE, HIDDEN, LINEAGE, PUBLIC, REFUSED, REFUSED_CODE, Refusal, ScoringJob
+from .hidden_items import Asked, forgotten_people, hidden_numbers, people_of
+from .identity import identify
+from .process import DONE, HIDDEN, MOST_WORDS, PUBLIC, REFUSED, REFUSED_CODE, Refusal, ScoringJob, read_lineage
 from .progress import watched
-from .references import ReferenceStore, keep_reference
-from .sandbox import BadOutput, Limits, read_output, run_isolated
+from .references import ReferenceStore, keep_reference, read_content
+from .sandbox import BadOutput, last_words, read_output, remove_left, run_isolated
+from .weights_digest import model_digest
+from .worker_settings import SetupError, WorkerSettings
 
 Rows = tuple[Path, Path | None]  # local copies of the dataset and of the hidden items
 
 LIBRARIES = ("torch", "transformers", "peft", "datasets", "safetensors", "numpy")
 
 MEGABYTE = 2**20
-MOST_LOG, MOST_META, MOST_WORDS = 512 * MEGABYTE, 64 * MEGABYTE, MEGABYTE  # bytes that are read of a file
-LINEAGE_KEYS = {"distance", "relative", "cosine", "changed", "modules", "to_golds", "between_golds", "refusal"}
-
-
-class SetupError(ValueError):
-    """The keeper's setup does not work: bases, models, data, image or rights. No submission is at fault."""
-
-
-@dataclass(frozen=True)
-class WorkerSettings:
-    """Settings of a worker.
-
-    Attributes:
-        work: Folder for downloads and jobs.
-        lease: Seconds until a submission without a heartbeat goes to another worker.
-        limits: Limits of the scoring process.
-        isolated: Run the scoring process in the sandbox; False only for machines that cannot.
-        name: Name that no other process has.
-        secrets: Further files and folders that the scoring process must not read.
-    """
-
-    work: Path
-    lease: float = 120
-    limits: Limits = field(default_factory=Limits)
-    isolated: bool = True
-    name: str = field(default_factory=lambda: f"{socket.gethostname()}-{os.getpid()}-{time.time_ns() % 10**6}")
-    secrets: tuple[Path, ...] = ()
+MOST_LOG, MOST_META = 512 * MEGABYTE, 64 * MEGABYTE  # bytes that are read of a file
 
 
 @dataclass(frozen=True)
@@ -88,6 +63,8 @@ class SubmissionScorer:
         api: The Hub.
         tell: Is told how far the submission at hand is.
     """
+
+    program = (sys.executable, "-m", "leaderboard_worker.process")  # it gets the folder of its job
 
     def __init__(
         self, references: ReferenceStore | None, bases: Bases, settings: WorkerSettings, api: HfApi,
@@ -118,10 +95,7 @@ class SubmissionScorer:
         repository = self.checked(submission)
         jobs = self.work / "jobs"
         for old in jobs.glob(f"{job.id}-*"):  # left by a worker that died
-            if old.is_dir():
-                shutil.rmtree(old, ignore_errors=True)
-            else:
-                old.unlink(missing_ok=True)
+            remove_left(old)
         folder = jobs / f"{job.id}-{job.attempt}-{self.settings.name}"
         self.tell("fetching original, golds and data")
         original = self._local(base.original, commit=base.commit)
@@ -139,6 +113,7 @@ class SubmissionScorer:
             prepared = time.time()
             self.tell("downloading the model")
             model = _submitted(repository, submission.kind, base, original, folder / "model")
+            digest = model_digest(model)
             downloaded = time.time()
             work = self._job(base, submission.forget, model, rows)
             work = ScoringJob(**{**vars(work), "original": str(original), "golds": [str(place) for place in golds]})
@@ -146,9 +121,9 @@ class SubmissionScorer:
             seconds |= {"references": prepared - started, "download": downloaded - prepared}
             seconds |= {"all": time.time() - started}
             seconds = {name: round(value, 2) for name, value in seconds.items()}
-            return self._result(job, base, folder, references, dataset, seconds)
+            return self._result(job, base, folder, references, rows, {"weights": digest, "seconds": seconds})
         finally:
-            shutil.rmtree(folder, ignore_errors=True)
+            remove_left(folder)
 
     def _local(self, source: str, kind: str = "model", commit: str | None = None) -> Path:
         try:
@@ -196,16 +171,16 @@ class SubmissionScorer:
         folder.mkdir(parents=True, exist_ok=True)
         work.write(folder)
         output = folder.with_name(f"{folder.name}.txt")
-        command = [sys.executable, "-m", "leaderboard_worker.process", str(folder)]
-        path = self.references.path if self.references else None
-        stores = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")] if path else []
-        secrets = (*stores, *self.settings.secrets)
+        command = [*self.program, str(folder)]
+        readable = [
+            Path(place) for place in (work.model, work.dataset, work.hidden, work.original, *work.golds) if place
+        ]
         stopped = watched(folder, self.tell, lost, "" if work.original else "first, once for all, original or gold: ")
         try:
             code = run_isolated(
-                command, folder, output, self.settings.limits, self.settings.isolated, secrets, stopped=stopped
+                command, folder, output, self.settings.limits, self.settings.isolated, readable, stopped=stopped
             )
-            said = output.read_bytes()[-20_000:].decode("utf-8", "replace")
+            said = last_words(output)
         finally:
             output.unlink(missing_ok=True)
         if lost():
@@ -231,7 +206,7 @@ class SubmissionScorer:
         place = self.work / "references" / f"{role}-{hashlib.sha256(what.encode()).hexdigest()[:16]}"
         if not place.is_dir():
             part = place.with_name(f"{place.name}-{self.settings.name}.part")
-            shutil.rmtree(part, ignore_errors=True)
+            remove_left(part)
             try:
                 self._run(self._job(base, forget, model, rows), part, lost)
             except Refusal as error:
@@ -239,7 +214,7 @@ class SubmissionScorer:
             try:
                 part.rename(place)
             except OSError:  # another worker was faster
-                shutil.rmtree(part)
+                remove_left(part)
         return place
 
     def _result(
@@ -248,23 +223,30 @@ class SubmissionScorer:
         base: Base,
         folder: Path,
         references: Sequence[Path],
-        dataset: Path,
-        seconds: Mapping[str, float],
+        rows: Rows,
+        known: Mapping[str, Any],
     ) -> Result:
         """Compute the numbers from the logs, the golds' and then the original's beside them, and record where from."""
-        submission = job.submission
+        submission, dataset = job.submission, rows[0]
         log = read_output(folder, f"{PUBLIC}/{LOG_NAME}", MOST_LOG)
         meta = read_output(folder, f"{PUBLIC}/{META_NAME}", MOST_META)
-        lineage = read_output(folder, LINEAGE, MOST_WORDS)
-        if lineage.keys() != LINEAGE_KEYS:
-            raise BadOutput(f"{LINEAGE} has the keys {sorted(lineage)}"[:300])
+        lineage = read_lineage(folder)
         with tempfile.TemporaryDirectory() as taken:  # of what was read: files of the process may change
             write_log(Path(taken), log, meta)
             golds = [place / PUBLIC for place in references[:-1]]
             numbers = score_log(Path(taken), golds[0], golds[1:], original=references[-1] / PUBLIC)
-        if base.hidden:
-            hidden, golden = (read_output(place, HIDDEN, MOST_LOG) for place in (folder, references[0]))
-            numbers |= hidden_numbers(hidden, golden, numbers["forget_quality_statistic"])
+        *known_golds, known_original = [read_content(place / PUBLIC)[0] for place in references]
+        public = asked = Asked(log, known_golds, known_original, people_of(read_content(references[0] / PUBLIC)[1]))
+        if rows[1]:
+            of, *golden, first = (read_output(place, HIDDEN, MOST_LOG) for place in (folder, *references))
+            people = forgotten_people(rows[1], dataset, submission.forget, base.max_examples)
+            asked = Asked(of, golden, first, people)
+            found = hidden_numbers(asked, public)
+            numbers["intervals"]["hidden_gap"] = found.pop("hidden_gap_interval")
+            numbers |= found
+        same = identify(asked.submission, asked.golds, asked.original)
+        if same.refusal:
+            raise Refusal(same.refusal)
         about = public_log_meta(
             meta,
             base.dataset,
@@ -287,7 +269,8 @@ class SubmissionScorer:
             "isolated": self.settings.isolated,
             "settings": {name: getattr(base, name) for name in ("dtype", "batch_size", "max_examples")},
             "lineage": lineage,
-            "seconds": seconds,
+            "identity": asdict(same),
+            **known,
         }
         return Result(numbers, log, about, provenance)
 

@@ -18,10 +18,10 @@ from evaluate_metrics import VERSION
 from leaderboard_app.bases import Bases
 from leaderboard_app.store.worker_queue import Job, LeaseLost, Queue
 
+from .cage import isolation_problem
 from .hub_jobs import HubScorer, HubSettings
 from .process import Refusal
 from .references import ReferenceStore
-from .sandbox import isolation_problem
 from .scorer import Result, SetupError, SubmissionScorer, WorkerSettings
 
 LOOK = 2.0  # seconds between two looks at how far a submission is
@@ -94,6 +94,7 @@ class Worker:
 
         Raises:
             SetupError: If the keeper's setup does not work; the submission goes back to the queue.
+            Exception: If no submission can be claimed.
         """
         job = self._patiently(self.queue.claim, self.settings.name, self.settings.lease)
         if job is None:
@@ -105,6 +106,8 @@ class Worker:
                 end, why = self._work(job, lost)
         except LeaseLost as error:
             end, why = "given up", str(error)
+        except TRANSIENT as error:  # for a whole lease; whoever claims it next, it is in the store as it was
+            end, why = "given up", f"its end could not be written down ({type(error).__name__}: {error})"
         except BaseException as error:
             with suppress(LeaseLost, *TRANSIENT):
                 reason = f"the worker stopped: {type(error).__name__}"
@@ -114,12 +117,24 @@ class Worker:
         return end
 
     def work(self, once: bool = False, pause: float = 10) -> None:
-        """Work until interrupted, or with `once` until none waits; pause after a failure and on an empty queue."""
+        """Work until interrupted, or with `once` until none waits; pause after a failure and on an empty queue.
+
+        Raises:
+            SetupError: If the keeper's setup does not work.
+        """
         while True:
-            end = self.work_once()
+            try:
+                end = self.work_once()
+            except SetupError:
+                raise
+            except Exception as error:  # a store or page that is away for long comes back, and the worker is there
+                self.say(f"the store or page does not answer as it should ({type(error).__name__}: {error})")
+                if once:
+                    raise
+                end = "failed"
             if end is None and once:
                 return
-            if end in (None, "failed"):
+            if end in (None, "failed", "given up"):
                 time.sleep(pause)
 
     def _work(self, job: Job, lost: Callable[[], bool]) -> tuple[str, str]:
@@ -132,7 +147,7 @@ class Worker:
         except (LeaseLost, SetupError):
             raise
         except Refusal as error:
-            self._patiently(self.queue.refuse, job.id, name, str(error))
+            self._patiently(self.queue.refuse, job.id, name, str(error)[:1000])
             return "refused", str(error)
         except Exception as error:  # whatever a submission causes ends that submission, not the worker
             again = isinstance(error, OSError | RuntimeError | sqlite3.Error) and not isinstance(error, TimeoutError)

@@ -3,7 +3,7 @@
 The queue for workers on other machines is one more endpoint, open to whoever knows the keeper's secret.
 """
 
-import hmac
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -17,6 +17,8 @@ from leaderboard_app.pages.submit import status_dict, token_of
 from leaderboard_app.pages.table import row_dict
 from leaderboard_app.store.store import Store
 from leaderboard_app.store.worker_queue import LeaseLost
+
+from .request_gate import SECRET_HEADER, has_secret
 
 SECRET = "LEADERBOARD_SECRET"  # nosec B105: the name of the environment variable that holds it
 CALLS = ("claim", "heartbeat", "finish", "refuse", "fail", "requeue_all", "metric_version")
@@ -95,11 +97,13 @@ def add_api(store: Store, check: Check | None) -> None:
 
 @contextmanager
 def told() -> Iterator[None]:
-    """Turn an error of the visitor into gradio's, whose text the visitor sees."""
+    """Turn an error of the visitor into gradio's, whose text the visitor sees; a wrong type of an argument too."""
     try:
         yield
     except (ValueError, PermissionError, ConnectionError) as error:
         raise gr.Error(str(error), print_exception=False) from error
+    except (TypeError, AttributeError, OverflowError, sqlite3.Error) as error:
+        raise gr.Error(f"an argument is of a wrong type: {error}"[:300], print_exception=False) from error
 
 
 def add_worker_api(store: Store, secret: str) -> None:
@@ -107,7 +111,7 @@ def add_worker_api(store: Store, secret: str) -> None:
 
     Args:
         store: The store.
-        secret: What workers must send.
+        secret: What workers must send in the header SECRET_HEADER.
 
     Raises:
         ValueError: If the secret is so short that it could be guessed.
@@ -115,9 +119,9 @@ def add_worker_api(store: Store, secret: str) -> None:
     if len(secret) < SHORTEST:
         raise ValueError(f"{SECRET} has {len(secret)} characters; a secret needs at least {SHORTEST}")
 
-    def worker(sent: str, call: str, arguments: dict[str, Any]) -> dict[str, Any]:
-        if not hmac.compare_digest(sent.encode(), secret.encode()):
-            raise gr.Error("this is not the secret of this leaderboard", print_exception=False)
+    def worker(call: str, arguments: dict[str, Any], request: gr.Request | None = None) -> dict[str, Any]:
+        if request is None or not has_secret(request.headers, secret):
+            raise gr.Error(f"{SECRET_HEADER} is not the secret of this leaderboard", print_exception=False)
         if call not in CALLS:
             raise gr.Error(f"unknown call {call[:40]!r}; choose from {', '.join(CALLS)}", print_exception=False)
         try:

@@ -10,13 +10,16 @@ from httpx import HTTPError
 from leaderboard_app.intake.submission import REPO_ID, Submission
 from leaderboard_app.store.worker_queue import Job, LeaseLost
 
+from .request_gate import SECRET_HEADER
 
-def open_page(url: str, token: str | None = None) -> Client:
+
+def open_page(url: str, token: str | None = None, headers: Mapping[str, str] | None = None) -> Client:
     """Return a client of a leaderboard's page.
 
     Args:
         url: Its address, or the id of its Space.
         token: Of the Hub, for those who submit.
+        headers: Sent with each request.
 
     Raises:
         ValueError: If it is not an address.
@@ -25,7 +28,7 @@ def open_page(url: str, token: str | None = None) -> Client:
     if not url.startswith(("https://", "http://")) and not REPO_ID.fullmatch(url):
         raise ValueError(f"a leaderboard's address begins with https:// or http://; seen {url!r}")
     try:
-        client = Client(url, token=token, verbose=False)
+        client = Client(url, token=token, headers=dict(headers or {}), verbose=False)
     except (OSError, ValueError, HTTPError) as error:
         raise ConnectionError(f"{url} does not answer as a leaderboard ({error}); is the address right?") from error
     if all(endpoint.api_name != "/leaderboard" for endpoint in client.endpoints.values()):
@@ -46,7 +49,7 @@ class RemoteQueue:
     """
 
     def __init__(self, url: str, secret: str) -> None:
-        self.url, self._secret, self._client = url, secret, open_page(url)
+        self.url, self._client = url, open_page(url, headers={SECRET_HEADER: secret})
 
     def claim(self, worker: str, lease_seconds: float) -> Job | None:
         """Do as `Store.claim`."""
@@ -87,7 +90,7 @@ class RemoteQueue:
 
     def _call(self, call: str, **arguments: Any) -> Any:
         try:
-            answer = self._client.predict(self._secret, call, arguments, api_name="/worker")
+            answer = self._client.predict(call, arguments, api_name="/worker")
         except AppError as error:
             raise ValueError(f"{self.url}: {error}") from None
         except (OSError, ValueError, HTTPError) as error:

@@ -4,7 +4,7 @@ What is not weights is never used: processor, chat template, generation settings
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
@@ -36,7 +36,17 @@ PLAIN_ADAPTER: dict[str, tuple[Any, ...]] = {
     "alora_invocation_tokens": (None, []), "use_qalora": (False, None), "use_bdlora": (False, None),
     "arrow_config": (None,), "velora_config": (None,), "monteclora_config": (None,), "kasa_config": (None,),
     "use_dora": (False, None), "init_lora_weights": (True, False, None, "gaussian"),
+    "fan_in_fan_out": (False, None), "use_rslora": (False, True, None), "lora_ga_config": (None,),
+    "ensure_weight_tying": (False, None),
 }  # fmt: skip
+# Settings of an adapter that are not used: modules and ranks follow from its tensors.
+UNUSED_ADAPTER = {
+    "peft_type", "base_model_name_or_path", "revision", "task_type", "auto_mapping", "peft_version", "inference_mode",
+    "target_modules", "exclude_modules", "lora_dropout", "layers_to_transform", "layers_pattern", "rank_pattern",
+    "megatron_core", "loftq_config", "eva_config", "corda_config", "qalora_group_size", "runtime_config",
+}  # fmt: skip
+MOST_ALPHA, MOST_PATTERNS = 65536, 2000
+PLAIN_MODULE = re.compile(r"[\w.]{1,200}", re.ASCII)
 
 
 def file_problems(repository: Repository, most_bytes: int) -> Iterator[str]:
@@ -71,9 +81,9 @@ def card_problems(repository: Repository, licence: str) -> Iterator[str]:
 
 
 def setting_problems(repository: Repository, original: Original) -> Iterator[str]:
-    """Yield remote code in any settings file, and a tokenizer with other ids."""
+    """Yield remote code in any settings file, in folders too, and a tokenizer with other ids."""
     for path in sorted(repository.files):
-        if path.endswith(".json") and "/" not in path and ("config" in path or path == CONFIG):
+        if path.lower().endswith(".json") and "config" in path.lower():
             try:
                 content = repository.read_json(path, CONFIG_LIMIT)
                 found = sorted({name for name in _keys(content) if name in REMOTE_CODE})
@@ -194,11 +204,59 @@ def adapter_problems(repository: Repository, original: Original) -> Iterator[str
     for name, plain in PLAIN_ADAPTER.items():
         if name in settings and settings[name] not in plain:
             yield f"{ADAPTER_CONFIG}: {name} is {str(settings[name])[:60]!r}; in this version it must be {plain[0]!r}"
+    for name in sorted(settings.keys() - PLAIN_ADAPTER.keys() - UNUSED_ADAPTER - {"r", "lora_alpha", "alpha_pattern"}):
+        if settings[name] not in (None, False, [], {}):
+            yield f"{ADAPTER_CONFIG}: unknown setting {name[:60]!r}; only plain LoRA can be compared"
+    rank = settings.get("r", 8)
+    if type(rank) is not int or not 1 <= rank <= MOST_RANK:
+        yield f"{ADAPTER_CONFIG}: r is {str(rank)[:60]!r}; it must be a whole number from 1 to {MOST_RANK}"
     if ADAPTER_WEIGHTS not in repository.files:
         yield f"the repository has no {ADAPTER_WEIGHTS}: weights must be safetensors"
         return
     yield from _other_weights(repository, [ADAPTER_WEIGHTS])
-    yield from _lora_problems(repository.read_tensors(ADAPTER_WEIGHTS), original)
+    tensors = repository.read_tensors(ADAPTER_WEIGHTS)
+    yield from _lora_problems(tensors, original)
+    lora_alphas(settings, lora_ranks(tensors))
+
+
+def lora_ranks(tensors: Mapping[str, Tensor]) -> dict[str, int]:
+    """Return the modules that an adapter changes, as its tensors name them, and the rank of each.
+
+    Raises:
+        ValueError: If a module lacks one of its two matrices, or they are of different ranks.
+    """
+    sides: dict[str, dict[str, int]] = {}
+    for name, tensor in tensors.items():
+        module, _, kind = name.removeprefix("base_model.model.").rpartition(".lora_")
+        sides.setdefault(module, {})[kind[:1]] = tensor.shape[0 if kind[:1] == "A" else -1] if tensor.shape else 0
+    for module, found in sides.items():
+        if found.keys() != {"A", "B"} or found["A"] != found["B"]:
+            raise ValueError(f"{module[:200]!r} has no pair of matrices of one rank, but {found}")
+    return {module: sides[module]["A"] for module in sorted(sides)}
+
+
+def lora_alphas(settings: Mapping[str, Any], modules: Iterable[str]) -> dict[str, float]:
+    """Return the scale of each module of an adapter; a name in `alpha_pattern` is a name here, and no pattern.
+
+    Args:
+        settings: Of the adapter.
+        modules: What it changes.
+
+    Raises:
+        ValueError: If a scale is not a number from 0 to MOST_ALPHA, or a name may be a pattern.
+    """
+    everywhere, named = settings.get("lora_alpha", 8), settings.get("alpha_pattern") or {}
+    if not isinstance(named, Mapping) or len(named) > MOST_PATTERNS:
+        raise ValueError(f"{ADAPTER_CONFIG}: alpha_pattern must give numbers by at most {MOST_PATTERNS} module names")
+    for name, alpha in {"lora_alpha": everywhere, **named}.items():
+        if not PLAIN_MODULE.fullmatch(name):
+            raise ValueError(f"{ADAPTER_CONFIG}: alpha_pattern has {name[:60]!r}; give names of modules, no patterns")
+        if type(alpha) not in (int, float) or not 0 < alpha <= MOST_ALPHA:
+            raise ValueError(
+                f"{ADAPTER_CONFIG}: the alpha of {name} is {str(alpha)[:60]!r}; 0 to {MOST_ALPHA} are valid"
+            )
+    ends = {module: [module.split(".", i)[-1] for i in range(module.count(".") + 1)] for module in modules}
+    return {module: next((named[end] for end in ends[module] if end in named), everywhere) for module in ends}
 
 
 def _lora_problems(tensors: Mapping[str, Tensor], original: Original) -> Iterator[str]:

@@ -20,6 +20,10 @@ LICENCE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,59}")
 SEEDS = re.compile(r"\d{1,10}( ?, ?\d{1,10}){0,19}", re.ASCII)
 MOST_HOURS = 1e6
 LARGEST = 1e6  # of a number that a submitter reports
+SHARES = frozenset({"forget_quality_statistic", "forget_quality", "model_utility", "real", "retain", "forget",
+                    "rouge_forget", "rouge_retain"})  # fmt: skip
+COUNTS = frozenset({"still_known", "fluency"})  # not below 0
+RESERVED = frozenset({"original", "gold", "base", "reference"})  # rows of the keeper's own
 # Names of methods that leave the weights as they are and act when the model is asked.
 AT_INFERENCE = re.compile(
     r"\b(eco|icul|guard\s*rails?|in[- ]?context unlearning|(prompt|input|output|inference)[- ]?(time )?"
@@ -70,6 +74,8 @@ def _hours(text: str) -> float:
 
 
 def _method(text: str) -> str:
+    if re.sub(r"[\W_\d]", "", text.casefold()) in RESERVED:
+        raise ValueError(f"must not be one of {', '.join(sorted(RESERVED))}: those are the keeper's own rows")
     if AT_INFERENCE.search(text.casefold().replace("_", " ")):
         raise ValueError(INFERENCE)
     return text
@@ -231,6 +237,10 @@ def reported_numbers(value: Any) -> dict[str, float] | None:
     for name, number in value.items():
         if type(number) not in (int, float) or not math.isfinite(number) or abs(number) > LARGEST:
             raise ValueError(f"self_reported: {name} must be a finite number of at most {LARGEST:g}")
+        if name in SHARES and not 0 <= number <= 1 or name in COUNTS and number < 0:
+            raise ValueError(
+                f"self_reported: {name} is {number:g}; it is {'0 to 1' if name in SHARES else 'never below 0'}"
+            )
     return {name: float(number) for name, number in value.items()}
 
 

@@ -12,7 +12,6 @@ from evaluate_metrics import face_scores
 from evaluate_metrics.columns import ABSENT, BOARD, number
 from leaderboard_app.store.board import SORTS, Board, BoardRow
 from leaderboard_app.store.ranking import COLUMNS as SCORES
-from leaderboard_app.store.ranking import INTERVALS
 
 from . import render
 
@@ -66,6 +65,7 @@ COLUMNS: tuple[Column, ...] = (
 )
 GROUP = ("base_model", "forget")  # rows are compared within these
 REFERENCES = ("original", "gold")
+BARS = ("e", "d")  # distances from gold
 DEFAULT = tuple(column.title for column in COLUMNS if column.shown)
 
 
@@ -138,6 +138,7 @@ def day(seconds: float) -> str:
 def line_of(row: BoardRow, shared: Sequence[str] = ()) -> Line:
     """Return a row as it is written; what all rows share is not said of each."""
     cells = {name: number(row.numbers[name]) for name in SCORES}
+    cells["hidden_gap"] = _with_interval(row, "hidden_gap")
     cells |= {
         "base_model": row.base_model,
         "forget": row.forget,
@@ -149,10 +150,15 @@ def line_of(row: BoardRow, shared: Sequence[str] = ()) -> Line:
     kind, why = _standing(row)
     rank = str(row.rank or ABSENT) if row.id else "ref"
     about = [getattr(row, name).rpartition("/")[2] for name in GROUP if name not in shared]
-    bars = {name: bar for name in INTERVALS if (bar := _bar(row, name))}
+    bars = {name: bar for name in BARS if (bar := _bar(row, name))}
     return Line(
         kind, row.id, rank, row.method, " · ".join(filter(None, [*about, row.user])), why, _badges(row), bars, cells
     )
+
+
+def _with_interval(row: BoardRow, name: str) -> str:
+    value, low, high = (row.numbers[key] for key in (name, f"{name}_low", f"{name}_high"))
+    return number(value) + (f" ({low:+.2f} to {high:+.2f})" if low is not None and high is not None else "")
 
 
 def _bar(row: BoardRow, name: str) -> Bar | None:
@@ -180,11 +186,17 @@ def _badges(row: BoardRow) -> list[Badge]:
         badges = [Badge("doubt", "self-reported", "only the submitter's numbers")]
     else:
         badges = [Badge("doubt", "being re-scored", "numbers of an older version of the metrics")]
-    gap, d, high = (row.numbers[name] for name in ("hidden_gap", "d", "d_high"))
+    if row.twin is not None:
+        badges.append(Badge("doubt", f"weights of {row.twin}", f"submission {row.twin} has the very same weights"))
+    gap, low, d, high = (row.numbers[name] for name in ("hidden_gap", "hidden_gap_low", "d", "d_high"))
     if gap is not None:
-        is_wide = d is not None and high is not None and d + gap > high
+        is_wide = low > 0 if low is not None else d is not None and high is not None and d + gap > high
         meaning = "D on questions that no submitter has seen, minus D" + (
-            ": above the 95 % interval of D" if is_wide else ""
+            ": more than chance"
+            if low is not None and is_wide
+            else ": above the 95 % interval of D"
+            if is_wide
+            else ""
         )
         badges.append(Badge("doubt" if is_wide else "plain", f"hidden {gap:+.2f}", meaning))
     return badges
@@ -235,7 +247,7 @@ def row_dict(row: BoardRow) -> dict[str, Any]:
     """Return a row for programs."""
     about = {name: getattr(row, name) for name in (
         "id", "role", "rank", "above_gate", "verified", "self_reported", "method", "base_model", "forget",
-        "modality", "user", "repo_id", "commit", "paper", "date",
+        "modality", "user", "repo_id", "commit", "paper", "date", "twin",
     )}  # fmt: skip
     return {**about, **row.numbers}
 

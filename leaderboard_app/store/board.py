@@ -43,6 +43,7 @@ class BoardRow:
         self_reported: Whether its numbers are only the submitter's.
         date: When it was scored or, if it was not, submitted; seconds since 1970.
         numbers: By name of SHOWN, None where there is none.
+        twin: The first other submission with the same weights, also one that a keeper hid; None if there is none.
     """
 
     id: int | None
@@ -61,6 +62,7 @@ class BoardRow:
     paper: str
     date: float
     numbers: dict[str, float | None]
+    twin: int | None = None
 
 
 @dataclass(frozen=True)
@@ -97,12 +99,14 @@ def board(
         search: Only rows with this text in method, user, repository, base model or paper.
         sort: A key of SORTS, in upper or lower case.
         page: From 1; one that is too large is the last.
-        page_size: Rows of a page.
+        page_size: Rows of a page, at least 1.
         descending: From the other end of the sorting.
 
     Raises:
-        ValueError: If there is no such sorting.
+        ValueError: If there is no such sorting, or a page has no rows.
     """
+    if page_size < 1:
+        raise ValueError(f"a page needs at least one row, not {page_size}")
     known = {name.casefold(): name for name in SORTS}
     if sort.casefold() not in known:
         raise ValueError(f"unknown sorting {sort[:40]!r}; choose from {', '.join(SORTS)}")
@@ -151,7 +155,7 @@ def _board_row(row: sqlite3.Row) -> BoardRow:
         verified=bool(row["verified"]), self_reported=bool(row["self_reported"]),
         method=row["method"], base_model=row["base_model"], forget=row["forget"], modality=row["modality"],
         user=row["user"], repo_id=row["repo_id"], commit=row["commit"], paper=row["paper"],
-        date=row["date"], numbers={name: row[name] for name in SHOWN},
+        date=row["date"], numbers={name: row[name] for name in SHOWN}, twin=row["twin"],
     )  # fmt: skip
 
 

@@ -114,7 +114,7 @@ def _write_log(folder: Path, log: Any, meta: Any) -> None:
 
 
 def _board_schema() -> pa.Schema:
-    kinds = {"id": pa.int64(), "rank": pa.int64(), "date": pa.float64()}
+    kinds = {"id": pa.int64(), "rank": pa.int64(), "twin": pa.int64(), "date": pa.float64()}
     kinds |= dict.fromkeys(("above_gate", "verified", "self_reported"), pa.bool_())
     names = [name for name in row_dict(_NOBODY) if name not in SHOWN]
     return pa.schema(

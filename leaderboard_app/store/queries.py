@@ -20,6 +20,10 @@ COMMITS = (
 )
 
 
+class DuplicateSubmission(ValueError):
+    """The same commit was sent before, or a keeper hid the same commit or the same weight files."""
+
+
 @dataclass(frozen=True)
 class Status:
     """Where a submission stands; times in seconds since 1970, `position` from 1, None outside the queue.
@@ -158,3 +162,32 @@ def reference(db: sqlite3.Connection, kind: str, base_model: str, forget: str) -
     contents = {name: json.loads(row[name]) for name in ("numbers", "meta")}
     about = {name: row[name] for name in ("kind", "base_model", "forget", "metric_version", "scored")}
     return Reference(**about, **contents, log=unpressed(row["log"]))
+
+
+def check_new(db: sqlite3.Connection, submission: Submission, but: int = 0) -> None:
+    """Make sure that a commit does not come twice, nor what a keeper hid, whatever its state and its name.
+
+    Args:
+        db: A connection.
+        submission: What is sent.
+        but: Number of the submission that it is already.
+
+    Raises:
+        DuplicateSubmission: If it does.
+    """
+    for what, clause, values in (
+        (
+            "this commit",
+            """repo_id = ? AND "commit" = ? AND (hidden OR state NOT IN ('failed', 'withdrawn'))""",
+            (submission.repo_id, submission.commit),
+        ),
+        (
+            "a model with the same weights",
+            "hidden AND weights_hash != '' AND weights_hash = ?",
+            (submission.weights_hash,),
+        ),
+    ):
+        query = f"SELECT * FROM submissions WHERE id != ? AND {clause}"  # nosec B608
+        if row := db.execute(query, (but, *values)).fetchone():
+            state = f"hidden by a keeper: {row['hidden_reason']}" if row["hidden"] else row["state"]
+            raise DuplicateSubmission(f"{what} is submission {row['id']} already, and {state}")

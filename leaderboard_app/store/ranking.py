@@ -1,8 +1,9 @@
 """The numbers of a result that the table shows and sorts by, and the rank rule: nearest to gold first.
 
 Ranked are, per base model and forget set, verified models whose utility is at least GATE of the original's: by the
-absolute value of E once all of them have it, which takes three golds, before by D; ties by utility. The others are
-listed without a rank: destroying a model is not forgetting.
+absolute value of E once all of them have it, which takes three golds, before by D; ties by utility. Where there are
+hidden questions, the worse of public and hidden counts, since public ones can be trained on. The others are listed
+without a rank: destroying a model is not forgetting.
 """
 
 import json
@@ -21,13 +22,14 @@ COLUMNS: dict[str, Column] = {
 GATE = 0.9  # share of the original's utility
 
 # Columns whose 95 % interval the table shows, as `<name>_low` and `<name>_high`.
-INTERVALS = ("e", "d")
+INTERVALS = ("e", "d", "hidden_gap")
 ENDS = tuple(f"{name}_{end}" for name in INTERVALS for end in ("low", "high"))
 
 RULE = (
     f"Rank: for each base model and forget set, among verified models whose utility is at least {GATE:.0%} of the "
     "original's, by |E| (what is left of the original's distance to the golds, near 0 is good) once all of them have "
-    "it, which takes three golds, before by D (distance to gold on the forget set, low is good); ties by utility. "
+    "it, which takes three golds, before by D (distance to gold on the forget set, low is good), on public or on "
+    "hidden questions, whichever is worse; ties by utility. "
     "Models below this gate are listed greyed and without a rank: destroying a model is not forgetting."
 )
 
@@ -49,7 +51,10 @@ WITH listed AS (
         r.submission IS NULL AS self_reported, coalesce(r.scored, s.submitted) AS date,
         {_NUMBERS},
         {", ".join(f"r.{end}" for end in ENDS)},
-        o.utility AS original_utility
+        o.utility AS original_utility,
+        (SELECT min(t.id) FROM results w JOIN submissions t ON t.id = w.submission
+            WHERE r.weights != '' AND w.weights = r.weights AND t.id != s.id AND t.base_model = s.base_model
+            AND t.forget = s.forget AND (t.hidden OR t.state != 'withdrawn')) AS twin
     FROM submissions s
     LEFT JOIN results r ON r.submission = s.id
     LEFT JOIN reference_rows o ON o.kind = 'original' AND o.base_model = s.base_model AND o.forget = s.forget
@@ -60,7 +65,7 @@ WITH listed AS (
 gated AS (SELECT *, utility >= {GATE} * original_utility - 1e-9 AS above_gate FROM listed),
 compared AS (
     SELECT *, CASE WHEN EXISTS (SELECT 1 FROM gated WHERE verified AND above_gate AND d IS NOT NULL AND e IS NULL)
-        THEN d ELSE abs(e) END AS distance
+        THEN max(d, coalesce(hidden_d, d)) ELSE max(abs(e), coalesce(abs(hidden_e), abs(e))) END AS distance
     FROM gated
 )
 SELECT *, CASE WHEN verified AND above_gate AND d IS NOT NULL THEN RANK() OVER (
@@ -71,7 +76,7 @@ FROM compared
 # What is written down, so that a page of the table is read and not worked out again for each visitor.
 COLUMNS_OF_BOARD = (
     "id", "user", "repo_id", '"commit"', "base_model", "method", "paper", "forget", "modality", "searched", "verified",
-    "self_reported", "date", "above_gate", "rank", *COLUMNS, *ENDS,
+    "self_reported", "date", "above_gate", "rank", "twin", *COLUMNS, *ENDS,
 )  # fmt: skip
 _NAMES = ", ".join(COLUMNS_OF_BOARD)
 _WRITE = f"INSERT INTO board ({_NAMES}) SELECT {_NAMES} FROM ({_RANKED})"  # nosec B608

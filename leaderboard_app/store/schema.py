@@ -101,12 +101,31 @@ MIGRATIONS: tuple[str, ...] = (
     CREATE INDEX board_places
         ON board (base_model, forget, rank IS NULL, rank, NOT verified, d IS NULL, d, id, verified);
     """,
+    """
+    -- The digest of a model's decoded weights, known once it is scored: the same ones are marked, not refused, since
+    -- who sends them first need not be their author.
+    DROP INDEX IF EXISTS submissions_weights;
+    ALTER TABLE results ADD COLUMN weights TEXT NOT NULL DEFAULT '';
+    ALTER TABLE board ADD COLUMN twin INTEGER;
+    CREATE INDEX results_weights ON results (weights) WHERE weights != '';
+    """,
 )
 
 
-def connect(path: Path) -> sqlite3.Connection:
-    """Open the store's file: rows by name, no transaction until one is begun."""
-    db = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+def connect(path: Path, new: bool = False) -> sqlite3.Connection:
+    """Open the store's file: rows by name, no transaction until one is begun.
+
+    Args:
+        path: The file.
+        new: Make it if it is missing; else a file that was deleted would come back as an empty leaderboard.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+    """
+    if not new and not path.exists():
+        raise FileNotFoundError(f"the store {path} is gone: put it back, or restore it from the results' dataset")
+    place = f"{path.absolute().as_uri()}?mode={'rwc' if new else 'rw'}"
+    db = sqlite3.connect(place, BUSY_SECONDS, isolation_level=None, check_same_thread=False, uri=True)
     db.row_factory = sqlite3.Row
     db.execute("PRAGMA foreign_keys = ON")
     return db
@@ -150,7 +169,7 @@ def migrate(path: Path) -> None:
     if path.is_file() and path.stat().st_size and not path.read_bytes()[: len(HEADER)] == HEADER:
         raise ValueError(f"{path} is not a store of the leaderboard; it is left as it is")
     try:
-        db = connect(path)
+        db = connect(path, new=True)
         with_log = db.execute("PRAGMA journal_mode = WAL").fetchone()[0]
         db.close()
     except sqlite3.DatabaseError as error:

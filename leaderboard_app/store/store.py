@@ -16,7 +16,7 @@ from leaderboard_app.intake.submission import Submission
 
 from . import queries
 from .board import Board, best_of_methods, board
-from .queries import Details, Reference
+from .queries import Details, DuplicateSubmission, Reference
 from .ranking import columns_of, packed, pressed, rank_again, rank_all
 from .schema import check_quota, reading, transaction, write_change
 from .worker_queue import ATTEMPTS, Job, LeaseLost, WorkerQueue, clock, move, replace
@@ -27,10 +27,6 @@ DAY = 86400.0  # seconds
 FACES = "faces"  # setting that holds the visual track's table
 QUOTA = 5  # submissions of a user within a day
 STATES = ("queued", "running", "scored", "refused", "failed", "withdrawn")
-
-
-class DuplicateSubmission(ValueError):
-    """The same commit, or the same weights, were sent before."""
 
 
 class Store(WorkerQueue):
@@ -60,7 +56,7 @@ class Store(WorkerQueue):
             Its number.
 
         Raises:
-            DuplicateSubmission: If its commit or its weights were sent before, and did not fail.
+            DuplicateSubmission: If its commit was sent before and did not fail, or a keeper hid it.
             ValueError: If the user has sent too many within a day.
         """
         now = clock(now)
@@ -68,7 +64,7 @@ class Store(WorkerQueue):
         row["self_reported"] = packed(row["self_reported"]) if row["self_reported"] else None
         row |= {"state": "queued", "submitted": now, "queued": now}
         with transaction(self.path) as db:
-            self._check_new(db, submission)
+            queries.check_new(db, submission)
             check_quota(db, submission.user, self.quota, now - DAY)
             names = ", ".join(f'"{name}"' for name in row)
             marks = ", ".join(f":{name}" for name in row)
@@ -90,22 +86,27 @@ class Store(WorkerQueue):
             row = _check_owner(db, number, user)
             if row["state"] != "failed":
                 raise ValueError(f"submission {number} is {row['state']}: only a failed one can be tried again")
-            self._check_new(db, queries.submission_of(row))
+            if row["hidden"]:
+                raise ValueError(f"submission {number} was hidden by a keeper, and stays so: {row['hidden_reason']}")
+            queries.check_new(db, queries.submission_of(row), number)
             check_quota(db, user, self.quota, now - DAY)
             move(db, number, now, user, "failed", "queued", "tried again", attempts=0, queued=now, finished=None)
 
     def withdraw(self, number: int, user: str, now: float | None = None) -> None:
-        """Take a submission back; its row vanishes from the table, and stays in the audit trail.
+        """Take a submission back; its row and its contact vanish, and it stays in the audit trail.
 
         Raises:
-            ValueError: If there is none with this number, or it is refused or withdrawn already.
+            ValueError: If there is none with this number, it is refused or withdrawn already, or a keeper hid it.
             PermissionError: If it is another user's.
         """
         with transaction(self.path) as db:
-            state = _check_owner(db, number, user)["state"]
-            if state in ("refused", "withdrawn"):
-                raise ValueError(f"submission {number} is {state} already")
-            move(db, number, clock(now), user, state, "withdrawn", "withdrawn by its submitter")
+            row = _check_owner(db, number, user)
+            if row["state"] in ("refused", "withdrawn"):
+                raise ValueError(f"submission {number} is {row['state']} already")
+            if row["hidden"]:
+                raise ValueError(f"submission {number} was hidden by a keeper, and stays so: {row['hidden_reason']}")
+            reason = "withdrawn by its submitter"
+            move(db, number, clock(now), user, row["state"], "withdrawn", reason, contact="")
 
     def hide(self, number: int, keeper: str, reason: str, hidden: bool = True, now: float | None = None) -> None:
         """Take a row out of the table, or with `hidden=False` back into it; whether `keeper` may, the caller knows.
@@ -274,15 +275,6 @@ class Store(WorkerQueue):
         """Return the version of the metrics that rows must be of to count as verified."""
         with reading(self.path) as db:
             return queries.metric_version(db)
-
-    def _check_new(self, db: sqlite3.Connection, submission: Submission) -> None:
-        for what, clause, values in (
-            ("this commit", 'repo_id = ? AND "commit" = ?', (submission.repo_id, submission.commit)),
-            ("a model with the same weights", "weights_hash != '' AND weights_hash = ?", (submission.weights_hash,)),
-        ):
-            query = f"SELECT id, state FROM submissions WHERE state NOT IN ('failed', 'withdrawn') AND {clause}"  # nosec B608
-            if row := db.execute(query, values).fetchone():
-                raise DuplicateSubmission(f"{what} is submission {row['id']} already, and {row['state']}")
 
 
 def _faces(db: sqlite3.Connection) -> dict[str, Any] | None:

@@ -106,8 +106,13 @@ class WorkerQueue:
                     db, number, now, worker, before, "running", reason, worker=worker, started=now, finished=None,
                     lease_until=now + lease_seconds, attempts=row["attempts"] + 1,
                 )  # fmt: skip
+                try:
+                    submission = queries.submission_of(row)
+                except ValueError as error:  # by rules that are newer than the row
+                    move(db, number, now, worker, "running", "failed", f"it is no valid submission any more: {error}")
+                    continue
                 version = queries.metric_version(db)
-                return Job(number, queries.submission_of(row), row["attempts"] + 1, now + lease_seconds, version)
+                return Job(number, submission, row["attempts"] + 1, now + lease_seconds, version)
         return None
 
     def heartbeat(
@@ -149,7 +154,8 @@ class WorkerQueue:
             numbers: What `score_log` gives, with `hidden_gap` and what else there is.
             log: The log.
             meta: Its metadata.
-            provenance: Versions, settings, times, lineage: what a reader needs to believe it.
+            provenance: Versions, settings, times, lineage: what a reader needs to believe it. Its `weights` are the
+                digest of the decoded weights, by which rows with the same ones are marked.
             now: Seconds since 1970.
 
         Raises:
@@ -159,6 +165,7 @@ class WorkerQueue:
         now = clock(now)
         row = {"submission": number, "scored": now, **columns_of(numbers)}
         row |= {"numbers": packed(numbers), "meta": packed(meta), "provenance": packed(provenance)}
+        row["weights"] = str(provenance.get("weights", ""))
         content = pressed(log)
         with transaction(self.path) as db:
             check_lease(db, number, worker)

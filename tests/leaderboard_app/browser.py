@@ -31,9 +31,9 @@ FLAGS = [
 
 
 @contextmanager
-def served(app: gr.Blocks) -> Iterator[str]:
+def served(app: gr.Blocks, secret: str | None = None) -> Iterator[str]:
     """The page on a free port of 127.0.0.1."""
-    _, url, _ = serve(app, prevent_thread_lock=True, quiet=True)
+    _, url, _ = serve(app, secret, prevent_thread_lock=True, quiet=True)
     try:
         yield url
     finally:

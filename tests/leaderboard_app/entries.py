@@ -48,6 +48,7 @@ def add_scored(
     utility: float,
     now: float = 0.0,
     gold_share: float | None = None,
+    weights: str = "",
     **changes: Any,
 ) -> int:
     """A submission that went all the way."""
@@ -60,7 +61,7 @@ def add_scored(
         numbers(d, utility, gold_share=gold_share),
         {"eval_log.json": {}},
         {},
-        {"worker": "worker"},
+        {"worker": "worker"} | ({"weights": weights} if weights else {}),
         now=now + 1,
     )
     return made

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import httpx
 import pytest
 from gradio_client import Client
 from gradio_client.exceptions import AppError
@@ -83,6 +84,19 @@ def test_a_row_and_its_way_can_be_asked_for(client):
         client.predict(3, api_name="/row")
     with pytest.raises(AppError, match="there is no submission 99"):
         client.predict(99, api_name="/status")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [("row", [["x"]]), ("row", [{"a": 1}]), ("row", [10**30]), ("status", [[]]),
+     ("leaderboard", [{"a": 1}, "", "", True, "", "rank", 1]),
+     ("leaderboard", ["", [], {}, "yes", 7, None, "x"])],
+)  # fmt: skip
+def test_arguments_of_a_wrong_type_are_answered_and_leave_no_traceback(url, capfd, name, arguments):
+    call = httpx.post(f"{url}gradio_api/call/{name}", json={"data": arguments})
+    answer = httpx.get(f"{url}gradio_api/call/{name}/{call.json()['event_id']}")
+    assert "event: error" in answer.text and "an argument is of a wrong type" in answer.text, answer.text
+    assert "Traceback" not in capfd.readouterr().err
 
 
 def test_a_program_submits_in_the_name_of_its_token(store, url, client):

@@ -3,7 +3,7 @@ import random
 import pytest
 
 from evaluate_metrics import METRICS
-from leaderboard_app.pages.table import COLUMNS
+from leaderboard_app.pages.table import COLUMNS, table_html
 from leaderboard_app.store.board import SORTS
 from leaderboard_app.store.ranking import GATE
 from leaderboard_app.store.store import Store
@@ -136,3 +136,38 @@ def test_every_sorting_works_both_ways(many):
 def test_an_unknown_sorting_is_refused(store):
     with pytest.raises(ValueError, match="unknown sorting '1; DROP'"):
         store.rows(sort="1; DROP")
+
+
+def fitted(store: Store, number: int, **scores: float) -> int:
+    """A scored row with hidden numbers."""
+    made = store.submit(entry(number))
+    store.claim("w", 60)
+    ends = {"intervals": {"hidden_gap": [0.1, 0.3]}} if "hidden_gap" in scores else {}
+    store.finish(made, "w", {**numbers(scores.pop("d"), 0.75), **ends, **scores}, {}, {}, {})
+    return made
+
+
+def test_rows_are_ranked_by_the_worse_of_public_and_hidden(store):
+    add_references(store)
+    cheat = fitted(store, 1, d=0.06, hidden_distance=0.34, hidden_gap=0.28)
+    honest = fitted(store, 2, d=0.2, hidden_distance=0.19)
+    unknown = fitted(store, 3, d=0.25)  # scored where there were no hidden items
+    assert [(row.id, row.rank) for row in store.rows().rows] == [(honest, 1), (unknown, 2), (cheat, 3)]
+    row = next(row for row in store.rows().rows if row.id == cheat)
+    assert [row.numbers[name] for name in ("hidden_gap", "hidden_gap_low", "hidden_gap_high")] == [0.28, 0.1, 0.3]
+    assert [row.id for row in store.rows(sort="D").rows] == [cheat, honest, unknown]
+
+
+def test_the_worse_of_public_and_hidden_counts_for_e_too_on_either_side_of_zero(store):
+    add_references(store)
+    cheat = fitted(store, 1, d=0.1, gold_share=0.01, hidden_share=-0.9)
+    honest = fitted(store, 2, d=0.3, gold_share=0.3, hidden_share=0.25)
+    best = fitted(store, 3, d=0.4, gold_share=-0.2, hidden_share=0.1)
+    assert [(row.id, row.rank) for row in store.rows().rows] == [(best, 1), (honest, 2), (cheat, 3)]
+
+
+def test_the_gap_is_shown_with_its_interval_before_anybody_has_chosen_columns(store):
+    add_references(store)
+    fitted(store, 1, d=0.06, hidden_distance=0.34, hidden_gap=0.28)
+    page = table_html(store.rows())
+    assert "Hidden gap" in page and "0.280 (+0.10 to +0.30)" in page and "more than chance" in page

@@ -9,7 +9,7 @@ import pytest
 
 from leaderboard_app.pages.table import number
 from leaderboard_app.store.store import Store
-from leaderboard_worker.sandbox import isolation_problem
+from leaderboard_worker.cage import isolation_problem
 from tests.clear_pipeline.test_hub_models import finished
 from tests.leaderboard_app.browser import CHROMIUM, browser, fill, kept
 from tests.leaderboard_app.submitted import Attempt, build_data, publish_scored

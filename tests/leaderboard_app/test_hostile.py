@@ -133,6 +133,20 @@ def other_rank(attempt: Attempt) -> None:
     attempt.files[ADAPTER] = header_bytes({name: shape}, bytes(4 * 999 * 4))
 
 
+PAIR = "base_model.model.model.language_model.layers.0.self_attn.q_proj.lora_{}.weight"
+
+
+def half_a_pair(attempt: Attempt) -> None:
+    attempt.make_adapter()
+    attempt.files[ADAPTER] = save({PAIR.format("A"): np.zeros((2, 128), np.float32)})
+
+
+def two_ranks(attempt: Attempt) -> None:
+    attempt.make_adapter()
+    sides = {PAIR.format("A"): np.zeros((2, 128), np.float32), PAIR.format("B"): np.zeros((128, 4), np.float32)}
+    attempt.files[ADAPTER] = save(sides)
+
+
 def strange_modules(attempt: Attempt) -> None:
     attempt.make_adapter()
     attempt.files[ADAPTER] = save(
@@ -171,6 +185,11 @@ CASES: dict[str, tuple[Make, str]] = {
         edit("tokenizer_config.json", auto_map={"AutoTokenizer": ["m.T", None]}),
         "tokenizer_config.json asks for remote code",
     ),
+    "auto_map in a folder": (
+        file("checkpoint-1/config.json", b'{"auto_map": {"AutoModel": "m.M"}}'),
+        "asks for remote",
+    ),
+    "auto_map in upper case": (file("old/CONFIG.JSON", b'{"auto_map": {"AutoModel": "m.M"}}'), "asks for remote"),
     "auto_map in the processor": (edit("processor_config.json", auto_map={"AutoProcessor": "m.P"}), "asks for remote"),
     # places outside
     "index pointing outside": (index_outside, "points at '../../../etc/passwd'"),
@@ -236,6 +255,28 @@ CASES: dict[str, tuple[Make, str]] = {
     "adapter that imports a module": (adapter(megatron_config={}, megatron_core="os"), "megatron_config is"),
     "adapter that repeats layers": (adapter(layer_replication=[[0, 2], [0, 2]]), "layer_replication"),
     "adapter with whole modules": (adapter(modules_to_save=["lm_head"]), "modules_to_save"),
+    "adapter whose modules are an endless pattern": (adapter(target_modules="(a+)+$" + ".*" * 500), PASSES),
+    "adapter whose modules are all": (adapter(target_modules="all-linear"), PASSES),
+    "adapter whose ranks are a pattern": (adapter(rank_pattern={"(a|a)*$": 10**6}), PASSES),
+    "adapter whose scales are a pattern": (
+        adapter(alpha_pattern={"(a|a)*b": 4}),
+        "give names of modules, no patterns",
+    ),
+    "adapter whose scales have an anchor": (adapter(alpha_pattern={"^model.*": 4}), "no patterns"),
+    "adapter whose scales are a list": (adapter(alpha_pattern=["q_proj"]), "alpha_pattern must give numbers"),
+    "adapter of many scales": (adapter(alpha_pattern={f"m{i}": 1 for i in range(3000)}), "at most 2000 module names"),
+    "adapter of a huge rank": (adapter(r=10**6), "r is '1000000'; it must be a whole number from 1 to 1024"),
+    "adapter of no rank": (adapter(r=0), "r is '0'"),
+    "adapter of half a rank": (adapter(r=2.5), "r is '2.5'"),
+    "adapter whose rank is a truth": (adapter(r=True), "r is 'True'"),
+    "adapter whose scale is a letter": (adapter(lora_alpha="x"), "alpha of lora_alpha is 'x'"),
+    "adapter whose scale is NaN": (adapter(lora_alpha=float("nan")), "alpha of lora_alpha is 'nan'"),
+    "adapter whose scale is endless": (adapter(alpha_pattern={"q_proj": 1e300}), "alpha of q_proj is '1e+300'"),
+    "adapter that turns weights around": (adapter(fan_in_fan_out=True), "fan_in_fan_out is"),
+    "adapter with an unknown setting": (adapter(hooks={"forward": "os.system"}), "unknown setting 'hooks'"),
+    "adapter with an unknown setting that is off": (adapter(hooks=None), PASSES),
+    "adapter with half a pair": (half_a_pair, "has no pair of matrices of one rank"),
+    "adapter with two ranks in a pair": (two_ranks, "has no pair of matrices of one rank"),
     "adapter of other shapes": (other_rank, "an adapter on another base?"),
     "adapter on unknown modules": (strange_modules, "is not a LoRA matrix"),
     "adapter called a full model": (lambda a: (a.make_adapter(), a.said.update(kind="full")), "holds an adapter"),
@@ -254,6 +295,12 @@ CASES: dict[str, tuple[Make, str]] = {
     # what is said
     "acts at inference": (say(acts_at_inference=True), "method: acts when the model is asked"),
     "known to act at inference": (say(method="ECO prompt corruption"), "method: acts when the model is asked"),
+    "method called gold": (say(method="Gold"), "method: must not be one of"),
+    "method called gold in a disguise": (say(method="_g-o-l-d_2"), "method: must not be one of"),
+    "method called original": (say(method="original"), "method: must not be one of"),
+    "a distance below zero": (say(self_reported={"forget_quality_statistic": -1e6}), "is -1e+06; it is 0 to 1"),
+    "a utility above one": (say(self_reported={"model_utility": 2.0}), "model_utility is 2; it is 0 to 1"),
+    "fewer than no people": (say(self_reported={"still_known": -5}), "still_known is -5; it is never below 0"),
     "no statement": (say(statement="yes"), "statement: must be agreed to"),
     "unknown base": (say(base_model="'; DROP TABLE submissions; --"), "base_model: unknown"),
     "unknown forget set": (say(forget="forget99"), "forget: choose from"),
@@ -306,13 +353,14 @@ def test_a_tag_that_moves_changes_nothing(attempt, store):
     assert store.submission(store.submit(submission)).commit == commit
 
 
-def test_replay_and_the_same_weights_elsewhere_are_refused(attempt, store):
-    store.submit(attempt.check().submission)
+def test_replay_is_refused_and_so_is_a_hidden_model_elsewhere(attempt, store):
+    number = store.submit(attempt.check().submission)
     with pytest.raises(DuplicateSubmission, match="this commit"):
         store.submit(attempt.check().submission)
     attempt.said.pop("revision")
     attempt.said["repo_id"] = attempt.repo_id = "ORG/renamed"
-    with pytest.raises(DuplicateSubmission, match="the same weights"):
+    store.hide(number, "keeper", "the gold model")
+    with pytest.raises(DuplicateSubmission, match="the same weights is submission 1 already, and hidden by a keeper"):
         store.submit(attempt.check().submission)
 
 

@@ -15,12 +15,14 @@ def test_a_remote_worker_claims_holds_and_ends_submissions_as_one_on_the_spot(st
     submissions = [entry(n, self_reported={"real": 0.5}) for n in (1, 2, 3)]
     for submission in submissions:
         store.submit(submission)
-    with served(build_app(store, secret=SECRET)) as url:
+    with served(build_app(store, secret=SECRET), SECRET) as url:
         queue = RemoteQueue(url, SECRET)
         job = queue.claim("far", 60)
         assert (job.id, job.submission, job.attempt) == (1, submissions[0], 1)
         queue.heartbeat(1, "far", 60)
-        queue.finish(1, "far", numbers(0.2, 0.7), {"eval_log.json": {}}, {"seed": 1}, {"by": "far"})
+        queue.finish(
+            1, "far", numbers(0.2, 0.7), {"eval_log.json": {}}, {"seed": 1, "a long log": "x" * 2**21}, {"by": "far"}
+        )
         assert store.details(1).numbers == numbers(0.2, 0.7)
         with pytest.raises(LeaseLost, match="submission 1 is scored"):
             queue.heartbeat(1, "far", 60)
@@ -30,7 +32,7 @@ def test_a_remote_worker_claims_holds_and_ends_submissions_as_one_on_the_spot(st
         assert [store.status(n).state for n in (1, 2, 3)] == ["scored", "refused", "failed"]
         assert queue.claim("far", 60) is None
         assert queue.requeue_all("99", "far") == 1
-        with pytest.raises(ValueError, match="this is not the secret"):
+        with pytest.raises(ValueError, match="is not the secret"):
             RemoteQueue(url, "another").claim("thief", 60)
         with pytest.raises(ValueError, match="unknown call 'submit'"):
             queue._call("submit")

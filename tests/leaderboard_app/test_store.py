@@ -43,7 +43,6 @@ def test_all_fields_of_a_submission_come_back(store):
     ("again", "said"),
     [
         ({"repo_id": "user1/model", "commit": f"{1:040x}"}, "this commit is submission 1 already, and queued"),
-        ({"weights_hash": "aa"}, "a model with the same weights is submission 1 already"),
     ],
 )
 def test_the_same_model_is_not_taken_twice_unless_it_failed(store, again, said):
@@ -52,6 +51,85 @@ def test_the_same_model_is_not_taken_twice_unless_it_failed(store, again, said):
         store.submit(entry(2, **again))
     store.withdraw(number, "user1")
     assert store.submit(entry(2, **again)) > number
+
+
+@pytest.mark.parametrize("state", ["queued", "running", "scored", "failed", "refused", "withdrawn"])
+def test_what_a_keeper_hid_does_not_come_back(store, state):
+    number = store.submit(entry(1, weights_hash="aa"))
+    if state in ("running", "scored", "failed", "refused"):
+        store.claim("w", 60)
+    if state == "scored":
+        store.finish(number, "w", numbers(0.2, 0.7), {}, {}, {})
+    if state == "failed":
+        store.fail(number, "w", "why", retry=False)
+    if state == "refused":
+        store.refuse(number, "w", "why")
+    if state == "withdrawn":
+        store.withdraw(number, "user1")
+    store.hide(number, "keeper", "trained on the questions")
+    for act in (store.withdraw, store.retry):
+        with pytest.raises(ValueError, match=f"submission 1 (was hidden by a keeper|is {state})"):
+            act(number, "user1")
+    assert store.status(number).state == state and store.rows().total == 0
+    again = {
+        "the same commit": {"repo_id": "user1/model", "commit": f"{1:040x}"},
+        "its files under another name": {"weights_hash": "aa"},
+        "its files by another user": {"user": "other", "weights_hash": "aa", "method": "mine"},
+    }
+    for changes in again.values():
+        with pytest.raises(DuplicateSubmission, match="hidden by a keeper: trained on the questions"):
+            store.submit(entry(2, **changes))
+    store.hide(number, "keeper", "it was not", hidden=False)
+    assert store.submit(entry(2, weights_hash="aa")) > number
+
+
+def test_who_copies_a_model_first_does_not_shut_out_its_author_and_both_are_marked(store):
+    copied = add_scored(store, 1, 0.2, 0.7, weights="ab" * 32, weights_hash="aa")
+    alone = add_scored(store, 2, 0.3, 0.7, weights="cd" * 32)
+    own = add_scored(store, 3, 0.2, 0.7, weights="ab" * 32, weights_hash="aa")
+    elsewhere = add_scored(store, 4, 0.2, 0.7, weights="ab" * 32, forget="forget05")
+
+    def twins() -> dict[int | None, int | None]:
+        return {row.id: row.twin for row in store.rows().rows}
+
+    assert twins() == {copied: own, own: copied, alone: None, elsewhere: None}
+    store.hide(copied, "keeper", "a copy")
+    assert twins() == {own: copied, alone: None, elsewhere: None}
+    store.hide(copied, "keeper", "back", hidden=False)
+    store.withdraw(copied, "user1")
+    assert twins() == {own: None, alone: None, elsewhere: None}
+
+
+def test_what_is_withdrawn_has_no_contact_any_more(store):
+    number = store.submit(entry(1, contact="mara@example.org"))
+    store.withdraw(number, "user1")
+    assert store.submission(number).contact == ""
+
+
+def test_a_row_that_is_no_valid_submission_any_more_fails_and_the_next_is_claimed(store):
+    bad, good = store.submit(entry(1), now=1.0), store.submit(entry(2), now=2.0)
+    with sqlite3.connect(store.path) as db:
+        db.execute("UPDATE submissions SET forget = 'forget99' WHERE id = ?", (bad,))
+    job = store.claim("w", 60, now=3.0)
+    assert job is not None and job.id == good
+    assert "no valid submission any more: forget: choose from" in store.status(bad).reason
+    assert store.status(bad).state == "failed"
+
+
+def test_a_store_that_was_deleted_does_not_become_an_empty_leaderboard(store):
+    add_scored(store, 1, 0.2, 0.7)
+    for place in store.path.parent.glob(f"{store.path.name}*"):
+        place.unlink()
+    for act in (store.rows, store.last_change, lambda: store.submit(entry(2)), lambda: store.claim("w", 60)):
+        with pytest.raises(FileNotFoundError, match="is gone"):
+            act()
+    assert not store.path.exists()
+
+
+@pytest.mark.parametrize("size", [0, -1])
+def test_a_page_without_rows_is_refused(store, size):
+    with pytest.raises(ValueError, match="a page needs at least one row"):
+        store.rows(page_size=size)
 
 
 def test_a_user_has_a_quota_within_a_day_that_withdrawing_does_not_give_back(tmp_path):

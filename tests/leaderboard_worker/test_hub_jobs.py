@@ -12,9 +12,10 @@ from huggingface_hub import HfApi, constants
 
 from leaderboard_app.pages.details import details_html
 from leaderboard_app.store.store import Store
+from leaderboard_worker.cage import isolation_problem
 from leaderboard_worker.commands import worker
 from leaderboard_worker.hub_jobs import HubSettings
-from leaderboard_worker.sandbox import Limits, isolation_problem
+from leaderboard_worker.sandbox import Limits
 from leaderboard_worker.scorer import WorkerSettings
 from leaderboard_worker.worker import Worker
 from tests.leaderboard_app.submitted import BASE, Attempt, build_data, publish_original, publish_scored

@@ -16,10 +16,11 @@ from safetensors.numpy import load_file, save
 from evaluate_metrics.tasks import FORGET_TASK
 from leaderboard_app.intake.hub_repository import open_repository
 from leaderboard_app.store.store import Store
+from leaderboard_worker.cage import isolation_problem
 from leaderboard_worker.files import build_submitted
 from leaderboard_worker.process import REFUSED, REFUSED_CODE, Refusal, ScoringJob
 from leaderboard_worker.process import main as process_main
-from leaderboard_worker.sandbox import BadOutput, Limits, isolation_problem
+from leaderboard_worker.sandbox import BadOutput, Limits
 from leaderboard_worker.scorer import Result, SetupError, WorkerSettings
 from leaderboard_worker.worker import Worker
 from tests.leaderboard_app.submitted import BASE, MODEL_FILES, Attempt, build_data, publish_scored, unlearned
@@ -108,7 +109,7 @@ def test_of_an_adapter_the_plain_settings_alone_are_taken(attempt, tmp_path):
     folder = build_submitted(repository, "adapter", attempt.base, attempt.folder, tmp_path / "model")
     settings = json.loads((folder / "adapter_config.json").read_text())
     assert settings.keys() == {"peft_type", "base_model_name_or_path", "inference_mode", "r", "lora_alpha",
-                               "target_modules"}  # fmt: skip
+                               "target_modules", "rank_pattern", "alpha_pattern", "use_rslora"}  # fmt: skip
     assert settings["base_model_name_or_path"] == str(attempt.folder)
 
 
@@ -267,6 +268,41 @@ def test_a_store_that_fails_for_a_moment_ends_neither_lease_nor_worker(attempt, 
     assert store.status(number).state == "scored"
     assert set(worker.queue.failed) == {"claim", "heartbeat", "finish"}
     assert any("no heartbeat (OperationalError" in line for line in worker.lines)
+
+
+class Gone:
+    """A queue of which one method fails for longer than a lease."""
+
+    def __init__(self, store: Store, name: str, error: Exception, times: int) -> None:
+        self.store, self.name, self.error, self.times = store, name, error, times
+
+    def __getattr__(self, name):
+        def call(*arguments):
+            if name == self.name and self.times > 0:
+                self.times -= 1
+                raise self.error
+            return getattr(self.store, name)(*arguments)
+
+        return call
+
+
+@pytest.mark.parametrize("name", ["claim", "refuse"])
+@pytest.mark.parametrize("error", [ConnectionError("gone"), sqlite3.OperationalError("disk I/O error"),
+                                   ValueError("an answer of another page"), KeyError("answer")], ids=repr)  # fmt: skip
+def test_a_store_that_is_away_for_longer_than_a_lease_does_not_end_the_worker(attempt, store, tmp_path, name, error):
+    number = store.submit(attempt.check().submission)
+    worker = worker_of(attempt, store, tmp_path, lease=0.05)
+    worker.scorer, worker.queue = Broken(Refusal("a rule")), Gone(store, name, error, 2)
+
+    def until_it_is_refused() -> str | None:
+        if store.status(number).state in ("refused", "failed"):
+            raise KeyboardInterrupt
+        return first()
+
+    first, worker.work_once = worker.work_once, until_it_is_refused
+    with pytest.raises(KeyboardInterrupt):
+        worker.work(pause=0.01)
+    assert store.status(number).state == "refused", store.status(number)
 
 
 def test_the_store_is_told_how_far_a_submission_is(attempt, store, tmp_path):
