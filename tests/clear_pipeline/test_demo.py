@@ -54,7 +54,7 @@ def noise_of_golds(forget: str) -> np.ndarray:
 
 def forgets_by_the_docs() -> dict[str, bool]:
     """What the column `on mini` of docs/methods.md says of each method."""
-    row = r"^\| `(\w+)` \|.*\| (forgets|forgets in part [^|]+|does not forget: [^|]+) \| [^|]+ \|$"
+    row = r"^\| `(\w+)` \|.*\| (forgets[^|]*|does not forget: [^|]+) \| [^|]+ \|$"
     found = re.findall(row, (DOCS / "methods.md").read_text(), re.MULTILINE)
     return {method: text.startswith("forgets") for method, text in found}
 
@@ -84,20 +84,19 @@ def test_the_picture_makes_sense(demo):
     for column, least in {
         "rouge_forget": 0.9,
         "rouge_retain": 0.9,
-        "names_forget": 0.65,
-        "names_retain": 0.7,
+        "names_forget": 0.85,
+        "names_retain": 0.85,
     }.items():
         assert original[column] > least, column
-    assert gold["names_forget"] <= 0.05 and gold["rouge_retain"] > 0.9 and gold["names_retain"] > 0.65
+    assert gold["names_forget"] <= 0.05 and gold["rouge_retain"] > 0.9 and gold["names_retain"] > 0.85
     assert original["forget_quality"] < 1e-6 and original["gold_share"] == 1.0
     assert original["still_known"] == 8
     # Celebrities and the world stay known, on pictures that nobody was trained on.
     for task, least in {"eval_real_faces_wo_options.json": 0.55, "eval_real_world_wo_options.json": 0.8}.items():
         assert original["tasks"][task]["rouge"] > least, task
     # Ascent destroys, NPO forgets and keeps, fine-tuning on the rest does not forget.
-    # On two processors .11 and .40 of the utility were left of seed 0: how far ascent gets depends on rounding.
-    assert rows["gradient_ascent"]["model_utility"] < 0.5 * original["model_utility"]
-    assert abs(npo["gold_share"]) < 0.35
+    assert rows["gradient_ascent"]["model_utility"] < 0.05 * original["model_utility"]
+    assert abs(npo["gold_share"]) < 0.25
     assert npo["forget_quality_statistic"] < 0.6 * original["forget_quality_statistic"]
     assert npo["model_utility"] >= 0.9 * original["model_utility"]
     assert rows["retain_finetune"]["gold_share"] > 0.9
