@@ -260,11 +260,12 @@ class UnlearningTrainer(SteppingTrainer):
             value = self.references()[side](self.model, batch)
         return list(value.split(answer_counts(batch)))
 
-    def batches(self, side: str) -> Iterator[Batch]:
-        """Yield all rows of a side, in order."""
+    def batches(self, side: str, size: int | None = None) -> Iterator[Batch]:
+        """Yield all rows of a side, in order; as many at a time as in training if `size` is None."""
         if side not in self.rows:
             raise ValueError(f"{side} rows are needed; there are {', '.join(self.rows)}")
-        rows, size = self.rows[side], self.args.per_device_train_batch_size
+        rows: Rows = self.rows[side]
+        size = int(size or self.args.per_device_train_batch_size)
         for start in range(0, len(rows), size):
             keys = range(start, min(start + size, len(rows)))
             yield to_device(self.data_collator.encode([(key, rows[key]) for key in keys]), self.args.device)
