@@ -145,7 +145,7 @@ def bench_of(
     """Return a method's bench, and our loss."""
     loaded, reference = load_model(str(folder), device="cpu"), load_model(str(folder), device="cpu").model
     trainer_class, config = METHODS[method]
-    more = {"refusals": str(refusals)} if method in ("dpo", "idk_ap", "flat") else {}
+    more = {"refusals": str(refusals)} if method in ("dpo", "idk_ap", "flat", "door") else {}
     place = f"{folder}-{'-'.join((method, *map(str, settings.values())))}"
     trainer: Any = trainer_class(
         model=loaded.model,  # type: ignore[arg-type]

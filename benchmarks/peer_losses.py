@@ -1,7 +1,8 @@
 """Our losses against those of open-unlearning and of the methods' authors, on the same model and batch.
 
     for name in locuslab/open-unlearning UCSC-REAL/FLAT csm9493/efficient-llm-unlearning \
-                sail-sg/closer-look-LLM-unlearning nmndeep/JensUn-Unlearning yascho/probabilistic-unlearning; do
+                sail-sg/closer-look-LLM-unlearning nmndeep/JensUn-Unlearning yascho/probabilistic-unlearning \
+                wicai24/DOOR-Alignment; do
         git clone https://github.com/$name ../peers/${name#*/}; done
     python -m benchmarks.peer_losses --peers ../peers
 
@@ -125,6 +126,14 @@ def rmu(bench: Bench, answers_only: bool = False) -> torch.Tensor:
     )
 
 
+def door(bench: Bench) -> torch.Tensor:
+    """Return the authors' loss."""
+    bench.load("DOOR-Alignment/utils/loss.py", "get_sequence_log_probs", "gd_npo_loss")
+    names = {"npo_": "forget", "": "refusal", "utility_": "retain"}
+    inputs = {f"{prefix}{name}": value for prefix, side in names.items() for name, value in bench.inputs(side).items()}
+    return bench.space["gd_npo_loss"](bench.trainer.model, bench.reference, inputs)
+
+
 def jensun(bench: Bench) -> torch.Tensor:
     """Return the authors' loss, with our tokens of the target."""
     bench.load("JensUn-Unlearning/src/trainer/utils.py", "jensun_multitok_loss", "jensun_retain_loss")
@@ -230,6 +239,7 @@ CASES = [
     Case("satimp", open_unlearning("SatImp", beta1=5.0, beta2=1.0, alpha=0.1)),
     Case("undial", open_unlearning("UNDIAL", beta=10.0, alpha=0.0), why=POSITIONS, apart=undial_of_answers),
     Case("ceu", open_unlearning("CEU", ignore_first_n_answer_tokens=1)),
+    Case("door", door),
     Case("jensun", jensun, why="theirs: probabilities are clamped at 1e-9"),
     Case("maximum_entropy", closer_look("ME+GD", forget_weight=0.1)),
     Case("idk_ap", closer_look("IDK+AP")),

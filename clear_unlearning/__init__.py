@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from evaluate_metrics.scores import score_log
     from trainers import METHODS
     from trainers.adaptive_rmu import AdaptiveRMUConfig, AdaptiveRMUTrainer
+    from trainers.bad_teacher import BadTeacherConfig, BadTeacherTrainer
     from trainers.base import (
         Quantity,
         ScoreCallback,
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
         token_mean,
     )
     from trainers.ceu import CEUConfig, CEUTrainer
+    from trainers.door import DOORConfig, DOORTrainer
     from trainers.dpo import DPOConfig, DPOTrainer
     from trainers.flat import FLATConfig, FLATTrainer
     from trainers.gradient_ascent import GradientAscentConfig, GradientAscentTrainer
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from trainers.kl import KLConfig, KLTrainer
     from trainers.llmu import LLMUConfig, LLMUTrainer
     from trainers.maximum_entropy import MaximumEntropyConfig, MaximumEntropyTrainer
+    from trainers.mmunlearner import MMUnlearnerConfig, MMUnlearnerTrainer
     from trainers.npo import NPOConfig, NPOTrainer
     from trainers.pdu import PDUConfig, PDUTrainer
     from trainers.retain_finetune import RetainFinetuneConfig, RetainFinetuneTrainer
@@ -56,16 +59,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = [
-    "AdaptiveRMUConfig", "AdaptiveRMUTrainer", "CEUConfig", "CEUTrainer", "DPOConfig", "DPOTrainer", "FLATConfig",
-    "FLATTrainer", "GradientAscentConfig", "GradientAscentTrainer", "GradientDifferenceConfig",
-    "GradientDifferenceTrainer", "IDKAPConfig", "IDKAPTrainer", "IDKConfig", "IDKTrainer", "IHLConfig",
-    "IHLTrainer", "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer", "LLMUConfig", "LLMUTrainer", "Log",
-    "METHODS", "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "PDUConfig",
-    "PDUTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer",
-    "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback",
-    "Sides", "SimNPOConfig", "SimNPOTrainer", "TaskVectorConfig", "TaskVectorTrainer", "Terms", "Totals",
-    "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig", "UnlearningTrainer", "WGAConfig", "WGATrainer",
-    "evaluate_model", "load_clear", "score_log", "sequence_means", "token_mean",
+    "AdaptiveRMUConfig", "AdaptiveRMUTrainer", "BadTeacherConfig", "BadTeacherTrainer", "CEUConfig", "CEUTrainer",
+    "DOORConfig", "DOORTrainer", "DPOConfig", "DPOTrainer", "FLATConfig", "FLATTrainer", "GradientAscentConfig",
+    "GradientAscentTrainer", "GradientDifferenceConfig", "GradientDifferenceTrainer", "IDKAPConfig", "IDKAPTrainer",
+    "IDKConfig", "IDKTrainer", "IHLConfig", "IHLTrainer", "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer",
+    "LLMUConfig", "LLMUTrainer", "Log", "METHODS", "MMUnlearnerConfig", "MMUnlearnerTrainer", "MaximumEntropyConfig",
+    "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "PDUConfig", "PDUTrainer", "Quantity", "RMUConfig",
+    "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig",
+    "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer",
+    "TaskVectorConfig", "TaskVectorTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig",
+    "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear", "score_log", "sequence_means",
+    "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

@@ -168,6 +168,7 @@ OTHER_NAMES = {
     "graddiff": "gradient_difference",
     "grad_diff": "gradient_difference",
     "gd": "gradient_difference",
+    "badt": "bad_teacher",
 }
 
 METHODS = MethodTable(
@@ -197,6 +198,9 @@ METHODS = MethodTable(
         "task_vector": "TaskVector",
         "adaptive_rmu": "AdaptiveRMU",
         "pdu": "PDU",
+        "door": "DOOR",
+        "bad_teacher": "BadTeacher",
+        "mmunlearner": "MMUnlearner",
     },
     own=True,
 )

@@ -343,6 +343,24 @@ def test_npo_with_entropies():
     assert found == pytest.approx(expected, abs=1e-5)
 
 
+def test_door():
+    """Refusals (ln 20 + ln 10) / 2 = 2.649159, NPO's 3.266825 with beta .5, retain ln 10; .2, .2 and .8 of them."""
+    expected = {"refusal": 0.529832, "forget": 0.653365, "retain": 1.842068}
+    assert terms("door", BEFORE) == pytest.approx(expected, abs=1e-5)
+
+
+def test_bad_teacher():
+    """From uniform teachers: .295297 on forget and .279631 on retain, as worked out for gradient difference."""
+    found = terms("bad_teacher", NOTHING, forget_weight=2.0)
+    assert found == pytest.approx({"forget": 0.590594, "retain": 0.279631}, abs=1e-5)
+
+
+def test_mmunlearner():
+    """As gradient difference; which weights the first term moves: test_mmunlearner.py."""
+    found = terms("mmunlearner", forget_weight=2.0)
+    assert found == pytest.approx({"forget": -1.848392, "retain": 1.151293}, abs=1e-6)
+
+
 def test_npo_goes_over_into_gradient_ascent():
     """For beta to 0 the gradient by the gain g is 1: (2/b) (log(1 + e^(b g)) - log 2) -> g."""
     small, gains = 1e-3, [-0.693147, 1.386294]
@@ -366,6 +384,7 @@ def test_wrong_settings_are_named():
         ("satimp", {"beta2": -1.0}, "beta2 must be 0 or more"),
         ("undial", {"beta": -1.0}, "beta must be 0 or more"),
         ("idk_ap", {"beta": 0.0}, "beta must be above 0"),
+        ("door", {"forget_share": 1.5}, "forget_share must be above 0 and at most 1"),
         ("flat", {"divergence": "tv"}, "one of total_variation, kl, .*; not 'tv'"),
         ("kl", {"retain_ratio": 0}, "retain_ratio must be 1 or more"),
         ("kl", {"l1": 1.0, "l1_from": "gold"}, "from zero or start"),
@@ -492,6 +511,13 @@ class Oracle:
             "ihl": {"forget": self.hinge(), "retain": retain},
             "task_vector": {"forget": forget},
             "pdu": {"forget": self.peaks(), "retain": 100 * retain},
+            "door": {
+                "refusal": -0.2 * np.mean([self.log_prob(answer, self.now) for answer in self.answers["refusal"]]),
+                "forget": 0.2 * 4 * np.mean(np.log1p(np.exp(0.5 * self.gains("forget")))),
+                "retain": -0.8 * np.mean([self.log_prob(answer, self.now) for answer in self.answers["retain"]]),
+            },
+            "mmunlearner": {"forget": -forget, "retain": retain},
+            "bad_teacher": {"forget": self.kl("forget"), "retain": self.kl("retain")},
         }
 
 
@@ -519,7 +545,7 @@ def references_of(method: str, before: torch.Tensor, answers: dict[str, tuple]) 
         lasts = torch.tensor([last for row in rows for last in [0, *row[:-1]]])
         tokens = torch.tensor([token for row in rows for token in row])
         logits = before[lasts]
-        sums = method in ("npo", "dpo")
+        sums = method in ("npo", "dpo", "door")
         found[name] = logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0] if sums else logits
     return found
 

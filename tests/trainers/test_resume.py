@@ -10,6 +10,7 @@ from transformers import TrainerCallback
 from tests.trainers import conftest
 from tests.trainers.conftest import rows, trainer_of, trainings
 from trainers.base.checkpoints import STATE_FILE, last_checkpoint
+from trainers.base.wrappers import WRAPPERS
 
 SHORT = {"num_train_epochs": 2, "per_device_train_batch_size": 2, "save_steps": 2}
 
@@ -43,6 +44,9 @@ def go_on(trainer, folder) -> None:
         ("kl", True, {}),
         ("gradient_difference", False, {"salun": 0.5, "l1": 1e-4, "l1_from": "start", "gradient_accumulation_steps": 2,
                                         "per_device_train_batch_size": 1}),
+        ("gradient_difference", False, {"optimizer_wrapper": "gru"}),
+        ("npo", True, {"optimizer_wrapper": "dualoptim"}),
+        *(pytest.param("npo", True, {"optimizer_wrapper": name}, marks=pytest.mark.slow) for name in WRAPPERS),
         ("scrub", True, {"sides": {"held_out": rows(30, 2)}}),
     ],
 )  # fmt: skip

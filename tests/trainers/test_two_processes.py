@@ -12,6 +12,7 @@ import torch
 
 from tests.trainers.two_processes import losses_of
 from trainers import METHODS
+from trainers.base.wrappers import WRAPPERS
 
 ROOT = Path(__file__).parents[2]
 
@@ -48,3 +49,8 @@ def check(model: Path, folder: Path, methods: tuple[str, ...]) -> None:
 @pytest.mark.slow
 def test_two_processes_follow_one_by_every_method(tmp_path, mini_llava):
     check(mini_llava, tmp_path, tuple(METHODS))
+
+
+@pytest.mark.slow
+def test_two_processes_follow_one_by_every_wrapper(tmp_path, mini_llava):
+    check(mini_llava, tmp_path, tuple(f"gradient_difference+{name}" for name in WRAPPERS))

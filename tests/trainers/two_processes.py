@@ -1,6 +1,8 @@
 """Trains some methods as one of several processes; the first one writes down the losses of each step.
 
 accelerate launch --multi_gpu --num_processes 2 two_processes.py MODEL FOLDER METHOD ...
+
+METHOD+WRAPPER is a method with an optimizer wrapper.
 """
 
 import json
@@ -17,11 +19,19 @@ SETTINGS = {"num_train_epochs": 2, "save_strategy": "steps", "save_steps": 100, 
 OWN: dict[str, dict[str, float]] = {"pdu": {"retain_weight": 1.0}}
 
 
-def losses_of(method: str, folder: Path, model: Path, batch: int) -> list[dict[str, float]]:
+def losses_of(named: str, folder: Path, model: Path, batch: int) -> list[dict[str, float]]:
     """Trains on 5 forget and 7 retain rows: the last step of an epoch is not full. Then evaluates the 5."""
     sides = {"forget": rows(0, 5), "retain": rows(10, 7)}
+    method, _, wrapper = named.partition("+")
     trainer = trainer_of(
-        method, folder, model, sides=sides, per_device_train_batch_size=batch, **SETTINGS, **OWN.get(method, {})
+        method,
+        folder,
+        model,
+        sides=sides,
+        per_device_train_batch_size=batch,
+        optimizer_wrapper=wrapper or None,
+        **SETTINGS,
+        **OWN.get(method, {}),
     )
     trainer.train()
     evaluated = trainer.evaluate({"forget": sides["forget"]})

@@ -11,6 +11,7 @@ from transformers.integrations.integration_utils import (
 from trl import SFTConfig
 
 from .stopping import StopWhen
+from .wrappers import check_wrapper
 
 READY = "the rows are built ready for the model, and no answer is ever cut"
 SCORED = "score the model with `clear-unlearning evaluate` after training"
@@ -81,6 +82,15 @@ class UnlearningConfig(SFTConfig):
         default=None,
         metadata={"help": "SalUn: train this share of the weights, by the size of the forget gradient (paper: 0.5)."},
     )
+    optimizer_wrapper: str | None = field(
+        default=None,
+        metadata={"help": "What a step makes of forget and retain gradient: gru, ngdiff, dualoptim or sam."},
+    )
+    gru_share: float = field(default=0.8, metadata={"help": "GRU: share of the new retain gradient in its mean."})
+    dualoptim_forget_rate: float = field(
+        default=1.0, metadata={"help": "DualOptim: learning rate of the forget gradient, times --learning_rate."}
+    )
+    sam_radius: float = field(default=0.01, metadata={"help": "SAM: length of the step to the worst place nearby."})
 
     def __post_init__(self) -> None:
         """Check the values, and set what a trainer of ready rows and this machine need."""
@@ -120,7 +130,25 @@ class UnlearningConfig(SFTConfig):
             StopWhen.parse(self.stop_when)
         if self.salun is not None and not 0 < self.salun < 1:
             raise ValueError(f"salun must be between 0 and 1, not {self.salun}")
+        self._check_wrapper()
         super().__post_init__()
+
+    def _check_wrapper(self) -> None:
+        """Check the optimizer wrapper and its settings.
+
+        Raises:
+            ValueError: If there is no such wrapper, or it cannot be right with other settings.
+        """
+        if not 0 < self.gru_share <= 1:
+            raise ValueError(f"gru_share must be above 0 and at most 1, not {self.gru_share}")
+        for name in ("dualoptim_forget_rate", "sam_radius"):
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be above 0, not {getattr(self, name)}")
+        if self.optimizer_wrapper is not None:
+            check_wrapper(self.optimizer_wrapper)
+            for name in ("fp16", "activation_offloading"):
+                if getattr(self, name):
+                    raise ValueError(f"optimizer_wrapper {self.optimizer_wrapper} does not go with --{name}")
 
     def _check_reporters(self) -> None:
         """Check that the libraries to report to are installed, before any weight is loaded.

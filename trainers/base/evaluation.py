@@ -37,6 +37,7 @@ class EvaluatingTrainer(SFTTrainer):
     args: Any
     data_collator: Any
     model: Any
+    optimizer: Any
     train_dataset: Any
 
     def evaluate(self, eval_dataset: Any = None, ignore_keys: Any = None, metric_key_prefix: str = "eval") -> Any:

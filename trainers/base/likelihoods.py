@@ -69,18 +69,21 @@ def take_apart(both: AnswerLikelihood, sides: Sides) -> dict[str, AnswerLikeliho
     return parts
 
 
-def likelihoods_of(model: nn.Module, sides: Sides, always: bool = False) -> dict[str, AnswerLikelihood]:
+def likelihoods_of(
+    model: nn.Module, sides: Sides, always: bool = False, apart: bool = False
+) -> dict[str, AnswerLikelihood]:
     """Return the log-probabilities of the answers of all sides, in one pass unless padding would cost more.
 
     Args:
         model: Model in training, as in `answer_likelihood`.
         sides: One batch a side.
         always: Use one pass whatever the padding costs.
+        apart: Use a pass for each side, so that no gradient of one goes through the other.
     """
     shapes = [batch["labels"].shape for batch in sides.values()]
-    apart = sum(rows * length for rows, length in shapes)
+    several = sum(rows * length for rows, length in shapes)
     together = sum(rows for rows, _ in shapes) * max(length for _, length in shapes)
-    if len(sides) == 1 or (together > MOST_PADDING * apart and not always):
+    if len(sides) == 1 or apart or (together > MOST_PADDING * several and not always):
         return {side: answer_likelihood(model, batch) for side, batch in sides.items()}
     return take_apart(answer_likelihood(model, join(sides)), sides)
 

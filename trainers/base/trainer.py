@@ -5,6 +5,7 @@ and a retain batch. Means are over the answer tokens (or the sequences) of one s
 batch of 1 x 4, four accumulation steps of 1 and four processes of 1 take the same step.
 """
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -24,20 +25,21 @@ from clear_unlearning.optimizers import MuonWithAdamW
 from .batching import EpochSampler, SideCollator, TellEpoch, epochs_begun, fillers
 from .checkpoints import all_finite, load_weights, where_to_resume
 from .config import UnlearningConfig
-from .evaluation import EvaluatingTrainer, given_evaluation
+from .evaluation import given_evaluation
 from .given import given_adapter, given_args, given_model, given_sides
 from .likelihoods import ReferenceCache, likelihoods_of
-from .regularisers import SalientWeights, l1_distance, trainable
+from .regularisers import SalientWeights, trainable
 from .rows import Draw, Drawn, Rows, partner_rows, rows_themselves
+from .steps import SteppingTrainer
 from .stopping import Measure, stop_callbacks
-from .terms import Sides, Terms, Totals, add_up, check_finite, check_sides, count_sides, token_kl, token_mean
+from .terms import Sides, Terms, Totals, check_sides, token_kl
 from .vision import each_photo_once, freeze_vision
 
 REFERENCE_FOLDER = "kept-reference"  # goes when the checkpoints go
 Quantity = Callable[[nn.Module, Batch], torch.Tensor]  # of a model and a side: [answer tokens, ...]
 
 
-class UnlearningTrainer(EvaluatingTrainer):
+class UnlearningTrainer(SteppingTrainer):
     """Unlearn by a method: the base of all of them, TRL's trainer with rows to forget and rows to retain.
 
     Args:
@@ -93,6 +95,7 @@ class UnlearningTrainer(EvaluatingTrainer):
             compute_metrics=compute_metrics, preprocess_logits_for_metrics=preprocess_logits_for_metrics,
         )  # fmt: skip
         self.rows, self.folder = sides, Path(str(args.output_dir))
+        self.build_wrapper()
         weights = trainable(self.model)
         self._start = [weight.detach().clone() for weight in weights] if args.l1_from == "start" else None
         self._salient = None if args.salun is None else SalientWeights(self.model, self.batches("forget"), args.salun)
@@ -134,14 +137,20 @@ class UnlearningTrainer(EvaluatingTrainer):
         raise ValueError(f"{type(self).__name__} defines no losses")
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
-        """Return Muon with AdamW if asked for, otherwise what `--optim` says."""
-        if self.args.muon and self.optimizer is None:
-            named = (model or self.model).named_parameters()
-            self.optimizer = MuonWithAdamW(named, lr=self.args.learning_rate, weight_decay=self.args.weight_decay)
-        optimizer = super().create_optimizer(model)
+        """Return Muon with AdamW if asked for, otherwise what `--optim` says; a wrapper may take two of them."""
+        if self.optimizer is None:
+            build = functools.partial(self._new_optimizer, model)
+            self.optimizer = build() if self.wrapper is None else self.wrapper.optimizer(build)
         if self._salient is not None:
-            self._salient.attach(optimizer)
-        return optimizer
+            self._salient.attach(self.optimizer)
+        return self.optimizer
+
+    def _new_optimizer(self, model: nn.Module | None) -> torch.optim.Optimizer:
+        if self.args.muon:
+            named = (model or self.model).named_parameters()
+            return MuonWithAdamW(named, lr=self.args.learning_rate, weight_decay=self.args.weight_decay)
+        self.optimizer = None
+        return super().create_optimizer(model)
 
     def train(self, *args: Any, **kwargs: Any) -> Any:
         """Train.
@@ -189,55 +198,18 @@ class UnlearningTrainer(EvaluatingTrainer):
     def _weight_sums(self) -> list[float]:
         return torch.stack([weight.detach().sum(dtype=torch.float64) for weight in trainable(self.model)]).tolist()
 
-    def get_batch_samples(self, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[list, Any]:
-        """Take the batches of one step and count answer tokens and rows of each side over all processes."""
-        batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        self.nats.clear()
-        return batches, count_sides(batches, self.accelerator, device) if batches else None
-
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         rows, args = self.train_dataset, self.args
         seed = args.seed if args.data_seed is None else args.data_seed
         return EpochSampler(rows["filler"], self.data_collator, seed, args.train_batch_size, args.world_size)  # type: ignore
 
-    def compute_loss(
-        self, model: nn.Module, inputs: Any, return_outputs: bool = False, num_items_in_batch: Any = None
-    ) -> Any:
-        """Add up the terms of `losses`.
-
-        Raises:
-            FloatingPointError: If a term is NaN or infinite: training has diverged.
-        """
-        totals = num_items_in_batch or count_sides([inputs], self.accelerator, self.args.device)
-        terms = self.losses(model, inputs, totals)
-        steps = getattr(self, "current_gradient_accumulation_steps", 1)
-        if self.args.l1:
-            norm = l1_distance(trainable(model), self._start)
-            terms["l1"] = self.args.l1 * norm / (steps * self.accelerator.num_processes)
-        loss = add_up(terms)
-        self._measure({name: term.detach() for name, term in terms.items()}, totals, steps)
-        # Gradients are averaged over processes; the totals already count all of them.
-        loss = loss * self.accelerator.num_processes
-        return (loss, {}) if return_outputs else loss
-
-    def _measure(self, terms: Terms, totals: Totals, steps: int) -> None:
-        """Log the terms, and of each side the loss per answer token, of the whole global batch."""
-        sides = {side: token_mean(now, totals[side]).detach() for side, now in self._seen.items()}
-        values = torch.stack([value.float() for value in (*terms.values(), *sides.values())])
-        shares: list[float] = self.accelerator.reduce(values, reduction="sum").tolist()  # type: ignore[union-attr]
-        whole = dict(zip(terms, shares, strict=False))
-        check_finite(whole, self.state.global_step, self._advice)
-        logged = self._metrics["train" if self.model.training else "eval"]
-        # The mean over the batches of a step, times their number, is the term of the global batch.
-        for name, share in whole.items():
-            logged[f"{name}_term"].append(share * steps)
-        for side, share in zip(sides, shares[len(terms) :], strict=True):
-            logged[f"{side}_loss"].append(share * steps)
-            self.nats[f"{side}_loss"] = self.nats.get(f"{side}_loss", 0.0) + share
-
     def likelihoods(self, model: nn.Module, batch: Sides) -> dict[str, AnswerLikelihood]:
-        """Return the log-probabilities of the answers of all sides under the model in training, in one pass."""
-        self._seen = likelihoods_of(model, batch, always=self.accelerator.num_processes > 1)
+        """Return the log-probabilities of the answers of all sides under the model in training, in one pass.
+
+        A wrapper wants the sides' gradients apart: then each side has a pass of its own.
+        """
+        apart = self.wrapper is not None
+        self._seen = likelihoods_of(model, batch, always=self.accelerator.num_processes > 1 and not apart, apart=apart)
         return self._seen
 
     def log_probs(self, model: nn.Module, batch: Batch) -> torch.Tensor:
@@ -288,11 +260,12 @@ class UnlearningTrainer(EvaluatingTrainer):
             value = self.references()[side](self.model, batch)
         return list(value.split(answer_counts(batch)))
 
-    def batches(self, side: str) -> Iterator[Batch]:
-        """Yield all rows of a side, in order."""
+    def batches(self, side: str, size: int | None = None) -> Iterator[Batch]:
+        """Yield all rows of a side, in order; as many at a time as in training if `size` is None."""
         if side not in self.rows:
             raise ValueError(f"{side} rows are needed; there are {', '.join(self.rows)}")
-        rows, size = self.rows[side], self.args.per_device_train_batch_size
+        rows: Rows = self.rows[side]
+        size = int(size or self.args.per_device_train_batch_size)
         for start in range(0, len(rows), size):
             keys = range(start, min(start + size, len(rows)))
             yield to_device(self.data_collator.encode([(key, rows[key]) for key in keys]), self.args.device)

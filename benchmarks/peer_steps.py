@@ -1,0 +1,123 @@
+"""What our optimizer wrappers and masks make of gradients, against their authors' code on the same gradients.
+
+    for name in tmlr-group/GRU OPTML-Group/Unlearn-Smooth Z1zs/MMUnlearner; do
+        git clone https://github.com/$name ../peers/${name#*/}; done
+    python -m benchmarks.peer_steps --peers ../peers
+
+As in `benchmarks.peer_losses`, whose losses are on the same bench: their classes are read out of their files and run
+as they are. GRU's authors take inner products on a GPU only: the projection is what is compared. DualOptim's optimizer
+needs bitsandbytes, and of NGDiff there is no code of the authors.
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Union
+
+import numpy as np
+import torch
+from rich.box import MARKDOWN
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks.peer_code import REFUSALS, Bench, bench_of, build_taught_llama
+from trainers.base.regularisers import named_trainable, trainable
+from trainers.base.steps import SteppingTrainer
+from trainers.base.terms import count_sides
+from trainers.mmunlearner import masks_of
+
+
+def gradients(trainer: SteppingTrainer, batch: dict[str, Any], side: str) -> list[torch.Tensor]:
+    """Return the gradient of one side's terms at the weights as they are."""
+    totals = count_sides([batch], trainer.accelerator, trainer.args.device)
+    terms = trainer.losses(trainer.model, batch, totals)
+    return list(torch.autograd.grad(terms[side], trainable(trainer.model), materialize_grads=True))
+
+
+def ours(bench: Bench) -> torch.Tensor:
+    """Return the gradient that our wrapper gives the optimizer, as one row."""
+    trainer = bench.trainer
+    trainer.accelerator.gradient_state._set_sync_gradients(True)
+    trainer.model.zero_grad()
+    trainer.training_step(trainer.model, dict(bench.batch), count_sides([bench.batch], trainer.accelerator, "cpu"))
+    return torch.cat([weight.grad.flatten() for weight in trainable(trainer.model)])
+
+
+def gru(bench: Bench) -> torch.Tensor:
+    """Return the authors' projection of the forget gradient, plus the retain gradient."""
+    bench.load(
+        "GRU/dataloader_faster_refactor1.py", "CustomTrainerForgetting", np=np, Union=Union, Any=Any, DataLoader=object
+    )
+    forget, retain = (
+        torch.cat([part.flatten() for part in gradients(bench.trainer, bench.batch, side)])
+        for side in ("forget", "retain")
+    )
+    own = bench.made("CustomTrainerForgetting", get_norm=lambda: None)
+    assert forget @ retain < 0  # otherwise nothing is projected, and nothing compared
+    return own.orthogonal_component_precise(forget, retain) + retain
+
+
+def sam(bench: Bench) -> torch.Tensor:
+    """Return the gradient of the authors' step, of our losses."""
+    bench.load("Unlearn-Smooth/MUSE/baselines/baselines/sam_iterative.py", "SAMIterativeUnlearner")
+    trainer: Any = bench.trainer
+
+    def loss(side: str) -> torch.Tensor:
+        totals = count_sides([bench.batch], trainer.accelerator, trainer.args.device)
+        return trainer.losses(trainer.model, bench.batch, totals)[side]
+
+    own = bench.made(
+        "SAMIterativeUnlearner", coeff=1.0, npo_coeff=1.0, gamma=1.0, sam_rho=trainer.args.sam_radius,
+        args=SimpleNamespace(gradient_accumulation_steps=1), _prepare_inputs=lambda inputs: inputs,
+        accelerator=SimpleNamespace(backward=lambda value: value.backward()),
+        _compute_forget_loss=lambda *_: loss("forget"), _compute_retain_loss=lambda *_: loss("retain"),
+    )  # fmt: skip
+    trainer.model.zero_grad()
+    train, trainer.model.train = trainer.model.train, lambda: None
+    own.training_step(trainer.model, bench.batch)
+    trainer.model.train = train
+    return torch.cat([weight.grad.flatten() for weight in trainable(trainer.model)])
+
+
+def masks(bench: Bench) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return our masks and the authors', of single rows."""
+    bench.load("MMUnlearner/data_process/SFRon.py", "Mask_Our", "calc_sparsity", os=__import__("os"),
+               AdamW=torch.optim.AdamW, tqdm=list, print=lambda *_: None)  # fmt: skip
+    trainer = bench.trainer
+    names = ("input_ids", "labels", "attention_mask")
+    rows = {side: [{n: b[n] for n in names} for b in trainer.batches(side, 1)] for side in ("forget", "retain")}
+    own = bench.space["Mask_Our"](trainer.model, 1e-5)
+    trainer.model.train = lambda *_: trainer.model  # no dropout in it
+    found, _, _ = own.prepare_weight_saliency_mask([""], rows["forget"], rows["retain"], 1.0, "")
+    forget, retain = (trainer.squares(side) for side in ("forget", "retain"))
+    mine = masks_of(forget, retain, 1.0)
+    theirs = [found[name] for name in named_trainable(trainer.model)]
+    return tuple(torch.cat([mask.flatten().float() for mask in part]) for part in (mine, theirs))  # type: ignore
+
+
+def main() -> None:
+    """Print how far both are apart."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--peers", type=Path, required=True, help="folder with the checkouts")
+    peers = parser.parse_args().peers
+    table = Table("what", "length of ours", "of theirs", "difference", box=MARKDOWN)
+    with tempfile.TemporaryDirectory() as place:
+        folder, refusals = Path(place, "llama"), Path(place, "refusals.txt")
+        build_taught_llama(folder)
+        refusals.write_text(REFUSALS)
+        for name, theirs in (("gru", gru), ("sam", sam)):
+            settings = {"optimizer_wrapper": name, "max_grad_norm": 0.0}
+            bench, _ = bench_of("gradient_difference", settings, folder, refusals, peers)
+            other, own = theirs(bench), ours(bench)
+            numbers = [f"{value:.6f}" for value in (own.norm(), other.norm())]
+            table.add_row(name, *numbers, f"{(own - other).norm() / own.norm():.0e}")
+        bench, _ = bench_of("mmunlearner", {}, folder, refusals, peers)
+        own, other = masks(bench)
+        shares = [f"{value.mean():.4f} of the weights" for value in (own, other)]
+        table.add_row("mask of mmunlearner", *shares, f"{(own != other).float().mean():.0e} of them")
+    Console(width=140).print(table)
+
+
+if __name__ == "__main__":
+    main()
