@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+DTYPES = ("float32", "bfloat16", "float16")
+
 
 @dataclass(frozen=True)
 class AuditSettings:
@@ -15,6 +17,7 @@ class AuditSettings:
         relearn_batch: Rows of a step of relearning.
         batch_size: Questions at a time.
         seed: Draws answers, batches and labels.
+        dtype: Precision of the weights.
     """
 
     questions: int = 4
@@ -24,6 +27,7 @@ class AuditSettings:
     relearn_batch: int = 8
     batch_size: int = 16
     seed: int = 0
+    dtype: str = "float32"
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -33,3 +37,5 @@ class AuditSettings:
                 raise ValueError(f"{name} must be {bound} or more, not {getattr(self, name)}")
         if not 0 < self.relearn_rate < 1:
             raise ValueError(f"relearn_rate must be between 0 and 1, not {self.relearn_rate}")
+        if self.dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, not {self.dtype!r}")

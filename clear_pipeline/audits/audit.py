@@ -4,9 +4,9 @@ The result of one audit of one model is a side file, so that an interrupted comm
 """
 
 import json
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from clear_unlearning.models import LoadedModel, load_model, require_model
 
 from .arguments import AuditSettings
 from .context import Context, NotPossible
-from .measured import Measured
 from .people import load_subjects
 from .roles import AUDITED, GOLD, ORIGINAL, gold_roles
 
@@ -79,6 +78,7 @@ def audit(job: AuditJob, progress: Progress | None = None) -> dict[str, Any]:
         require_model(place)
     check_roles(job)
     digests = {role: model_digest(place) for role, place in models.items()}
+    check_golds(job.golds, [digests[role] for role in gold_roles(len(job.golds))])
     same_for_all = {"data": job.data.identity(), "forget": job.data.forgotten(), "track": job.data.track,
                     "settings": asdict(job.settings)}  # fmt: skip
     settings = {"recipe": "audit", **models, "audits": list(job.audits), **same_for_all, "digests": digests}
@@ -88,10 +88,12 @@ def audit(job: AuditJob, progress: Progress | None = None) -> dict[str, Any]:
     subjects = load_subjects(job.data, job.settings.questions, job.settings.seed)
     run.start()
     (run.part / SIDE_FILES).mkdir(exist_ok=True)
-    place_of = cache(lambda place: load_model(place))
-    context = Context(job.data, subjects, job.settings, lambda: place_of(job.original), lambda: place_of(job.golds[0]))
+    # Loaded when an audit needs them and let go: no more models are in memory than must be.
+    context = Context(
+        job.data, subjects, job.settings, lambda: _load(job, job.original), lambda: _load(job, job.golds[0])
+    )
     try:
-        results = _measured(job, context, run.part / SIDE_FILES, digests, same_for_all, place_of, progress)
+        results = _measured(job, context, run.part / SIDE_FILES, digests, same_for_all, progress)
         content = write_verdict(run.part, job.models(), digests, subjects, job.data, job.settings, results)
         run.finish()
     except BaseException:
@@ -118,13 +120,25 @@ def check_roles(job: AuditJob) -> None:
         check_forgotten(place, about["forgotten"], job.data)
 
 
+def check_golds(places: Sequence[str], digests: Sequence[str]) -> None:
+    """Make sure that no gold is given twice: it would not vary, and the bounds come from how golds vary.
+
+    Raises:
+        ValueError: If one is.
+    """
+    for number, digest in enumerate(digests):
+        if digest in digests[:number]:
+            raise ValueError(
+                f"{places[digests.index(digest)]} and {places[number]} are the same gold; give golds of other seeds"
+            )
+
+
 def _measured(
     job: AuditJob,
     context: Context,
     folder: Path,
     digests: Mapping[str, str],
     same_for_all: Mapping[str, Any],
-    load: Callable[[str], LoadedModel],
     progress: Progress | None,
 ) -> dict[str, dict[str, Any]]:
     """Measure what is not in a side file yet; return all by audit and role."""
@@ -132,6 +146,7 @@ def _measured(
     found: dict[str, dict[str, Any]] = {name: {} for name in job.audits}
     done, total = 0, len(models) * len(job.audits)
     for role, place in models.items():
+        loaded = None
         for name in job.audits:
             about = {"audit": name, "model": digests[role], **same_for_all}
             if name == "depth":
@@ -141,7 +156,8 @@ def _measured(
                 (known for known in _known(file, [folder.parent, *job.reuse]) if known["about"] == about), None
             )
             if content is None:
-                content = {"about": about, **_measure(name, load(place), context)}
+                loaded = loaded or _load(job, place)
+                content = {"about": about, **_measure(name, loaded, context)}
             if not file.exists():
                 write_json(file, content)
             found[name][role] = content
@@ -151,9 +167,11 @@ def _measured(
     return found
 
 
-def _measure(name: str, loaded: LoadedModel, context: Context) -> dict[str, Any]:
-    import time
+def _load(job: AuditJob, place: str) -> LoadedModel:
+    return load_model(place, dtype=job.settings.dtype)
 
+
+def _measure(name: str, loaded: LoadedModel, context: Context) -> dict[str, Any]:
     began = time.monotonic()
     try:
         measured = import_module(f"{__package__}.{name}").measure(loaded, context)
@@ -168,10 +186,3 @@ def _known(file: Path, reuse: Sequence[Path]) -> list[dict[str, Any]]:
         path for folder in reuse for path in sorted((folder / SIDE_FILES).glob(f"{file.stem.split('-')[0]}-*"))
     ]
     return [json.loads(path.read_text()) for path in (file, *elsewhere) if path.is_file()]
-
-
-def as_measured(content: Mapping[str, Any]) -> Measured | None:
-    """Return the result in a side file; None if the audit was not possible."""
-    if "reason" in content:
-        return None
-    return Measured(content["scores"], content["counted"], content["details"])

@@ -19,6 +19,7 @@ HELP = {
     "relearn_batch": "rows of a step of relearning",
     "batch_size": "questions at a time",
     "seed": "draws answers, batches and labels",
+    "dtype": "precision of the weights: float32, bfloat16 or float16",
 }
 
 

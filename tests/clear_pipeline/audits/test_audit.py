@@ -11,6 +11,8 @@ from clear_pipeline.audits import AUDITS
 from clear_pipeline.audits.arguments import AuditSettings
 from clear_pipeline.audits.audit import AuditJob, audit
 from clear_pipeline.cli import main
+from clear_unlearning.mini_models import build_mini_llava
+from tests.conftest import TEXTS
 
 FEW = AuditSettings(questions=1, samples=2, max_new_tokens=16)
 
@@ -22,7 +24,8 @@ def models(tmp_path_factory, mini_llava, taught) -> dict[str, Path]:
     taught.model.save_pretrained(folder / "original")
     taught.processor.save_pretrained(folder / "original")
     shutil.copytree(mini_llava, folder / "gold")
-    return {"original": folder / "original", "gold": folder / "gold"}
+    build_mini_llava(folder / "gold-1", TEXTS, seed=2, vocabulary=400)
+    return {name: folder / name for name in ("original", "gold", "gold-1")}
 
 
 def job(folder: Path, model: Path, models, data: Path, **more) -> AuditJob:
@@ -108,7 +111,7 @@ def test_a_model_in_the_wrong_role_is_named(tmp_path, models, mini_data):
 @pytest.mark.slow
 def test_the_whole_command(tmp_path, models, mini_data, capsys):
     words = ["audit", str(models["original"]), "--original", str(models["original"]), "--gold", str(models["gold"]),
-             "--gold", str(models["gold"]), "--dataset", str(mini_data),
+             "--gold", str(models["gold-1"]), "--dataset", str(mini_data),
              "--forget", "forget05", "--output", str(tmp_path / "out"),
              "--questions", "1", "--samples", "4", "--max_new_tokens", "8", "--relearn_rate", "1e-3"]  # fmt: skip
     assert main(words) == 0
