@@ -67,10 +67,11 @@ def test_bitsandbytes_rounds_as_we_do():
     assert torch.allclose(nf4(weight), theirs, atol=1e-5)
 
 
-def test_torchao_rounds_as_we_do():
+def test_torchao_rounds_at_most_a_step_away():
     torchao = pytest.importorskip("torchao.quantization", reason="torchao is not installed")
     layer = nn.Linear(128, 32, bias=False)
-    ours = int8(layer.weight)
+    weight = layer.weight.detach().clone()
     torchao.quantize_(layer, torchao.Int8WeightOnlyConfig())
     theirs = layer.weight.dequantize()  # type: ignore[operator]
-    assert torch.allclose(ours, theirs, atol=float(ours.abs().max()) / 127)
+    step = weight.abs().amax(1, keepdim=True) / 127  # torchao's is that over 127.5
+    assert ((int8(weight) - theirs).abs() <= 1.01 * step).all()
