@@ -18,6 +18,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "finetune": ("clear_pipeline.commands.models", "Fine-tune a model: original on full+tofu, gold on retain90+tofu."),
     "unlearn": ("clear_pipeline.commands.models", "Make the original model forget, by one method."),
     "evaluate": ("clear_pipeline.commands.models", "Score a model and write its log."),
+    "audit": ("clear_pipeline.commands.audit", "Try whether a model has really forgotten; a verdict on one page."),
     "score": ("clear_pipeline.commands.logs", "Print the numbers of a log, or whether two models differ."),
     "report": ("clear_pipeline.commands.logs", "Write the report of a demo again, from its logs."),
     "table": ("clear_pipeline.commands.experiment", "Run all methods of a recipe, write the paper's tables."),

@@ -11,6 +11,7 @@ import pytest
 import yaml
 from trl import ModelConfig
 
+from clear_pipeline.audits import AUDITS
 from clear_pipeline.cli import COMMANDS
 from clear_unlearning import __version__
 from evaluate_metrics import METRICS
@@ -41,6 +42,10 @@ def test_visual_methods_have_their_rows_in_order():
 
 def test_metrics_have_their_rows_in_order():
     assert first_column("docs/metrics.md") == list(METRICS)
+
+
+def test_audits_have_their_rows_in_order():
+    assert first_column("docs/audits.md") == list(AUDITS)
 
 
 def test_the_page_of_the_command_line_is_what_the_parsers_say():

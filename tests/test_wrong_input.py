@@ -29,6 +29,8 @@ FILES = {
 UNLEARN = "unlearn --method npo --output_dir out --model_name_or_path {model} --dataset {data}"
 FINETUNE = "finetune --output_dir out --model_name_or_path {model} --dataset {data}"
 EVALUATE = "evaluate --output out --model_name_or_path {model} --dataset {data}"
+AUDITED = "audit {model} --dataset {data} --original {model} --output out"
+AUDIT = f"{AUDITED} --gold {{model}}"
 SUBMIT = ("submit --repo-id A/b --base_model m --forget forget10 --method m --data_used d --seeds 0 --gpu_hours 1 "
           "--licence mit --contact c --statement")  # fmt: skip
 
@@ -144,6 +146,22 @@ WRONG = {
     f"{EVALUATE} --dataset empty": "empty has no config 'forget10_perturbed'; it has none",
     f"{EVALUATE} --output file": "file exists and holds no run.json",
     "evaluate --output out --model_name_or_path A/b --dataset {data}": "the Hub cannot be reached, and the cache",
+    # an audit
+    "audit": "required: model, --original, --gold, --output",
+    AUDITED: "required: --gold",
+    f"{AUDITED} --gold ./nowhere": "model './nowhere': no such folder",
+    f"{AUDITED} --gold empty": "model 'empty' holds neither config.json nor adapter_config.json",
+    "audit nowhere --dataset {data} --original {model} --gold {model} --output out": "model 'nowhere': no such folder",
+    f"{AUDIT} --gold {{model}}": "{model} and {model} are the same gold; give golds of other seeds",
+    f"{AUDIT} --audits smapling": "unknown audit 'smapling'; did you mean 'sampling'? choose from answers, sampling",
+    f"{AUDIT} --forget forget5": "unknown forget set 'forget5'; choose from forget01",
+    f"{AUDIT} --forget_people Nobody": "no row is about 'Nobody'",
+    f"{AUDIT} --samples 0": "samples must be 1 or more, not 0",
+    f"{AUDIT} --relearn_rate 2": "relearn_rate must be between 0 and 1, not 2.0",
+    f"{AUDIT} --dtype int4": "dtype must be one of float32, bfloat16, float16, not 'int4'",
+    f"{AUDIT} --reuse empty": "--reuse empty: no audit there",
+    f"{AUDIT} --output file": "file exists and holds no run.json",
+    f"{AUDIT} --output file/out": "a file is where a folder is needed: file/out.part",
     # the leaderboard
     "leaderboard": "required: ACTION",
     "leaderboard serve --demo nowhere": "nowhere holds no finished demo",

@@ -4,7 +4,7 @@ A prompt with an image has hundreds of tokens and is asked about seven answers. 
 go on from it side by side (`packed_answers.py`); where a model cannot, from its cache repeated once an answer.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -72,10 +72,27 @@ def prompt_positions(model: Any, prompts: Mapping[str, torch.Tensor]) -> torch.T
     return (mask.cumsum(1) - 1).clamp(min=0)
 
 
+def most_probable(logits: torch.Tensor) -> torch.Tensor:
+    """Return the most probable token of each row of logits [rows, vocabulary]."""
+    return logits.argmax(-1)
+
+
 def greedy(
     model: nn.Module, prompt: PromptCache, end_ids: Sequence[int], max_new_tokens: int, pad_id: int
 ) -> torch.Tensor:
-    """Continue prompts by the most probable token until each has ended.
+    """Continue prompts by the most probable token until each has ended; see `continued`."""
+    return continued(model, prompt, end_ids, max_new_tokens, pad_id, most_probable)
+
+
+def continued(
+    model: nn.Module,
+    prompt: PromptCache,
+    end_ids: Sequence[int],
+    max_new_tokens: int,
+    pad_id: int,
+    choose: Callable[[torch.Tensor], torch.Tensor],
+) -> torch.Tensor:
+    """Continue prompts token by token until each has ended.
 
     Args:
         model: The model.
@@ -83,13 +100,14 @@ def greedy(
         end_ids: Tokens that end an answer.
         max_new_tokens: At most so many.
         pad_id: Fills a row behind its end.
+        choose: Chooses the next token of each row from its logits [rows, vocabulary].
 
     Returns:
         Token ids [rows, new tokens].
     """
     mask = prompt.mask
     ends = torch.tensor(list(end_ids), device=mask.device)
-    token = prompt.first.argmax(-1)
+    token = choose(prompt.first)
     done = torch.zeros(len(token), dtype=torch.bool, device=mask.device)
     tokens = []
     while True:
@@ -105,7 +123,7 @@ def greedy(
             past_key_values=prompt.cache,
             use_cache=True,
         )
-        token = step.logits[:, -1].argmax(-1)
+        token = choose(step.logits[:, -1])
 
 
 def first_losses(prompt: PromptCache, answers: Sequence[Sequence[Sequence[int]]]) -> tuple[torch.Tensor, torch.Tensor]:

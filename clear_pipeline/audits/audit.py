@@ -1,0 +1,188 @@
+"""Run audits: each on the original, on every gold and on the audited model, in exactly the same way.
+
+The result of one audit of one model is a side file, so that an interrupted command goes on where it was.
+"""
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from clear_pipeline.arguments import DataArguments
+from clear_pipeline.evaluate import check_forgotten
+from clear_pipeline.runs.provenance import lineage, model_digest
+from clear_pipeline.runs.run_folder import Run, write_json
+from clear_unlearning.models import LoadedModel, load_model, require_model
+
+from .arguments import AuditSettings
+from .context import Context, NotPossible
+from .people import load_subjects
+from .roles import AUDITED, GOLD, ORIGINAL, gold_roles
+
+SIDE_FILES = "audits"  # folder of the side files within the run
+Progress = Callable[[int, int], None]
+
+
+@dataclass
+class AuditJob:
+    """An audit of one model.
+
+    Attributes:
+        folder: Run folder of the results.
+        model: The audited model.
+        original: The model that it was made from.
+        golds: Models that never learnt what is forgotten; the first is the yardstick of those audits that need one.
+        data: What was forgotten, and where the rows are.
+        audits: Rows of AUDITS.
+        settings: How much is asked.
+        reuse: Folders of other audits, whose results of the same models and questions are taken.
+        overwrite: Replace a result with other settings.
+    """
+
+    folder: Path
+    model: str
+    original: str
+    golds: Sequence[str]
+    data: DataArguments
+    audits: Sequence[str]
+    settings: AuditSettings = field(default_factory=AuditSettings)
+    reuse: Sequence[Path] = ()
+    overwrite: bool = False
+
+    def models(self) -> dict[str, str]:
+        """Return the models by their role, in the order in which they are measured."""
+        return {ORIGINAL: self.original, **dict(zip(gold_roles(len(self.golds)), self.golds, strict=True)),
+                AUDITED: self.model}  # fmt: skip
+
+
+def audit(job: AuditJob, progress: Progress | None = None) -> dict[str, Any]:
+    """Do the audits, write what they find, and the verdict.
+
+    Args:
+        job: What is audited.
+        progress: Called with the number of measurements done and in all.
+
+    Returns:
+        What `audit.json` holds.
+
+    Raises:
+        FileNotFoundError, ValueError: If a model or the data do not exist or do not belong together.
+    """
+    from .page import write_verdict
+
+    models = job.models()
+    for place in models.values():
+        require_model(place)
+    check_roles(job)
+    digests = {role: model_digest(place) for role, place in models.items()}
+    check_golds(job.golds, [digests[role] for role in gold_roles(len(job.golds))])
+    same_for_all = {"data": job.data.identity(), "forget": job.data.forgotten(), "track": job.data.track,
+                    "settings": asdict(job.settings)}  # fmt: skip
+    settings = {"recipe": "audit", **models, "audits": list(job.audits), **same_for_all, "digests": digests}
+    run = Run(job.folder, settings, job.overwrite)
+    if run.finished:
+        return json.loads((job.folder / "audit.json").read_text())
+    subjects = load_subjects(job.data, job.settings.questions, job.settings.seed)
+    run.start()
+    (run.part / SIDE_FILES).mkdir(exist_ok=True)
+    # Loaded when an audit needs them and let go: no more models are in memory than must be.
+    context = Context(
+        job.data, subjects, job.settings, lambda: _load(job, job.original), lambda: _load(job, job.golds[0])
+    )
+    try:
+        results = _measured(job, context, run.part / SIDE_FILES, digests, same_for_all, progress)
+        content = write_verdict(run.part, job.models(), digests, subjects, job.data, job.settings, results)
+        run.finish()
+    except BaseException:
+        if not any((run.part / SIDE_FILES).iterdir()):
+            (run.part / SIDE_FILES).rmdir()
+            run.give_up()
+        raise
+    return content
+
+
+def check_roles(job: AuditJob) -> None:
+    """Make sure that the models are what they are said to be, as far as their runs say it.
+
+    Raises:
+        ValueError: If one is not, or was made for other people.
+    """
+    for role, place in job.models().items():
+        about = lineage(place)
+        wanted = {AUDITED: None, ORIGINAL: "original"}.get(role, GOLD)
+        if wanted and about["role"] not in (None, wanted):
+            raise ValueError(
+                f"{place} is given as {role}, and its run says that it is {about['role']}; give --{wanted}"
+            )
+        check_forgotten(place, about["forgotten"], job.data)
+
+
+def check_golds(places: Sequence[str], digests: Sequence[str]) -> None:
+    """Make sure that no gold is given twice: it would not vary, and the bounds come from how golds vary.
+
+    Raises:
+        ValueError: If one is.
+    """
+    for number, digest in enumerate(digests):
+        if digest in digests[:number]:
+            raise ValueError(
+                f"{places[digests.index(digest)]} and {places[number]} are the same gold; give golds of other seeds"
+            )
+
+
+def _measured(
+    job: AuditJob,
+    context: Context,
+    folder: Path,
+    digests: Mapping[str, str],
+    same_for_all: Mapping[str, Any],
+    progress: Progress | None,
+) -> dict[str, dict[str, Any]]:
+    """Measure what is not in a side file yet; return all by audit and role."""
+    models = job.models()
+    found: dict[str, dict[str, Any]] = {name: {} for name in job.audits}
+    done, total = 0, len(models) * len(job.audits)
+    for role, place in models.items():
+        loaded = None
+        for name in job.audits:
+            about = {"audit": name, "model": digests[role], **same_for_all}
+            if name == "depth":
+                about |= {"original": digests[ORIGINAL], "gold": digests[gold_roles(1)[0]]}
+            file = folder / f"{name}-{role.replace(' ', '-')}.json"
+            content = next(
+                (known for known in _known(file, [folder.parent, *job.reuse]) if known["about"] == about), None
+            )
+            if content is None:
+                loaded = loaded or _load(job, place)
+                content = {"about": about, **_measure(name, loaded, context)}
+            if not file.exists():
+                write_json(file, content)
+            found[name][role] = content
+            done += 1
+            if progress:
+                progress(done, total)
+    return found
+
+
+def _load(job: AuditJob, place: str) -> LoadedModel:
+    return load_model(place, dtype=job.settings.dtype)
+
+
+def _measure(name: str, loaded: LoadedModel, context: Context) -> dict[str, Any]:
+    began = time.monotonic()
+    try:
+        measured = import_module(f"{__package__}.{name}").measure(loaded, context)
+    except NotPossible as reason:
+        return {"reason": str(reason)}
+    return {"seconds": round(time.monotonic() - began, 2), **measured.as_json()}
+
+
+def _known(file: Path, reuse: Sequence[Path]) -> list[dict[str, Any]]:
+    """Return the results of an audit that are there already: in its side file, and for other models and runs."""
+    elsewhere = [
+        path for folder in reuse for path in sorted((folder / SIDE_FILES).glob(f"{file.stem.split('-')[0]}-*"))
+    ]
+    return [json.loads(path.read_text()) for path in (file, *elsewhere) if path.is_file()]

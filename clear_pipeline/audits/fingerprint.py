@@ -1,0 +1,79 @@
+"""Fingerprint: can the forgotten people be told from people whom no model ever saw, by the model's own losses?
+
+Each answer about a forgotten person is compared with all about strangers of the same kind: the share of these whose
+loss is higher, ties counting half. Its mean is the AUC of an attacker. Below .5 the forgotten stand out too.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from clear_unlearning.models import LoadedModel
+from clear_unlearning.token_level import answer_tokens
+from evaluate_metrics.intervals import FEWEST_PEOPLE, percentiles, resampled_weights, weighted_aucs
+
+from .context import Context, NotPossible
+from .measured import Measured
+from .people import Asked, by_person
+
+KINDS = ("caption", "fact")
+
+
+def above(loss: float, strangers: Sequence[float]) -> float:
+    """Return the share of the strangers' losses above a loss, ties counting half."""
+    others = np.asarray(strangers)
+    return float((others > loss).mean() + (others == loss).mean() / 2)
+
+
+def measure(loaded: LoadedModel, context: Context) -> Measured:
+    """Compare losses per token of true answers.
+
+    Raises:
+        NotPossible: If there is nobody whom no model was trained on.
+    """
+    subjects, size = context.subjects, context.settings.batch_size
+    scores: dict[str, dict[str, list[float]]] = {}
+    details: dict[str, Any] = {}
+    for kind in KINDS:
+        ours, theirs = subjects.of(kind), [one for one in subjects.strangers if one.kind == kind]
+        if not ours or not theirs:
+            continue
+        own, others = losses(loaded, ours, size), losses(loaded, theirs, size)
+        scores[kind] = by_person(ours, [above(loss, others) for loss in own])
+        details[kind] = {"losses": by_person(ours, own), "strangers": by_person(theirs, others)}
+    if not scores:
+        raise NotPossible(
+            f"{context.data.dataset}_extra has nobody whom no model was trained on (people, people_text)"
+        )
+    counted = {
+        person: [value for rows in scores.values() for value in rows.get(person, [])] for person in subjects.people
+    }
+    scores["all"] = {person: row for person, row in counted.items() if row}
+    return Measured(scores, ["all"], details)
+
+
+def losses(loaded: LoadedModel, asked: Sequence[Asked], batch_size: int) -> list[float]:
+    """Return the mean loss per token of each true answer, in nats."""
+    scored = answer_tokens(loaded, [one.example for one in asked], batch_size)
+    return [-sum(tokens.token_log_probs) / len(tokens.token_log_probs) for tokens in scored]
+
+
+def summary(measured: Mapping[str, Measured]) -> dict[str, dict[str, Any]]:
+    """Return, for each model, the AUC by kind of answer, with its 95 % interval over people of both sides."""
+    return {role: {kind: auc(one.details[kind]) for kind in KINDS if kind in one.details}
+            for role, one in measured.items()}  # fmt: skip
+
+
+def auc(details: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how often a forgotten person's answer has a lower loss than a stranger's, and the interval."""
+    sides = []
+    for name in ("losses", "strangers"):
+        people = [person for person, row in details[name].items() for _ in row]
+        sides.append((np.concatenate([np.asarray(row) for row in details[name].values()]), people))
+    (own, people), (others, unknown) = sides
+    value = float(weighted_aucs(others, own, np.ones((1, len(others))), np.ones((1, len(own))))[0])
+    if min(len(set(people)), len(set(unknown))) < FEWEST_PEOPLE:
+        return {"auc": value, "interval": None}
+    drawn = weighted_aucs(others, own, resampled_weights(unknown), resampled_weights(people))
+    return {"auc": value, "interval": list(percentiles(drawn, min(len(set(people)), len(set(unknown)))))}

@@ -1,0 +1,160 @@
+"""The verdict: numbers of each audit with intervals, and for each person a light with what speaks for it.
+
+The bounds of the light come from gold: its reach is the largest distance that a gold is from the other golds for any
+person (with one gold, from its own mean over people), at least LEAST_REACH. A person whose score is further above the
+golds' than the reach is amber, further than MARGIN times the reach red.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from evaluate_metrics.intervals import FEWEST_PEOPLE, percentiles, resampled_weights, weighted_means
+from evaluate_metrics.ledger import ledger_of
+from evaluate_metrics.log_format import read_log
+from evaluate_metrics.tasks import FORGET_TASK
+
+from . import AUDITS
+from .measured import Measured
+from .roles import AUDITED, ORIGINAL, is_gold
+
+GREEN, AMBER, RED = "green", "amber", "red"
+LIGHTS = (GREEN, AMBER, RED)
+LEAST_REACH = 0.05  # score below which no distance is taken for knowledge, as in the ledger
+MARGIN = 2.0
+By = Mapping[str, float]  # score by person
+
+
+def reach(golds: Sequence[By], both_ways: bool = False) -> float:
+    """Return how far a gold goes from what golds score of the same person, for anybody.
+
+    Args:
+        golds: Scores of each gold.
+        both_ways: Below counts as well as above.
+    """
+    away = []
+    for number, gold in enumerate(golds):
+        others = [other for place, other in enumerate(golds) if place != number]
+        for person, score in gold.items():
+            usual = _mean([other[person] for other in others]) if others else _mean(list(gold.values()))
+            away.append(abs(score - usual) if both_ways else score - usual)
+    return max(LEAST_REACH, *away)
+
+
+def light(excess: float, bound: float, both_ways: bool = False) -> str:
+    """Return the light of a score that is so far above the golds'."""
+    far = abs(excess) if both_ways else excess
+    return GREEN if far <= bound else AMBER if far <= MARGIN * bound else RED
+
+
+def evidence(name: str, found: Mapping[str, Measured], role: str) -> dict[str, dict[str, Any]]:
+    """Return what an audit says of each person under a model: scores, bound and light.
+
+    Args:
+        name: Row of AUDITS.
+        found: Results by role.
+        role: The model; a gold is held against the other golds.
+    """
+    golds = [one.known() for other, one in found.items() if is_gold(other) and other != role]
+    if role not in found or not golds:
+        return {}
+    both, original = AUDITS[name].both_ways, found.get(ORIGINAL)
+    bound, before = reach(golds, both), original.known() if original else {}
+    shown = {}
+    for person, score in found[role].known().items():
+        gold = _mean([one[person] for one in golds])
+        shown[person] = {
+            "score": score, "gold": gold, "original": before.get(person), "reach": bound,
+            "light": light(score - gold, bound, both),
+        }  # fmt: skip
+    return shown
+
+
+def numbers(found: Mapping[str, Measured], role: str) -> dict[str, Any]:
+    """Return an audit's number of a model: the mean over people, what it is above gold's, and the intervals.
+
+    `share` is what it is above gold's over what the original's is: 0 as gold, 1 as the original.
+    """
+    own = found[role].known()
+    people = list(own)
+    golds = [one.known() for other, one in found.items() if is_gold(other) and other != role]
+    values = np.array([own[person] for person in people])
+    result: dict[str, Any] = {"score": float(values.mean()), "interval": _interval(people, values)}
+    result |= {"above_gold": None, "above_gold_interval": None, "share": None}
+    if golds:
+        usual = np.array([_mean([gold[person] for gold in golds]) for person in people])
+        result["above_gold"] = float((values - usual).mean())
+        result["above_gold_interval"] = _interval(people, values - usual)
+        if ORIGINAL in found:
+            before = found[ORIGINAL].known()
+            whole = float(np.mean([before[person] for person in people]) - usual.mean())
+            result["share"] = result["above_gold"] / whole if abs(whole) > LEAST_REACH else None
+    return result
+
+
+def ledger(found: Mapping[str, Measured], role: str) -> dict[str, Any]:
+    """Return the ledger of a model from the truth ratios that `answers` measured: people by name, bound and notes."""
+    tasks = {name: read_log(one.details["log"])[FORGET_TASK] for name, one in found.items()}
+    golds = [task for name, task in tasks.items() if is_gold(name) and name != role]
+    one = ledger_of(tasks.get(role), golds, tasks.get(ORIGINAL), found[role].details["person"])
+    people = {about["person"]: about for about in one.found.get("people", [])}
+    return {"share": one.found.get("share"), "bound": one.found.get("bound"), "people": people,
+            "notes": list(one.notes)}  # fmt: skip
+
+
+def people_of(results: Mapping[str, Mapping[str, Measured]], role: str, people: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the entry of each person under a model: the light, and the evidence of each audit for it."""
+    found = {name: evidence(name, one, role) for name, one in results.items()}
+    counted = ledger(results["answers"], role)
+    entries = []
+    for person in people:
+        own = {name: one[person] for name, one in found.items() if person in one}
+        about = counted["people"].get(person, {})
+        lights = {name: one["light"] for name, one in own.items()}
+        if about.get("known") is not None:
+            lights["ledger"] = RED if about["known"] else GREEN
+        worst = max(lights.values(), key=LIGHTS.index, default=GREEN)
+        entries.append({
+            "person": person, "light": worst,
+            "because": [name for name, one in lights.items() if one == worst != GREEN],
+            "share": about.get("share"), "over_forgotten": about.get("over_forgotten"), "evidence": own,
+        })  # fmt: skip
+    return entries
+
+
+def control(results: Mapping[str, Mapping[str, Measured]], people: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return how many people the same rule marks under each gold, held against the other golds; none with one gold."""
+    golds = [role for role in results["answers"] if is_gold(role)]
+    counts = {}
+    for role in golds if len(golds) > 1 else []:
+        lights = [entry["light"] for entry in people_of(results, role, people)]
+        counts[role] = {one: lights.count(one) for one in LIGHTS}
+    return counts
+
+
+def table(results: Mapping[str, Mapping[str, Measured]], roles: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Return the table of audits: numbers of each model, and the mean of each condition."""
+    return {
+        name: {
+            "numbers": {role: numbers(found, role) for role in roles if role in found},
+            "conditions": {
+                role: {condition: _mean(list(found[role].by_person(condition).values()))
+                       for condition in found[role].scores}
+                for role in roles if role in found
+            },
+            "counted": list(found[AUDITED].counted),
+            "reach": reach([one.known() for role, one in found.items() if is_gold(role)], AUDITS[name].both_ways),
+        }
+        for name, found in results.items()
+    }  # fmt: skip
+
+
+def _interval(people: Sequence[str], values: np.ndarray) -> list[float] | None:
+    if len(people) < FEWEST_PEOPLE:
+        return None
+    return list(percentiles(weighted_means(values, resampled_weights(people)), len(people)))
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values)) if len(values) else float("nan")

@@ -1,0 +1,70 @@
+"""The command on a model and its references: `audit`."""
+
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+
+from clear_data.command_line import Parser
+from clear_pipeline.arguments import DataArguments
+from clear_pipeline.audits import AUDITS, chosen_audits
+from clear_pipeline.audits.arguments import AuditSettings
+
+from .parser import check_place
+
+HELP = {
+    "questions": "photos, and facts, of each person that are asked about; as many others are for relearning",
+    "samples": "answers that are drawn to each question",
+    "max_new_tokens": "limit of an answer",
+    "relearn_rate": "learning rate of relearning: the one that the models were trained with is the fairest",
+    "relearn_batch": "rows of a step of relearning",
+    "batch_size": "questions at a time",
+    "seed": "draws answers, batches and labels",
+    "dtype": "precision of the weights: float32, bfloat16 or float16",
+}
+
+
+def audit(argv: Sequence[str]) -> None:
+    """Try whether a model has really forgotten, beside gold and the original, and write the verdict on one page."""
+    parser = Parser("clear-unlearning audit", description=audit.__doc__)
+    parser.add_argument("model", help="the model that is audited: folder or Hub id")
+    parser.add_argument("--original", required=True, help="the model that it was made from")
+    parser.add_argument(
+        "--gold", action="append", required=True,
+        help="model that never learnt these people; given again with golds of other seeds, bounds are sharper, and "
+        "with three the ledger says who is still known",
+    )  # fmt: skip
+    parser.add_argument("--output", type=Path, required=True, help="folder of the results")
+    parser.add_argument("--audits", help=f"names with commas, all by default: {', '.join(AUDITS)}")
+    for one in fields(DataArguments):
+        text = one.metadata["help"].rstrip(".,") + (f" ({one.default})" if one.default else "")
+        parser.add_argument(f"--{one.name}", default=one.default, help=text[:1].lower() + text[1:])
+    for one in fields(AuditSettings):
+        parser.add_argument(f"--{one.name}", type=type(one.default), default=one.default,
+                            help=f"{HELP[one.name]} ({one.default})")  # fmt: skip
+    parser.add_argument(
+        "--reuse", type=Path, action="append", default=[],
+        help="folder of another audit: what it found of the same models with the same questions is taken",
+    )  # fmt: skip
+    parser.add_argument("--overwrite", action="store_true", help="replace a result that was made with other settings")
+    options = vars(parser.parse_args(argv))
+    data = DataArguments(**{one.name: options[one.name] for one in fields(DataArguments)})
+    settings = AuditSettings(**{one.name: options[one.name] for one in fields(AuditSettings)})
+    audits = chosen_audits(options["audits"])
+    for place in (options["model"], options["original"], *options["gold"]):
+        check_place("model", place)
+    check_place("dataset", data.dataset)
+    for folder in options["reuse"]:
+        if not (folder / "audits").is_dir():
+            raise FileNotFoundError(f"--reuse {folder}: no audit there")
+    from clear_pipeline.audits.audit import AuditJob
+    from clear_pipeline.audits.audit import audit as run
+    from clear_pipeline.runs.progress import ShownProgress
+
+    job = AuditJob(options["output"], options["model"], options["original"], options["gold"], data, audits, settings,
+                   options["reuse"], options["overwrite"])  # fmt: skip
+    progress = ShownProgress("measurement")
+    try:
+        run(job, progress)
+    finally:
+        progress.close()
+    print(f"audit: {job.folder / 'audit.html'}")

@@ -1,0 +1,123 @@
+"""The runner: every model alike, side files that are not made twice, and verdicts on who knows and who does not."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from clear_pipeline.arguments import DataArguments
+from clear_pipeline.audits import AUDITS
+from clear_pipeline.audits.arguments import AuditSettings
+from clear_pipeline.audits.audit import AuditJob, audit
+from clear_pipeline.cli import main
+from clear_unlearning.mini_models import build_mini_llava
+from tests.conftest import TEXTS
+
+FEW = AuditSettings(questions=1, samples=2, max_new_tokens=16)
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory, mini_llava, taught) -> dict[str, Path]:
+    """An original that was taught the people, and a gold that was not."""
+    folder = tmp_path_factory.mktemp("audited")
+    taught.model.save_pretrained(folder / "original")
+    taught.processor.save_pretrained(folder / "original")
+    shutil.copytree(mini_llava, folder / "gold")
+    build_mini_llava(folder / "gold-1", TEXTS, seed=2, vocabulary=400)
+    return {name: folder / name for name in ("original", "gold", "gold-1")}
+
+
+def job(folder: Path, model: Path, models, data: Path, **more) -> AuditJob:
+    asked = DataArguments(str(data), forget="forget01")
+    audits = more.pop("audits", ["answers", "prompts"])
+    return AuditJob(folder, str(model), str(models["original"]), [str(models["gold"])], asked, audits, FEW, **more)
+
+
+@pytest.fixture(scope="module")
+def known(tmp_path_factory, models, mini_data) -> Path:
+    """The audit of a model that forgot nothing, interrupted once."""
+    folder = tmp_path_factory.mktemp("audits") / "known"
+
+    def stop(done: int, total: int) -> None:
+        assert total == 6
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        audit(job(folder, models["original"], models, mini_data), stop)
+    assert not folder.exists()
+    before = {file.name: file.stat().st_mtime_ns for file in (folder.parent / "known.part" / "audits").iterdir()}
+    assert sorted(before) == ["answers-gold-1.json", "answers-original.json", "prompts-original.json"]
+    audit(job(folder, models["original"], models, mini_data))
+    after = {file.name: file.stat().st_mtime_ns for file in (folder / "audits").iterdir()}
+    assert len(after) == 6 and {name: after[name] for name in before} == before
+    return folder
+
+
+def test_who_forgot_nothing_is_red(known):
+    content = json.loads((known / "audit.json").read_text())
+    assert content["lights"] == {"green": 0, "amber": 0, "red": len(content["people"])}
+    assert content["audits"]["answers"]["numbers"]["audited"]["share"] == pytest.approx(1)
+    assert all("answers" in entry["because"] for entry in content["people"])
+    assert content["control"] == {}  # there is one gold only
+    page = (known / "audit.html").read_text()
+    for entry in content["people"]:
+        assert entry["person"] in page
+    for text in (
+        "Not all.",
+        "known to the model further",
+        content["models"]["audited"]["digest"],
+        "What this audit cannot tell",
+    ):
+        assert text in page
+    assert "<script" not in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_who_is_as_gold_is_green_and_results_of_others_are_reused(known, tmp_path, models, mini_data):
+    folder = tmp_path / "green"
+    content = audit(job(folder, models["gold"], models, mini_data, reuse=[known]))
+    assert content["lights"] == {"green": len(content["people"]), "amber": 0, "red": 0}
+    assert content == json.loads((folder / "audit.json").read_text())
+    assert "These audits found nothing." in (folder / "audit.html").read_text()
+    first, *others = (
+        json.loads((one / "audits" / f"prompts-{role}.json").read_text())
+        for one, role in ((known, "gold-1"), (folder, "gold-1"), (folder, "audited"))
+    )
+    assert others == [first, first]  # seconds too: the audited model is gold, which was measured there
+
+
+def test_a_finished_audit_is_not_done_again_and_not_written_over(known, models, mini_data):
+    before = (known / "audit.json").stat().st_mtime_ns
+    found = audit(job(known, models["original"], models, mini_data), lambda done, total: pytest.fail("measured again"))
+    assert found["schema"] == 1 and (known / "audit.json").stat().st_mtime_ns == before
+    with pytest.raises(ValueError, match="holds another run"):
+        audit(job(known, models["gold"], models, mini_data))
+
+
+def test_a_model_in_the_wrong_role_is_named(tmp_path, models, mini_data):
+    wrong = tmp_path / "wrong"
+    shutil.copytree(models["gold"], wrong)
+    about = {"base_model": None, "role": "unlearned", "trained_on": None, "forgotten": "forget01", "training_seed": 0}
+    (wrong / "run.json").write_text(json.dumps({"settings": {}, "lineage": about}))
+    with pytest.raises(ValueError, match="is given as original, and its run says that it is unlearned"):
+        audit(job(tmp_path / "out", models["gold"], {**models, "original": wrong}, mini_data))
+    (wrong / "run.json").write_text(json.dumps({"settings": {}, "lineage": {**about, "forgotten": "forget10"}}))
+    with pytest.raises(ValueError, match="was made without forget10, and would be asked about forget01"):
+        audit(job(tmp_path / "out", wrong, models, mini_data))
+    assert not list(tmp_path.glob("out*"))
+
+
+@pytest.mark.slow
+def test_the_whole_command(tmp_path, models, mini_data, capsys):
+    words = ["audit", str(models["original"]), "--original", str(models["original"]), "--gold", str(models["gold"]),
+             "--gold", str(models["gold-1"]), "--dataset", str(mini_data),
+             "--forget", "forget05", "--output", str(tmp_path / "out"),
+             "--questions", "1", "--samples", "4", "--max_new_tokens", "8", "--relearn_rate", "1e-3"]  # fmt: skip
+    assert main(words) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == f"audit: {tmp_path / 'out' / 'audit.html'}"
+    content = json.loads((tmp_path / "out" / "audit.json").read_text())
+    assert list(content["audits"]) == list(AUDITS) and content["not_done"] == {}
+    assert content["summaries"]["relearn"]["audited"]["symmetric_r"] is not None
+    assert set(content["control"]) == {"gold 1", "gold 2"}
+    assert "<svg" in (tmp_path / "out" / "audit.html").read_text()
