@@ -43,9 +43,12 @@ def reach(golds: Sequence[By], both_ways: bool = False) -> float:
 
 
 def light(excess: float, bound: float, both_ways: bool = False) -> str:
-    """Return the light of a score that is so far above the golds'."""
+    """Return the light of a score that is so far above the golds'.
+
+    Below them is a trace, never knowledge: amber at most, and only where both ways count.
+    """
     far = abs(excess) if both_ways else excess
-    return GREEN if far <= bound else AMBER if far <= MARGIN * bound else RED
+    return GREEN if far <= bound else RED if excess > MARGIN * bound else AMBER
 
 
 def evidence(name: str, found: Mapping[str, Measured], role: str) -> dict[str, dict[str, Any]]:

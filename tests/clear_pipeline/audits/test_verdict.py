@@ -21,7 +21,8 @@ def test_with_several_it_is_the_furthest_from_the_others():
 
 
 @pytest.mark.parametrize(("excess", "both_ways", "expected"), [
-    (0.1, False, "green"), (0.15, False, "amber"), (0.21, False, "red"), (-0.9, False, "green"), (-0.9, True, "red"),
+    (0.1, False, "green"), (0.15, False, "amber"), (0.21, False, "red"), (-0.9, False, "green"), (-0.9, True, "amber"),
+    (-0.05, True, "green"), (0.21, True, "red"),
 ])  # fmt: skip
 def test_the_light(excess, both_ways, expected):
     assert light(excess, 0.1, both_ways) == expected
