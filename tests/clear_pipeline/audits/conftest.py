@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-import torch
 
 from clear_pipeline.arguments import DataArguments
 from clear_pipeline.audits.arguments import AuditSettings
@@ -12,10 +11,11 @@ from clear_pipeline.audits.people import Subjects, load_subjects
 from clear_unlearning.batches import Encoder
 from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.models import LoadedModel, load_model
+from clear_unlearning.optimizers import MuonWithAdamW
 
 SMALL = AuditSettings(questions=1, samples=4, max_new_tokens=16, relearn_rate=1e-3)
 
-STEPS = 60
+STEPS = 40
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +42,7 @@ def taught(mini_llava, subjects) -> LoadedModel:
     """The same model after it was taught names and facts, by heart: an original that knows the people."""
     taught = load_model(str(mini_llava))
     batch = Encoder(taught.processor).batch([one.example for one in subjects.of("name", "fact")])
-    optimizer = torch.optim.AdamW(taught.model.parameters(), lr=5e-3)
+    optimizer = MuonWithAdamW(taught.model.named_parameters(), lr=1e-2, weight_decay=0.0)
     for _ in range(STEPS):
         likelihood = answer_likelihood(taught.model, batch)
         (-likelihood.log_probs.mean()).backward()
