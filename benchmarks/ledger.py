@@ -52,9 +52,12 @@ class Model:
     share: float | None = None
 
 
-def damage_step(folder: Path, source: Path, noise: float, progress: object = None) -> None:
-    """Write a model with noise on its weights."""
-    run = Run(folder, {"recipe": "noise", "model": str(source), "noise": noise})
+def copy_step(folder: Path, source: Path, noise: float = 0.0, progress: object = None) -> None:
+    """Write a model with noise on its weights, and without its history.
+
+    An evaluation refuses a model that was made without other people than it shall be asked about.
+    """
+    run = Run(folder, {"recipe": "copy", "model": str(source), "noise": noise})
     if run.finished:
         return
     loaded = load_model(str(source), device="cpu")
@@ -90,24 +93,27 @@ def steps_of(output: Path, people: Sequence[str], models: Sequence[Model]) -> li
         extra_config=MINI.extra_config,
     )
     for model in models:
-        folder, needs = output / "models" / model.name, []
+        folder, source = output / "models" / f"{model.name}-copy", model.name
         kind, _, rest = model.name.partition("-")
+        call = {}
         if rest.startswith("noise"):
             source = "known-8-100" if kind == "original" else f"{FORGET}-0"
-            call = {"folder": folder, "source": output / "models" / source, "noise": float(rest.partition("-")[2])}
-            needs = [f"{source}: train"] if kind == "original" else []
-            steps.append(Step(f"{model.name}: train", damage_step, call, needs))
+            call = {"noise": float(rest.partition("-")[2])}
         else:
             out = [name for name in people if name not in model.known]
             left = replace(data, forget_people=", ".join(out)) if out else data
             if kind == "half":
                 left = replace(data, forget_dataset=str(half_of(output, people)))
             settings = {**MINI.finetune, "seed": int(rest.rpartition("-")[2])}
-            call = {"folder": folder, "model": model_config(base, MINI), "data": left, "extra": full}
-            steps.append(Step(f"{model.name}: train", finetune_step, {**call, "settings": settings}))
+            training = {"folder": output / "models" / source, "data": left, "extra": full, "settings": settings}
+            training["model"] = model_config(base, MINI)
+            steps.append(Step(f"{source}: train", finetune_step, training))
+        call |= {"folder": folder, "source": output / "models" / source}
+        needs = [] if source.startswith(FORGET) else [f"{source}: train"]
+        steps.append(Step(f"{model.name}: copy", copy_step, call, needs))
         call = {"folder": output / "logs" / model.name, "model": model_config(folder, MINI, trained=False)}
         call |= {"data": data, "method": "gold", "settings": MINI.evaluate}
-        steps.append(Step(f"{model.name}: evaluate", evaluate_step, call, [f"{model.name}: train"]))
+        steps.append(Step(f"{model.name}: evaluate", evaluate_step, call, [f"{model.name}: copy"]))
     return steps
 
 
