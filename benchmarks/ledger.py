@@ -20,7 +20,7 @@ from clear_pipeline.arguments import FinetuneArguments
 from clear_pipeline.experiment.plan import data_of, evaluate_step, finetune_step, model_config
 from clear_pipeline.forget_request import marked
 from clear_pipeline.runs.executor import run_steps
-from clear_pipeline.runs.run_folder import Run
+from clear_pipeline.runs.run_folder import Run, read_run
 from clear_pipeline.runs.step import Step
 from clear_unlearning.models import load_model
 from evaluate_metrics.columns import number
@@ -53,7 +53,7 @@ class Model:
 
 
 def copy_step(folder: Path, source: Path, noise: float = 0.0, progress: object = None) -> None:
-    """Write a model with noise on its weights, and without its history.
+    """Write a model with noise on its weights, and without what it lacks.
 
     An evaluation refuses a model that was made without other people than it shall be asked about.
     """
@@ -68,7 +68,7 @@ def copy_step(folder: Path, source: Path, noise: float = 0.0, progress: object =
     part = run.start()
     loaded.model.save_pretrained(str(part))
     loaded.processor.save_pretrained(str(part))
-    run.finish()
+    run.finish(lineage={**(read_run(source) or {})["lineage"], "forgotten": None})
 
 
 def models_of(people: Sequence[str]) -> list[Model]:
