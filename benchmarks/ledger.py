@@ -32,7 +32,7 @@ from evaluate_metrics.tasks import FORGET_TASK
 FORGET = "forget10"
 SEEDS = (100, 101)  # of fine-tuning; no gold has them
 PEOPLE = (0, 1, 2, 4, 8)  # that are trained in
-NOISE = (0.02, 0.05, 0.1)  # deviation of what is added to each weight tensor, of the tensor's own
+NOISE = (0.1, 0.3, 0.6)  # deviation of what is added to each weight tensor, of the tensor's own
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,8 @@ def models_of(people: Sequence[str]) -> list[Model]:
             found.append(Model(f"known-{count}-{seed}", what, people[:count], count / len(people)))
         found.append(Model(f"half-{seed}", f"half the photos of one person, seed {seed}", people[:1]))
     for source in ("gold", "original"):
-        found += [Model(f"{source}-noise-{noise}", f"{source} with {noise} noise") for noise in NOISE]
+        known = people if source == "original" else ()
+        found += [Model(f"{source}-noise-{noise}", f"{source} with {noise} noise", known) for noise in NOISE]
     return found
 
 

@@ -50,9 +50,11 @@ def _program(command: list[str], env: dict[str, str], cwd: str, files: list[Path
     sys.stdout, sys.stderr = (
         io.TextIOWrapper(io.FileIO(number, "w", closefd=False), write_through=True) for number in (1, 2)
     )
+    os.chdir(cwd)
+    if "huggingface_hub" in sys.modules:  # a test's __main__ came along and has read another environment
+        os.execve(sys.executable, [sys.executable, *command], env)
     os.environ.clear()
     os.environ.update(env)
-    os.chdir(cwd)
     what, *given = command
     sys.path[:] = path
     if what in ("-c", "-m"):

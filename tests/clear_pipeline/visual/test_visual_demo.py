@@ -18,7 +18,7 @@ def test_the_picture_makes_sense_and_a_lost_model_is_made_again(tmp_path, capsys
     first = (folder / "report.json").read_text()
     rows = {row["name"]: row for row in json.loads(first)["rows"]}
     original, gold = rows["original"], rows["gold"]
-    assert original["forget"] > 0.98 and original["retain"] > 0.95
+    assert original["forget"] > 0.97 and original["retain"] > 0.95
     assert original["u_lira"]["u_lira"] > 0.9
     assert abs(gold["forget"] - gold["holdout"]) < 0.1
     for attack in ("u_lira", "u_mia"):
