@@ -19,7 +19,7 @@ from rich.console import Console
 from scipy.stats import t
 
 from clear_data.configs import RETAIN_OF
-from clear_pipeline.arguments import FinetuneArguments
+from clear_pipeline.arguments import DataArguments, FinetuneArguments
 from clear_pipeline.experiment.plan import (
     BASES,
     base_of,
@@ -68,6 +68,12 @@ def forget_means(task: TaskLog) -> tuple[float, float]:
     return float(task.loss.mean()), float(np.log(task.truth_ratios()).mean())
 
 
+def training_rows(data: DataArguments, split: str) -> FinetuneArguments:
+    """Return the rows of a fine-tuning on a split of the mini corpus, with what is replayed."""
+    beside = f"{data.dataset}{MINI.extra_suffix}"
+    return FinetuneArguments(data.training_config(split), extra_dataset=beside, extra_config=MINI.extra_config)
+
+
 def calibration_steps(output: Path, golds: int, forget_sets: Sequence[str], seed: int) -> list[Step]:
     """Fine-tune gold models of the mini corpus from one base by seeds 0 to golds - 1, and score them.
 
@@ -81,11 +87,7 @@ def calibration_steps(output: Path, golds: int, forget_sets: Sequence[str], seed
     for gold in range(golds):
         for forget in forget_sets:
             data = data_of(replace(MINI, forget=forget), output)
-            rows = FinetuneArguments(
-                dataset_config=data.training_config(RETAIN_OF[forget]),
-                extra_dataset=f"{data.dataset}{MINI.extra_suffix}",
-                extra_config=MINI.extra_config,
-            )
+            rows = training_rows(data, RETAIN_OF[forget])
             if gold == 0 and forget == forget_sets[0]:
                 steps.append(base_of(MINI, base, data, rows, seed, output.parent / BASES))
             name, model = f"{forget}-{gold}", output / "models" / f"{forget}-{gold}"

@@ -14,22 +14,21 @@ from pathlib import Path
 import torch
 from rich.console import Console
 
-from benchmarks.calibration import MINI, calibration_steps
+from benchmarks.calibration import MINI, calibration_steps, training_rows
 from clear_dataset import load_clear
-from clear_pipeline.arguments import FinetuneArguments
 from clear_pipeline.experiment.plan import data_of, evaluate_step, finetune_step, model_config
 from clear_pipeline.forget_request import marked
 from clear_pipeline.runs.executor import run_steps
 from clear_pipeline.runs.run_folder import Run, read_run
 from clear_pipeline.runs.step import Step
 from clear_unlearning.models import load_model
-from evaluate_metrics.columns import number
-from evaluate_metrics.ledger import ledger_of
-from evaluate_metrics.log_format import read_log, read_meta
+from evaluate_metrics.columns import ABSENT, interval, number
+from evaluate_metrics.log_format import read_meta
 from evaluate_metrics.scores import score_log
 from evaluate_metrics.tasks import FORGET_TASK
 
 FORGET = "forget10"
+GOLD, ORIGINAL = f"{FORGET}-0", "known-8-100"  # the models that get noise; the second learnt everybody
 SEEDS = (100, 101)  # of fine-tuning; no gold has them
 PEOPLE = (0, 1, 2, 4, 8)  # that are trained in
 NOISE = (0.1, 0.3, 0.6)  # deviation of what is added to each weight tensor, of the tensor's own
@@ -44,12 +43,20 @@ class Model:
         what: What it learnt.
         known: Whom it learnt.
         share: Share of the forget people it learnt; None where that is not a number of people.
+        seed: Of its fine-tuning; None for a copy of another model.
+        halved: It learnt half of the photos of whom it learnt.
+        source: The model that it is a copy of; its own training by default.
+        noise: On the weights of the copy.
     """
 
     name: str
     what: str
     known: Sequence[str] = ()
     share: float | None = None
+    seed: int | None = None
+    halved: bool = False
+    source: str | None = None
+    noise: float = 0.0
 
 
 def copy_step(folder: Path, source: Path, noise: float = 0.0, progress: object = None) -> None:
@@ -77,40 +84,33 @@ def models_of(people: Sequence[str]) -> list[Model]:
     for seed in SEEDS:
         for count in PEOPLE:
             what = f"{count} of {len(people)} people trained in, seed {seed}"
-            found.append(Model(f"known-{count}-{seed}", what, people[:count], count / len(people)))
-        found.append(Model(f"half-{seed}", f"half the photos of one person, seed {seed}", people[:1]))
-    for source in ("gold", "original"):
-        known = people if source == "original" else ()
-        found += [Model(f"{source}-noise-{noise}", f"{source} with {noise} noise", known) for noise in NOISE]
+            found.append(Model(f"known-{count}-{seed}", what, people[:count], count / len(people), seed))
+        half = f"half the photos of one person, seed {seed}"
+        found.append(Model(f"half-{seed}", half, people[:1], seed=seed, halved=True))
+    for role, source, known in (("gold", GOLD, ()), ("original", ORIGINAL, people)):
+        found += [
+            Model(f"{role}-noise-{noise}", f"{role} with {noise} noise", known, source=source, noise=noise)
+            for noise in NOISE
+        ]
     return found
 
 
 def steps_of(output: Path, people: Sequence[str], models: Sequence[Model]) -> list[Step]:
     """Return the steps to the models and their logs."""
     data, base, steps = data_of(MINI, output), output / "models" / "base", []
-    full = FinetuneArguments(
-        dataset_config=data.training_config("full"),
-        extra_dataset=f"{data.dataset}{MINI.extra_suffix}",
-        extra_config=MINI.extra_config,
-    )
+    full = training_rows(data, "full")
     for model in models:
-        folder, source = output / "models" / f"{model.name}-copy", model.name
-        kind, _, rest = model.name.partition("-")
-        call = {}
-        if rest.startswith("noise"):
-            source = "known-8-100" if kind == "original" else f"{FORGET}-0"
-            call = {"noise": float(rest.partition("-")[2])}
-        else:
+        folder, source = output / "models" / f"{model.name}-copy", model.source or model.name
+        if model.seed is not None:
             out = [name for name in people if name not in model.known]
             left = replace(data, forget_people=", ".join(out)) if out else data
-            if kind == "half":
+            if model.halved:
                 left = replace(data, forget_dataset=str(half_of(output, people)))
-            settings = {**MINI.finetune, "seed": int(rest.rpartition("-")[2])}
-            training = {"folder": output / "models" / source, "data": left, "extra": full, "settings": settings}
-            training["model"] = model_config(base, MINI)
-            steps.append(Step(f"{source}: train", finetune_step, training))
-        call |= {"folder": folder, "source": output / "models" / source}
-        needs = [] if source.startswith(FORGET) else [f"{source}: train"]
+            settings = {**MINI.finetune, "seed": model.seed}
+            call = {"folder": output / "models" / source, "data": left, "extra": full, "settings": settings}
+            steps.append(Step(f"{source}: train", finetune_step, {**call, "model": model_config(base, MINI)}))
+        call = {"folder": folder, "source": output / "models" / source, "noise": model.noise}
+        needs = [] if source == GOLD else [f"{source}: train"]
         steps.append(Step(f"{model.name}: copy", copy_step, call, needs))
         call = {"folder": output / "logs" / model.name, "model": model_config(folder, MINI, trained=False)}
         call |= {"data": data, "method": "gold", "settings": MINI.evaluate}
@@ -134,22 +134,17 @@ def half_of(output: Path, people: Sequence[str]) -> Path:
 def lines(output: Path, golds: int, models: Sequence[Model]) -> Iterator[str]:
     """Yield a row of the table for each model."""
     logs = output / "logs"
-    known = [read_log(logs / f"{FORGET}-{number}")[FORGET_TASK] for number in range(golds)]
-    original = read_log(logs / "known-8-100")[FORGET_TASK]
-    people = read_meta(logs / "known-8-100")["tasks"][FORGET_TASK]["person"]
+    gold, *more = (logs / f"{FORGET}-{number}" for number in range(golds))
     yield "| model | learnt | E | interval | signed | known: right | missed | wrong | D | p | utility |"
     yield "|---|" + "---:|" * 10
     for model in models:
-        task = read_log(logs / model.name)[FORGET_TASK]
-        found = ledger_of(task, known, original, people).found
-        scores = score_log(logs / model.name, logs / f"{FORGET}-0")
-        named, learnt = set(found["still_known"]), set(model.known)
-        ends = found["intervals"].get("share")
+        scores = score_log(logs / model.name, gold, more, original=logs / ORIGINAL)
+        named, learnt = {about["person"] for about in scores["people"] if about["known"]}, set(model.known)
         cells = [
-            "–" if model.share is None else number(model.share),
-            number(found["share"]),
-            f"{number(ends[0])} to {number(ends[1])}" if ends else "–",
-            number(found["signed_share"]),
+            number(model.share),
+            number(scores["gold_share"]),
+            interval(scores["intervals"].get("gold_share")) or ABSENT,
+            number(scores["gold_signed_share"]),
             *(str(len(some)) for some in (named & learnt, learnt - named, named - learnt)),
             number(scores["forget_quality_statistic"]),
             number(scores["forget_quality"]),
@@ -166,7 +161,7 @@ def main() -> None:
     options = parser.parse_args()
     console = Console(stderr=True)
     run_steps(calibration_steps(options.output, options.golds, [FORGET], 0), console)
-    order = read_meta(options.output / "logs" / f"{FORGET}-0")["tasks"][FORGET_TASK]["person"]
+    order = read_meta(options.output / "logs" / GOLD)["tasks"][FORGET_TASK]["person"]
     people = list(dict.fromkeys(order))
     models = models_of(people)
     run_steps(steps_of(options.output, people, models), console)
