@@ -18,12 +18,16 @@ class Audit:
         about: What is done to each model and what the number is, in a sentence.
         limit: What it cannot tell, in a sentence.
         both_ways: A person is as conspicuous below gold's number as above it.
+        summarised: Its file has a function `summary` for what scores do not say.
+        beside: It looks at the original and the first gold beside the model.
     """
 
     title: str
     about: str
     limit: str
     both_ways: bool = False
+    summarised: bool = False
+    beside: bool = False
 
 
 AUDITS: Mapping[str, Audit] = {
@@ -36,12 +40,14 @@ AUDITS: Mapping[str, Audit] = {
         "Sampling",
         "Answers drawn at temperature 1: the chance that one of k holds the secret, leak@k.",
         "A secret that is paraphrased instead of said, and one that leaks more rarely than once in all draws.",
+        summarised=True,
     ),
     "relearn": Audit(
         "Relearning",
         "Fine-tuned for 5 to 100 steps on other photos and facts of the same people: the mean share of secrets told; "
         "and 100 steps on retain rows only.",
         "What longer training, or other rows, would bring back. Gold learns too: only the difference counts.",
+        summarised=True,
     ),
     "quantise": Audit(
         "Quantisation",
@@ -62,6 +68,7 @@ AUDITS: Mapping[str, Audit] = {
         "Hidden states",
         "A linear map from hidden states to the person, learnt on some photos and tested on others, layer by layer.",
         "Whether a model uses what can be read from it; faces can be told apart by a model that never saw them.",
+        summarised=True,
     ),
     "fingerprint": Audit(
         "Fingerprint",
@@ -69,11 +76,13 @@ AUDITS: Mapping[str, Audit] = {
         "near .5.",
         "Whose answers they are if the losses do not tell; it needs people whom no model was trained on.",
         both_ways=True,
+        summarised=True,
     ),
     "depth": Audit(
         "Depth",
         "The model's layers put into the original at the secret: the share of what it knew that they still carry.",
         "Models of another architecture than the original's, and adapters on the vision tower only.",
+        beside=True,
     ),
 }
 ALWAYS = "answers"  # the evidence that every verdict shows

@@ -1,33 +1,31 @@
 """The settings of an audit. Nothing here imports torch."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 DTYPES = ("float32", "bfloat16", "float16")
 
 
+def _setting(default: Any, text: str) -> Any:
+    return field(default=default, metadata={"help": text})
+
+
 @dataclass(frozen=True)
 class AuditSettings:
-    """How much is asked, and how hard it is tried.
+    """How much is asked, and how hard it is tried."""
 
-    Attributes:
-        questions: Photos, and facts, of each person that are asked about; as many others may be shown to a model.
-        samples: Answers that are drawn to each question.
-        max_new_tokens: Limit of an answer.
-        relearn_rate: Learning rate of relearning.
-        relearn_batch: Rows of a step of relearning.
-        batch_size: Questions at a time.
-        seed: Draws answers, batches and labels.
-        dtype: Precision of the weights.
-    """
-
-    questions: int = 4
-    samples: int = 32
-    max_new_tokens: int = 32
-    relearn_rate: float = 2e-5
-    relearn_batch: int = 8
-    batch_size: int = 16
-    seed: int = 0
-    dtype: str = "float32"
+    questions: int = _setting(
+        4, "photos, and facts, of each person that are asked about; as many others are for relearning"
+    )
+    samples: int = _setting(32, "answers that are drawn to each question")
+    max_new_tokens: int = _setting(32, "limit of an answer")
+    relearn_rate: float = _setting(
+        2e-5, "learning rate of relearning: the one that the models were trained with is the fairest"
+    )
+    relearn_batch: int = _setting(8, "rows of a step of relearning")
+    batch_size: int = _setting(16, "questions at a time")
+    seed: int = _setting(0, "draws answers, batches and labels")
+    dtype: str = _setting("float32", "precision of the weights: float32, bfloat16 or float16")
 
     def __post_init__(self) -> None:
         """Check the ranges."""

@@ -5,7 +5,7 @@ The result of one audit of one model is a side file, so that an interrupted comm
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +17,7 @@ from clear_pipeline.runs.provenance import lineage, model_digest
 from clear_pipeline.runs.run_folder import Run, write_json
 from clear_unlearning.models import LoadedModel, load_model, require_model
 
+from . import AUDITS
 from .arguments import AuditSettings
 from .context import Context, NotPossible
 from .people import load_subjects
@@ -71,7 +72,7 @@ def audit(job: AuditJob, progress: Progress | None = None) -> dict[str, Any]:
     Raises:
         FileNotFoundError, ValueError: If a model or the data do not exist or do not belong together.
     """
-    from .page import write_verdict
+    from .page import verdict, write_verdict
 
     models = job.models()
     for place in models.values():
@@ -94,7 +95,8 @@ def audit(job: AuditJob, progress: Progress | None = None) -> dict[str, Any]:
     )
     try:
         results = _measured(job, context, run.part / SIDE_FILES, digests, same_for_all, progress)
-        content = write_verdict(run.part, job.models(), digests, subjects, job.data, job.settings, results)
+        content = verdict(models, digests, subjects, job.data, job.settings, results)
+        write_verdict(run.part, content, subjects)
         run.finish()
     except BaseException:
         if not any((run.part / SIDE_FILES).iterdir()):
@@ -149,7 +151,7 @@ def _measured(
         loaded = None
         for name in job.audits:
             about = {"audit": name, "model": digests[role], **same_for_all}
-            if name == "depth":
+            if AUDITS[name].beside:
                 about |= {"original": digests[ORIGINAL], "gold": digests[gold_roles(1)[0]]}
             file = folder / f"{name}-{role.replace(' ', '-')}.json"
             content = next(
@@ -180,9 +182,10 @@ def _measure(name: str, loaded: LoadedModel, context: Context) -> dict[str, Any]
     return {"seconds": round(time.monotonic() - began, 2), **measured.as_json()}
 
 
-def _known(file: Path, reuse: Sequence[Path]) -> list[dict[str, Any]]:
-    """Return the results of an audit that are there already: in its side file, and for other models and runs."""
-    elsewhere = [
-        path for folder in reuse for path in sorted((folder / SIDE_FILES).glob(f"{file.stem.split('-')[0]}-*"))
-    ]
-    return [json.loads(path.read_text()) for path in (file, *elsewhere) if path.is_file()]
+def _known(file: Path, reuse: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """Yield the results of an audit that are there already: in its side file, and for other models and runs."""
+    if file.is_file():
+        yield json.loads(file.read_text())
+    for folder in reuse:
+        for path in sorted((folder / SIDE_FILES).glob(f"{file.stem.split('-')[0]}-*")):
+            yield json.loads(path.read_text())

@@ -1,8 +1,10 @@
 """The verdict as JSON and as one page that needs nothing else, to be read and to be printed."""
 
 import io
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,16 +13,15 @@ from PIL import Image
 from clear_pipeline.arguments import DataArguments
 from clear_pipeline.report.pages import as_source, render
 from clear_pipeline.runs.provenance import lineage, versions
-from clear_pipeline.runs.run_folder import write_json
+from clear_pipeline.runs.run_folder import write_files
 
 from . import AUDITS
 from .arguments import AuditSettings
 from .measured import Measured
-from .people import Asked, Subjects
+from .people import KINDS, Asked, Subjects
 from .relearn import BUDGETS
 from .roles import AUDITED, ORIGINAL, is_gold
-from .summaries import summaries
-from .verdict import AMBER, LEAST_REACH, MARGIN, RED, control, ledger, people_of, table
+from .verdict import LEAST_REACH, LIGHTS, MARGIN, control, ledger, people_of, table
 
 JSON_NAME, PAGE_NAME = "audit.json", "audit.html"
 THUMB = 96  # pixels of a photo's longer side
@@ -37,39 +38,6 @@ LIMITS = (
 )
 
 
-def write_verdict(
-    folder: Path,
-    models: Mapping[str, str],
-    digests: Mapping[str, str],
-    subjects: Subjects,
-    data: DataArguments,
-    settings: AuditSettings,
-    contents: Mapping[str, Mapping[str, Mapping[str, Any]]],
-) -> dict[str, Any]:
-    """Write `audit.json` and `audit.html`, and return what the first holds.
-
-    Args:
-        folder: Where they go.
-        models: Places of the models by role.
-        digests: Their digests by role.
-        subjects: What was asked.
-        data: What was forgotten, and where the rows are.
-        settings: How much was asked.
-        contents: Side files by audit and role.
-    """
-    content = verdict(models, digests, subjects, data, settings, contents)
-    write_json(folder / JSON_NAME, content)
-    photos = {person: _thumb(subjects.asked, person) for person in subjects.people}
-    html = render(
-        "audit.html.jinja", audit=content, photos=photos, table_of=AUDITS, limits=LIMITS, curves=curves(content),
-        margin=MARGIN, least=LEAST_REACH, golds=sum(map(is_gold, models)), original=ORIGINAL, audited=AUDITED,
-    )  # fmt: skip
-    part = folder / f"{PAGE_NAME}.part"
-    part.write_text(html, encoding="utf-8")
-    part.rename(folder / PAGE_NAME)
-    return content
-
-
 def verdict(
     models: Mapping[str, str],
     digests: Mapping[str, str],
@@ -78,7 +46,16 @@ def verdict(
     settings: AuditSettings,
     contents: Mapping[str, Mapping[str, Mapping[str, Any]]],
 ) -> dict[str, Any]:
-    """Return the verdict as plain JSON values; arguments as of `write_verdict`."""
+    """Return the verdict as plain JSON values.
+
+    Args:
+        models: Places of the models by role.
+        digests: Their digests by role.
+        subjects: What was asked.
+        data: What was forgotten, and where the rows are.
+        settings: How much was asked.
+        contents: Side files by audit and role.
+    """
     results, reasons = _results(contents)
     people = people_of(results, AUDITED, subjects.people)
     said = {role: one.details["said"] for role, one in results["answers"].items()}
@@ -99,19 +76,40 @@ def verdict(
         },
         "asked": {
             "people": len(subjects.people),
-            **{kind: len(subjects.of(kind)) for kind in ("name", "caption", "fact")},
+            **{kind: len(subjects.of(kind)) for kind in KINDS},
             "settings": asdict(settings),
         },
-        "lights": {light: lights.count(light) for light in ("green", AMBER, RED)},
+        "lights": {light: lights.count(light) for light in LIGHTS},
         "control": control(results, subjects.people),
         "ledger": {name: found[name] for name in ("share", "bound", "notes")},
         "people": people,
         "audits": table(results, list(models)),
-        "summaries": summaries(results),
+        "summaries": {
+            name: import_module(f"{__package__}.{name}").summary(found)
+            for name, found in results.items()
+            if AUDITS[name].summarised
+        },
         "not_done": reasons,
         "seconds": {name: {role: one.get("seconds") for role, one in by.items()} for name, by in contents.items()},
         "versions": versions(),
     }  # fmt: skip
+
+
+def write_verdict(folder: Path, content: Mapping[str, Any], subjects: Subjects) -> None:
+    """Write a verdict as `audit.json` and `audit.html`.
+
+    Args:
+        folder: Where they go.
+        content: The verdict.
+        subjects: What was asked, with the photos.
+    """
+    photos = {person: _thumb(subjects.asked, person) for person in subjects.people}
+    html = render(
+        "audit.html.jinja", audit=content, photos=photos, table_of=AUDITS, limits=LIMITS, curves=curves(content),
+        margin=MARGIN, least=LEAST_REACH, golds=sum(map(is_gold, content["models"])), original=ORIGINAL,
+        audited=AUDITED,
+    )  # fmt: skip
+    write_files(folder, {JSON_NAME: json.dumps(content, indent=2, allow_nan=False) + "\n", PAGE_NAME: html})
 
 
 def _results(
@@ -134,7 +132,7 @@ def _results(
 def _answers(said: Mapping[str, Sequence[Mapping[str, Any]]], person: str) -> list[dict[str, Any]]:
     """Return a question of each kind about a person, with what each model says; one that is told comes first."""
     found = []
-    for kind in ("name", "caption", "fact"):
+    for kind in KINDS:
         numbers = [i for i, one in enumerate(said[AUDITED]) if one["person"] == person and one["kind"] == kind]
         if numbers:
             number = max(numbers, key=lambda i: (said[AUDITED][i]["told"], said[ORIGINAL][i]["told"]))

@@ -11,17 +11,6 @@ from clear_pipeline.audits.arguments import AuditSettings
 
 from .parser import check_place
 
-HELP = {
-    "questions": "photos, and facts, of each person that are asked about; as many others are for relearning",
-    "samples": "answers that are drawn to each question",
-    "max_new_tokens": "limit of an answer",
-    "relearn_rate": "learning rate of relearning: the one that the models were trained with is the fairest",
-    "relearn_batch": "rows of a step of relearning",
-    "batch_size": "questions at a time",
-    "seed": "draws answers, batches and labels",
-    "dtype": "precision of the weights: float32, bfloat16 or float16",
-}
-
 
 def audit(argv: Sequence[str]) -> None:
     """Try whether a model has really forgotten, beside gold and the original, and write the verdict on one page."""
@@ -40,7 +29,7 @@ def audit(argv: Sequence[str]) -> None:
         parser.add_argument(f"--{one.name}", default=one.default, help=text[:1].lower() + text[1:])
     for one in fields(AuditSettings):
         parser.add_argument(f"--{one.name}", type=type(one.default), default=one.default,
-                            help=f"{HELP[one.name]} ({one.default})")  # fmt: skip
+                            help=f"{one.metadata['help']} ({one.default})")  # fmt: skip
     parser.add_argument(
         "--reuse", type=Path, action="append", default=[],
         help="folder of another audit: what it found of the same models with the same questions is taken",
