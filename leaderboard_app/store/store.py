@@ -86,8 +86,7 @@ class Store(WorkerQueue):
             row = _check_owner(db, number, user)
             if row["state"] != "failed":
                 raise ValueError(f"submission {number} is {row['state']}: only a failed one can be tried again")
-            if row["hidden"]:
-                raise ValueError(f"submission {number} was hidden by a keeper, and stays so: {row['hidden_reason']}")
+            _check_shown(row)
             queries.check_new(db, queries.submission_of(row), number)
             check_quota(db, user, self.quota, now - DAY)
             move(db, number, now, user, "failed", "queued", "tried again", attempts=0, queued=now, finished=None)
@@ -103,8 +102,7 @@ class Store(WorkerQueue):
             row = _check_owner(db, number, user)
             if row["state"] in ("refused", "withdrawn"):
                 raise ValueError(f"submission {number} is {row['state']} already")
-            if row["hidden"]:
-                raise ValueError(f"submission {number} was hidden by a keeper, and stays so: {row['hidden_reason']}")
+            _check_shown(row)
             reason = "withdrawn by its submitter"
             move(db, number, clock(now), user, row["state"], "withdrawn", reason, contact="")
 
@@ -280,6 +278,11 @@ class Store(WorkerQueue):
 def _faces(db: sqlite3.Connection) -> dict[str, Any] | None:
     found = db.execute("SELECT value FROM settings WHERE name = ?", (FACES,)).fetchone()
     return found and json.loads(found["value"])
+
+
+def _check_shown(row: sqlite3.Row) -> None:
+    if row["hidden"]:
+        raise ValueError(f"submission {row['id']} was hidden by a keeper, and stays so: {row['hidden_reason']}")
 
 
 def _check_owner(db: sqlite3.Connection, number: int, user: str) -> sqlite3.Row:
