@@ -259,16 +259,6 @@ def worker(argv: Sequence[str]) -> None:
     jobs.add_argument("--job_poll", type=float, default=15, help="seconds between looks at a job")
     jobs.add_argument("--job_patience", type=float, default=3600, help="seconds in which a job must have started")
     options = parser.parse_args(argv)
-    from huggingface_hub import HfApi
-
-    from leaderboard_app.api.remote_queue import RemoteQueue
-    from leaderboard_app.bases import read_bases
-    from leaderboard_app.store.store import Store
-    from leaderboard_worker.hub_jobs import HubSettings
-    from leaderboard_worker.sandbox import Limits
-    from leaderboard_worker.scorer import WorkerSettings
-    from leaderboard_worker.worker import Worker
-
     if options.check:
         from leaderboard_worker.cage_check import check_cage
 
@@ -281,6 +271,16 @@ def worker(argv: Sequence[str]) -> None:
         raise ValueError("say for which base models: --bases FILE")
     if options.engine == "hf-jobs" and not (options.image and options.job_results):
         raise ValueError("--engine hf-jobs needs --image and --job_results NAMESPACE/NAME")
+    from huggingface_hub import HfApi
+
+    from leaderboard_app.api.remote_queue import RemoteQueue
+    from leaderboard_app.bases import read_bases
+    from leaderboard_app.store.store import Store
+    from leaderboard_worker.hub_jobs import HubSettings
+    from leaderboard_worker.sandbox import Limits
+    from leaderboard_worker.worker import Worker
+    from leaderboard_worker.worker_settings import WorkerSettings
+
     bases = read_bases(options.bases)
     store = Store(options.store) if options.store else None
     queue = store or RemoteQueue(options.leaderboard, os.environ.get(SECRET, ""))

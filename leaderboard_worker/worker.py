@@ -22,7 +22,8 @@ from .cage import isolation_problem
 from .hub_jobs import HubScorer, HubSettings
 from .process import Refusal
 from .references import ReferenceStore
-from .scorer import Result, SetupError, SubmissionScorer, WorkerSettings
+from .scorer import Result, SubmissionScorer
+from .worker_settings import SetupError, WorkerSettings
 
 LOOK = 2.0  # seconds between two looks at how far a submission is
 TRANSIENT = (ConnectionError, sqlite3.OperationalError)  # of a store: it may work again in a moment

@@ -191,13 +191,8 @@ def _badges(row: BoardRow) -> list[Badge]:
     gap, low, d, high = (row.numbers[name] for name in ("hidden_gap", "hidden_gap_low", "d", "d_high"))
     if gap is not None:
         is_wide = low > 0 if low is not None else d is not None and high is not None and d + gap > high
-        meaning = "D on questions that no submitter has seen, minus D" + (
-            ": more than chance"
-            if low is not None and is_wide
-            else ": above the 95 % interval of D"
-            if is_wide
-            else ""
-        )
+        why = ": above the 95 % interval of D" if low is None else ": more than chance"
+        meaning = "D on questions that no submitter has seen, minus D" + (why if is_wide else "")
         badges.append(Badge("doubt" if is_wide else "plain", f"hidden {gap:+.2f}", meaning))
     return badges
 

@@ -13,8 +13,8 @@ from huggingface_hub import HfApi, constants
 from leaderboard_app.store.store import Store
 from leaderboard_worker.cage import isolation_problem
 from leaderboard_worker.sandbox import Limits
-from leaderboard_worker.scorer import WorkerSettings
 from leaderboard_worker.worker import Worker
+from leaderboard_worker.worker_settings import WorkerSettings
 from tests.leaderboard_app.submitted import BASE, Attempt, publish_original
 
 # References end well; what a submission's process does is put in.

@@ -16,8 +16,8 @@ from leaderboard_worker.cage import isolation_problem
 from leaderboard_worker.commands import worker
 from leaderboard_worker.hub_jobs import HubSettings
 from leaderboard_worker.sandbox import Limits
-from leaderboard_worker.scorer import WorkerSettings
 from leaderboard_worker.worker import Worker
+from leaderboard_worker.worker_settings import WorkerSettings
 from tests.leaderboard_app.submitted import BASE, Attempt, build_data, publish_original, publish_scored
 from tests.loopback_hub.store import Fault
 from tests.programs import run_python

@@ -21,8 +21,9 @@ from leaderboard_worker.files import build_submitted
 from leaderboard_worker.process import REFUSED, REFUSED_CODE, Refusal, ScoringJob
 from leaderboard_worker.process import main as process_main
 from leaderboard_worker.sandbox import BadOutput, Limits
-from leaderboard_worker.scorer import Result, SetupError, WorkerSettings
+from leaderboard_worker.scorer import Result
 from leaderboard_worker.worker import Worker
+from leaderboard_worker.worker_settings import SetupError, WorkerSettings
 from tests.leaderboard_app.submitted import BASE, MODEL_FILES, Attempt, build_data, publish_scored, unlearned
 from tests.loopback_hub.store import Fault
 
