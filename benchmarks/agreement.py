@@ -1,0 +1,88 @@
+"""Do two numbers rank methods alike, and does one number on two seeds?
+
+    python -m benchmarks.agreement runs/demo runs/demo-1 runs/demo-2
+
+Kendall's tau (tau-b) over the methods that keep most of the original's utility, each demo with its own golds. A method
+is ranked by how far its number is from the golds' mean. Intervals are over methods, which are resampled.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import kendalltau
+
+from benchmarks.meta import NUMBERS, read_numbers
+from benchmarks.meta_models import UTILITY
+from evaluate_metrics.columns import ABSENT, number
+from evaluate_metrics.log_format import read_log
+from evaluate_metrics.model_utility.compute import utility_of
+
+FIRST = "E"  # the number that the others are held against
+ONE_SIDED = ("E", "people still known", "D", "p (forget quality)", "p by person", "Wasserstein")  # the less the better
+AGAINST_GOLD = (*ONE_SIDED, "E, signed")  # 0 is gold's by itself
+RESAMPLES = 1000
+LEAST = 5  # methods, for a tau
+
+
+def distances(demo: Path) -> dict[str, dict[str, float]]:
+    """Return, by number, how far each method that is not ruined is from the golds."""
+    logs = demo / "logs"
+    golds, original = sorted(logs.glob("gold*")), logs / "original"
+    least = UTILITY * utility_of(read_log(original))
+    methods = [
+        log
+        for log in sorted(logs.iterdir())
+        if log not in golds and log != original and utility_of(read_log(log)) >= least
+    ]
+    found = {log.name: read_numbers(log, golds, original) for log in methods}
+    golden = [read_numbers(gold, golds, original) for gold in golds]
+    numbers: dict[str, dict[str, float]] = {}
+    for name in NUMBERS:
+        if all(name in one for one in (*found.values(), *golden)):
+            usual = 0.0 if name in AGAINST_GOLD else float(np.mean([one[name] for one in golden]))
+            away = {method: one[name] - usual for method, one in found.items()}
+            numbers[name] = away if name in ONE_SIDED else {method: abs(value) for method, value in away.items()}
+    return numbers
+
+
+def tau(one: Mapping[str, float], other: Mapping[str, float]) -> str:
+    """Return Kendall's tau over the methods of both, with its 95 % interval, as text."""
+    shared = [method for method in one if method in other]
+    if len(shared) < LEAST:
+        return ABSENT
+    pairs = np.array([[one[method], other[method]] for method in shared])
+    dice = np.random.default_rng(0)
+    drawn = [_tau(pairs[dice.integers(0, len(pairs), len(pairs))]) for _ in range(RESAMPLES)]
+    low, high = np.nanquantile(drawn, [0.025, 0.975])
+    return f"{number(_tau(pairs), 2)} ({number(float(low), 2)} to {number(float(high), 2)})"
+
+
+def _tau(pairs: np.ndarray) -> float:
+    return float(kendalltau(pairs[:, 0], pairs[:, 1])[0])  # type: ignore[arg-type]
+
+
+def table(demos: Sequence[Path]) -> Iterator[str]:
+    """Yield the rows of the page's table."""
+    found = [distances(demo) for demo in demos]
+    pairs = list(combinations(range(len(demos)), 2))
+    heads = [f"with {FIRST}, {demo.name}" for demo in demos] + [f"{demos[a].name}, {demos[b].name}" for a, b in pairs]
+    yield f"| number | {' | '.join(heads)} |"
+    yield "|---|" + "---:|" * len(heads)
+    for name in found[0]:
+        cells = [tau(one[FIRST], one[name]) for one in found]
+        cells += [tau(found[a][name], found[b][name]) if name in found[b] else ABSENT for a, b in pairs]
+        yield f"| {name} | {' | '.join(cells)} |"
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser("python -m benchmarks.agreement", description=main.__doc__)
+    parser.add_argument("demos", nargs="+", type=Path, help="folders of `demo --methods all`, one a seed")
+    print("\n".join(table(parser.parse_args().demos)))
+
+
+if __name__ == "__main__":
+    main()
