@@ -26,7 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "push-logs": ("clear_pipeline.commands.hub", "Publish the logs of original and gold models."),
     "import-log": ("clear_pipeline.commands.logs", "Read the log of another suite."),
     "visual": ("clear_pipeline.commands.visual", "Run the visual track: demo, run, report, score."),
-    "leaderboard": ("leaderboard_worker.commands", "Serve, publish and maintain a leaderboard."),
+    "leaderboard": ("leaderboard_worker.keeper_commands", "Serve, publish and maintain a leaderboard."),
     "submit": ("leaderboard_worker.commands", "Submit a model on the Hub to a leaderboard."),
     "worker": ("leaderboard_worker.commands", "Score what was submitted to a leaderboard."),
 }

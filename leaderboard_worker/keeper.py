@@ -10,9 +10,12 @@ from pathlib import Path
 from huggingface_hub import snapshot_download
 
 from clear_data.publishing.hub_commit import Pushed, hub_errors, push_files
+from clear_pipeline.audits import AUDITS
+from clear_pipeline.audits.roles import AUDITED
 from clear_pipeline.experiment.demo import read_dials
 from clear_pipeline.experiment.recipe import demo_recipe
 from clear_pipeline.hub.logs import public_meta
+from clear_pipeline.runs.provenance import model_digest
 from clear_pipeline.runs.run_folder import read_run
 from evaluate_metrics.log_format import read_log, read_meta
 from evaluate_metrics.scores import score_log
@@ -23,6 +26,7 @@ from leaderboard_app.store.mirror import read_mirror, write_mirror
 from leaderboard_app.store.store import DuplicateSubmission, Store
 
 from .references import example_photos, read_content
+from .weights_digest import model_digest as weights_of
 
 ROOT = Path(__file__).parents[1]
 SENT = (".py", ".css", ".js", ".jinja", ".txt", ".typed")  # of a room, to the Space
@@ -179,3 +183,45 @@ def add_reference(
         raise ValueError(f"{log} does not name its base model and forget set; `clear-unlearning evaluate` writes them")
     store.add_reference(kind, base, forget, score_log(log, golds[0], golds[1:], original=original), content, meta)
     store.add_photos(dataset_key(meta), example_photos(content, meta, data))
+
+
+def add_verdict(store: Store, number: int, folder: Path, keeper: str) -> dict[str, int]:
+    """Keep what `clear-unlearning audit` has found in a submission's model, for its badge and its page.
+
+    Args:
+        store: The store.
+        number: Of the submission.
+        folder: What the audit wrote. The audited model must be where it was, and as it was.
+        keeper: Who ran it.
+
+    Returns:
+        How many people have which light.
+
+    Raises:
+        FileNotFoundError: If the folder holds no finished audit.
+        ValueError: If the audit is of something else than the submission's weights and forget set.
+    """
+    file = folder / "audit.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"{folder} holds no finished audit; `clear-unlearning audit` writes audit.json")
+    found = json.loads(file.read_text(encoding="utf-8"))
+    model, wanted = found["models"][AUDITED], store.submission(number).forget
+    if found["data"]["forgotten"] != wanted:
+        raise ValueError(f"{file} is about {found['data']['forgotten']}, submission {number} about {wanted}")
+    place = Path(model["place"])
+    if not place.is_dir() or model_digest(str(place)) != model["digest"]:
+        raise ValueError(
+            f"{place} is not the model that was audited, or no longer: download it into a folder, audit it"
+        )
+    verdict = {
+        "people": len(found["people"]),
+        "lights": found["lights"],
+        "control": found["control"],
+        "audits": [
+            {"title": AUDITS[name].title, **about["numbers"][AUDITED]}
+            for name, about in found["audits"].items()
+            if AUDITED in about["numbers"]
+        ],
+    }
+    store.add_verdict(number, keeper, verdict, weights_of(place))
+    return verdict["lights"]

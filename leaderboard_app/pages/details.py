@@ -75,6 +75,8 @@ def details_html(store: Store, wanted: str | int | None) -> str:
         tasks=task_rows(found.numbers or {}),
         people=people_rows(found.numbers or {}),
         notes=(found.numbers or {}).get("notes", []),
+        verdict=found.verdict,
+        audits=audit_rows(found.verdict or {}),
         provenance=json.dumps(found.provenance, indent=2, ensure_ascii=False) if found.provenance else "",
         examples=examples(store, logs, found.meta or {}),
         history=history(store.status(found.id)),
@@ -123,6 +125,15 @@ def people_rows(numbers: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         )
         for about in sorted(people, key=lambda about: -about["share"])
     ]
+
+
+def audit_rows(verdict: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """Return what each audit found: its score with the interval, what is above gold's, and that of the original's."""
+    return [
+        (about["title"], number(about["score"]), interval(about["interval"]), number(about["above_gold"]),
+         interval(about["above_gold_interval"]), number(about["share"]))
+        for about in verdict.get("audits", [])
+    ]  # fmt: skip
 
 
 def history(status: Status) -> list[tuple[str, str, str, str]]:

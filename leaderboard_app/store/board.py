@@ -44,6 +44,8 @@ class BoardRow:
         date: When it was scored or, if it was not, submitted; seconds since 1970.
         numbers: By name of SHOWN, None where there is none.
         twin: The first other submission with the same weights, also one that a keeper hid; None if there is none.
+        audited: How many people a keeper's audit asked about; None if there was none.
+        audited_known: How many of them it found to be still known.
     """
 
     id: int | None
@@ -63,6 +65,8 @@ class BoardRow:
     date: float
     numbers: dict[str, float | None]
     twin: int | None = None
+    audited: int | None = None
+    audited_known: int | None = None
 
 
 @dataclass(frozen=True)
@@ -156,6 +160,7 @@ def _board_row(row: sqlite3.Row) -> BoardRow:
         method=row["method"], base_model=row["base_model"], forget=row["forget"], modality=row["modality"],
         user=row["user"], repo_id=row["repo_id"], commit=row["commit"], paper=row["paper"],
         date=row["date"], numbers={name: row[name] for name in SHOWN}, twin=row["twin"],
+        audited=row["audited"], audited_known=row["audited_known"],
     )  # fmt: skip
 
 

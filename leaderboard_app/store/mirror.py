@@ -17,7 +17,7 @@ from .ranking import packed, pressed, rank_all, unpressed
 from .schema import reading, transaction
 from .store import Store
 
-TABLES = ("submissions", "results", "reference_rows", "audit", "settings", "photos")
+TABLES = ("submissions", "results", "reference_rows", "audit", "settings", "photos", "verdicts")
 # Its logs lie beside it as JSON, in the format that `clear-unlearning score` reads.
 WITH_LOG = "reference_rows"
 LOG, META = "eval_log_aggregated.json", "eval_log_meta.json"
@@ -84,7 +84,8 @@ def read_mirror(store: Store, folder: Path) -> int:
             raise ValueError(f"{store.path} is not empty; restore into a new file")
         db.execute("DELETE FROM settings")
         for table in TABLES:
-            rows = pq.read_table(folder / "store" / f"{table}.parquet").to_pylist()
+            file = folder / "store" / f"{table}.parquet"
+            rows = pq.read_table(file).to_pylist() if file.is_file() else []  # older mirrors have fewer tables
             known = _types(db, table)
             for row in rows:
                 if table == WITH_LOG:
@@ -114,7 +115,7 @@ def _write_log(folder: Path, log: Any, meta: Any) -> None:
 
 
 def _board_schema() -> pa.Schema:
-    kinds = {"id": pa.int64(), "rank": pa.int64(), "twin": pa.int64(), "date": pa.float64()}
+    kinds = dict.fromkeys(("id", "rank", "twin", "audited", "audited_known"), pa.int64()) | {"date": pa.float64()}
     kinds |= dict.fromkeys(("above_gate", "verified", "self_reported"), pa.bool_())
     names = [name for name in row_dict(_NOBODY) if name not in SHOWN]
     return pa.schema(

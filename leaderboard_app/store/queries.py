@@ -54,6 +54,7 @@ class Details:
     """A submission with its result; None where there is none yet.
 
     Attributes:
+        verdict: What a keeper's audit found in its model.
         commits: All submissions of its repository that are not hidden, the oldest first, with what was scored.
     """
 
@@ -67,6 +68,7 @@ class Details:
     meta: dict[str, Any] | None
     provenance: dict[str, Any] | None
     log: dict[str, Any] | None
+    verdict: dict[str, Any] | None
     commits: list[dict[str, Any]]
 
 
@@ -138,6 +140,7 @@ def details(db: sqlite3.Connection, number: int) -> Details:
     row = row_of(db, number)
     result = db.execute("SELECT * FROM results WHERE submission = ?", (number,)).fetchone()
     log = db.execute("SELECT log FROM logs WHERE submission = ?", (number,)).fetchone()
+    verdict = db.execute("SELECT verdict FROM verdicts WHERE submission = ?", (number,)).fetchone()
     return Details(
         id=number,
         submission=submission_of(row),
@@ -149,6 +152,7 @@ def details(db: sqlite3.Connection, number: int) -> Details:
         meta=result and json.loads(result["meta"]),
         provenance=result and json.loads(result["provenance"]),
         log=log and unpressed(log["log"]),
+        verdict=verdict and json.loads(verdict["verdict"]),
         commits=[dict(other) for other in db.execute(COMMITS, (row["repo_id"],))],
     )
 

@@ -54,9 +54,11 @@ WITH listed AS (
         o.utility AS original_utility,
         (SELECT min(t.id) FROM results w JOIN submissions t ON t.id = w.submission
             WHERE r.weights != '' AND w.weights = r.weights AND t.id != s.id AND t.base_model = s.base_model
-            AND t.forget = s.forget AND (t.hidden OR t.state != 'withdrawn')) AS twin
+            AND t.forget = s.forget AND (t.hidden OR t.state != 'withdrawn')) AS twin,
+        json_extract(v.verdict, '$.people') AS audited, json_extract(v.verdict, '$.lights.red') AS audited_known
     FROM submissions s
     LEFT JOIN results r ON r.submission = s.id
+    LEFT JOIN verdicts v ON v.submission = s.id
     LEFT JOIN reference_rows o ON o.kind = 'original' AND o.base_model = s.base_model AND o.forget = s.forget
     WHERE s.base_model = :base_model AND s.forget = :forget AND NOT s.hidden
         AND s.state IN ('queued', 'running', 'scored')
@@ -76,7 +78,7 @@ FROM compared
 # What is written down, so that a page of the table is read and not worked out again for each visitor.
 COLUMNS_OF_BOARD = (
     "id", "user", "repo_id", '"commit"', "base_model", "method", "paper", "forget", "modality", "searched", "verified",
-    "self_reported", "date", "above_gate", "rank", "twin", *COLUMNS, *ENDS,
+    "self_reported", "date", "above_gate", "rank", "twin", "audited", "audited_known", *COLUMNS, *ENDS,
 )  # fmt: skip
 _NAMES = ", ".join(COLUMNS_OF_BOARD)
 _WRITE = f"INSERT INTO board ({_NAMES}) SELECT {_NAMES} FROM ({_RANKED})"  # nosec B608

@@ -109,6 +109,12 @@ MIGRATIONS: tuple[str, ...] = (
     ALTER TABLE board ADD COLUMN twin INTEGER;
     CREATE INDEX results_weights ON results (weights) WHERE weights != '';
     """,
+    """
+    -- What an audit that a keeper ran has found in a submission's model. (`audit` above is the trail.)
+    CREATE TABLE verdicts (submission INTEGER PRIMARY KEY REFERENCES submissions (id), verdict TEXT NOT NULL);
+    ALTER TABLE board ADD COLUMN audited INTEGER;
+    ALTER TABLE board ADD COLUMN audited_known INTEGER;
+    """,
 )
 
 

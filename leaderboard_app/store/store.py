@@ -5,10 +5,8 @@ keeper can hide. Each change leaves a row in the audit trail: who, when, from, t
 same file: pages, workers, keepers.
 """
 
-import json
 import sqlite3
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +14,21 @@ from leaderboard_app.intake.submission import Submission
 
 from . import queries
 from .board import Board, best_of_methods, board
+from .keeping import Keeping, faces_of
 from .queries import Details, DuplicateSubmission, Reference
-from .ranking import columns_of, packed, pressed, rank_again, rank_all
+from .ranking import packed, rank_again
 from .schema import check_quota, reading, transaction, write_change
-from .worker_queue import ATTEMPTS, Job, LeaseLost, WorkerQueue, clock, move, replace
+from .worker_queue import ATTEMPTS, Job, LeaseLost, WorkerQueue, clock, move
 
 __all__ = ["DuplicateSubmission", "Job", "LeaseLost", "Store", "Submission"]
 
 DAY = 86400.0  # seconds
-FACES = "faces"  # setting that holds the visual track's table
 QUOTA = 5  # submissions of a user within a day
 STATES = ("queued", "running", "scored", "refused", "failed", "withdrawn")
 
 
-class Store(WorkerQueue):
-    """The store in one file: what submitters, keepers and the page do, beside what workers do.
+class Store(Keeping, WorkerQueue):
+    """The store in one file: what submitters and the page do, beside what workers and keepers do.
 
     Args:
         path: The file; made if it is missing.
@@ -106,69 +104,6 @@ class Store(WorkerQueue):
             reason = "withdrawn by its submitter"
             move(db, number, clock(now), user, row["state"], "withdrawn", reason, contact="")
 
-    def hide(self, number: int, keeper: str, reason: str, hidden: bool = True, now: float | None = None) -> None:
-        """Take a row out of the table, or with `hidden=False` back into it; whether `keeper` may, the caller knows.
-
-        Raises:
-            ValueError: If there is none with this number, or no reason.
-        """
-        if not reason.strip():
-            raise ValueError("hiding a row needs a reason: it is shown on the submission's page")
-        with transaction(self.path) as db:
-            row = queries.row_of(db, number)
-            change = (int(hidden), reason if hidden else "", number)
-            db.execute("UPDATE submissions SET hidden = ?, hidden_reason = ? WHERE id = ?", change)
-            state, other = (row["state"], "hidden") if hidden else ("hidden", row["state"])
-            write_change(db, number, clock(now), keeper, state, other, reason)
-            rank_again(db, row["base_model"], row["forget"])
-
-    def requeue_all(self, metric_version: str, who: str = "keeper", now: float | None = None) -> int:
-        """Set the version of the metrics; if it is another one, everything that is scored or running is queued again.
-
-        Results of the old version stay in the table until then, as not verified.
-
-        Returns:
-            How many submissions were queued again.
-        """
-        now = clock(now)
-        with transaction(self.path) as db:
-            before = queries.metric_version(db)
-            if before == metric_version:
-                return 0
-            db.execute("UPDATE settings SET value = ? WHERE name = 'metric_version'", (metric_version,))
-            found = db.execute("SELECT id, state FROM submissions WHERE state IN ('scored', 'running')").fetchall()
-            for row in found:
-                reason = f"metrics went from version {before} to {metric_version}"
-                move(db, row["id"], now, who, row["state"], "queued", reason, False, attempts=0, finished=None)
-            rank_all(db)
-        return len(found)
-
-    def add_reference(
-        self,
-        kind: str,
-        base_model: str,
-        forget: str,
-        numbers: Mapping[str, Any],
-        log: Mapping[str, Any],
-        meta: Mapping[str, Any],
-        who: str = "keeper",
-        now: float | None = None,
-    ) -> None:
-        """Set the original or gold model of a base model and forget set; one that is there is replaced.
-
-        Raises:
-            ValueError: If `kind` is neither `original` nor `gold`, or a number is not finite.
-        """
-        if kind not in ("original", "gold"):
-            raise ValueError(f"unknown reference {kind!r}; choose original or gold")
-        now = clock(now)
-        row = {"kind": kind, "base_model": base_model, "forget": forget, "scored": now, **columns_of(numbers)}
-        row |= {"numbers": packed(numbers), "meta": packed(meta), "log": pressed(log)}
-        with transaction(self.path) as db:
-            replace(db, "reference_rows", {**row, "metric_version": queries.metric_version(db)})
-            write_change(db, None, now, who, None, kind, f"reference for {base_model}, {forget}")
-            rank_again(db, base_model, forget)
-
     def status(self, number: int, now: float | None = None) -> queries.Status:
         """Return where a submission stands.
 
@@ -217,17 +152,6 @@ class Store(WorkerQueue):
             found = db.execute("SELECT id FROM submissions WHERE user = ? ORDER BY id DESC LIMIT 100", (user,))
             return [queries.status(db, row["id"], time.time()) for row in found.fetchall()]
 
-    def add_photos(self, dataset: str, photos: Mapping[tuple[str, int], bytes]) -> None:
-        """Keep photos of example questions for the page.
-
-        Args:
-            dataset: Fingerprint or revision of the dataset, as in the metadata of logs.
-            photos: PNG or JPEG files by config and row.
-        """
-        rows = [(dataset, config, row, image) for (config, row), image in photos.items()]
-        with transaction(self.path) as db:
-            db.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?, ?, ?)", rows)
-
     def photo(self, dataset: str, config: str, row: int) -> bytes | None:
         """Return a photo that was kept, None if there is none."""
         query = 'SELECT image FROM photos WHERE dataset = ? AND config = ? AND "row" = ?'
@@ -235,28 +159,10 @@ class Store(WorkerQueue):
             found = db.execute(query, (dataset, config, row)).fetchone()
         return found and found["image"]
 
-    def set_faces(self, faces: Mapping[str, Any], who: str = "keeper", now: float | None = None) -> bool:
-        """Keep the visual track's table; the one that is there is replaced.
-
-        Args:
-            faces: What `face_scores.read_faces` gave.
-            who: Who brings it.
-            now: Seconds since 1970.
-
-        Returns:
-            Whether it is another one than before.
-        """
-        with transaction(self.path) as db:
-            if _faces(db) == faces:
-                return False
-            replace(db, "settings", {"name": FACES, "value": packed(faces)})
-            write_change(db, None, clock(now), who, None, FACES, "table of the visual track")
-        return True
-
     def faces(self) -> dict[str, Any] | None:
         """Return the visual track's table, None if there is none."""
         with reading(self.path) as db:
-            return _faces(db)
+            return faces_of(db)
 
     def groups(self) -> list[tuple[str, str]]:
         """Return the pairs of base model and forget set that have submissions or references."""
@@ -273,11 +179,6 @@ class Store(WorkerQueue):
         """Return the version of the metrics that rows must be of to count as verified."""
         with reading(self.path) as db:
             return queries.metric_version(db)
-
-
-def _faces(db: sqlite3.Connection) -> dict[str, Any] | None:
-    found = db.execute("SELECT value FROM settings WHERE name = ?", (FACES,)).fetchone()
-    return found and json.loads(found["value"])
 
 
 def _check_shown(row: sqlite3.Row) -> None:

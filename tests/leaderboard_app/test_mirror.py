@@ -64,7 +64,7 @@ def test_the_same_store_gives_the_same_bytes(full, tmp_path):
         place = tmp_path / name
         files.append({path.relative_to(place): path.read_bytes() for path in place.rglob("*") if path.is_file()})
     assert files[0] == files[1]
-    assert len(files[0]) == 7 + 1 + 2 * 4  # tables, card, and logs with metadata
+    assert len(files[0]) == 8 + 1 + 2 * 4  # tables, card, and logs with metadata
 
 
 def test_the_table_for_readers_has_ranks_and_no_hidden_rows(full, tmp_path):

@@ -12,7 +12,13 @@ from clear_pipeline.audits.arguments import AuditSettings
 from clear_pipeline.audits.audit import AuditJob, audit
 from clear_pipeline.cli import main
 from clear_unlearning.mini_models import build_mini_llava
+from leaderboard_app.pages.details import details_html
+from leaderboard_app.pages.table import line_of
+from leaderboard_app.store.mirror import read_mirror, write_mirror
+from leaderboard_app.store.store import Store
+from leaderboard_worker.weights_digest import model_digest as weights_of
 from tests.conftest import TEXTS
+from tests.leaderboard_app.entries import add_scored, entry
 
 FEW = AuditSettings(questions=1, samples=2, max_new_tokens=16)
 
@@ -62,8 +68,8 @@ def test_who_forgot_nothing_is_red(known):
     assert all("answers" in entry["because"] for entry in content["people"])
     assert content["control"] == {}  # there is one gold only
     page = (known / "audit.html").read_text()
-    for entry in content["people"]:
-        assert entry["person"] in page
+    for about in content["people"]:
+        assert about["person"] in page
     for text in (
         "Not all.",
         "known to the model further",
@@ -72,6 +78,39 @@ def test_who_forgot_nothing_is_red(known):
     ):
         assert text in page
     assert "<script" not in page and "http" not in page.replace("http-equiv", "")
+
+
+def test_a_keeper_shows_an_audit_with_the_row_of_these_weights(known, models, tmp_path, capsys):
+    store = Store(tmp_path / "board.sqlite")
+    add_scored(store, 1, 0.2, 0.7, forget="forget01", weights=weights_of(models["original"]))
+    add_scored(store, 2, 0.2, 0.7, forget="forget01", weights=weights_of(models["gold"]))
+    add_scored(store, 3, 0.2, 0.7, forget="forget10", weights=weights_of(models["original"]))
+    store.submit(entry(4, forget="forget01"), now=0.0)
+    words = ["--store", str(store.path), "--keeper", "Kim", "--audit"]
+    assert main(["leaderboard", "audited", "1", *words, str(known)]) == 0
+    people = json.loads((known / "audit.json").read_text())["lights"]["red"]
+    assert capsys.readouterr().out == f"submission 1 is audited; people by light: 0 green, 0 amber, {people} red\n"
+    for number, folder, error in (
+        ("2", known, "the audited model has other weights than submission 2"),
+        ("3", known, "is about forget01, submission 3 about forget10"),
+        ("4", known, "submission 4 is queued: only a scored one has weights to compare"),
+        ("5", known, "there is no submission 5"),
+        ("1", tmp_path, "holds no finished audit"),
+    ):
+        assert main(["leaderboard", "audited", number, *words, str(folder)]) == 2
+        assert error in capsys.readouterr().err
+    rows = {row.id: line_of(row) for row in store.rows(verified=True).rows}
+    assert f"audited: {people} of {people} known" in [badge.text for badge in rows[1].badges]
+    assert not any("audited" in badge.text for number in (2, 3) for badge in rows[number].badges)
+    page = details_html(store, 1)
+    assert "What an audit found" in page and all(AUDITS[name].title in page for name in ("answers", "prompts"))
+    assert "What an audit found" not in details_html(store, 2)
+    write_mirror(store, tmp_path / "mirror")
+    assert read_mirror(again := Store(tmp_path / "again.sqlite"), tmp_path / "mirror") == 4
+    assert again.details(1).verdict == store.details(1).verdict
+    (tmp_path / "mirror" / "store" / "verdicts.parquet").unlink()  # as an older program wrote it
+    assert read_mirror(older := Store(tmp_path / "older.sqlite"), tmp_path / "mirror") == 4
+    assert older.details(1).verdict is None
 
 
 def test_who_is_as_gold_is_green_and_results_of_others_are_reused(known, tmp_path, models, mini_data):
