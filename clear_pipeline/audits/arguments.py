@@ -14,7 +14,7 @@ def _setting(default: Any, text: str) -> Any:
 class AuditSettings:
     """How much is asked, and how hard it is tried."""
 
-    questions: int = _setting(
+    questions_each: int = _setting(
         4, "photos, and facts, of each person that are asked about; as many others are for relearning"
     )
     samples: int = _setting(32, "answers that are drawn to each question")
@@ -29,8 +29,8 @@ class AuditSettings:
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        least = {"questions": 1, "samples": 1, "max_new_tokens": 1, "relearn_batch": 1, "batch_size": 1, "seed": 0}
-        for name, bound in least.items():
+        counts = ("questions_each", "samples", "max_new_tokens", "relearn_batch", "batch_size")
+        for name, bound in {**dict.fromkeys(counts, 1), "seed": 0}.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name} must be {bound} or more, not {getattr(self, name)}")
         if not 0 < self.relearn_rate < 1:

@@ -86,7 +86,7 @@ def audit(job: AuditJob, progress: Progress | None = None) -> dict[str, Any]:
     run = Run(job.folder, settings, job.overwrite)
     if run.finished:
         return json.loads((job.folder / "audit.json").read_text())
-    subjects = load_subjects(job.data, job.settings.questions, job.settings.seed)
+    subjects = load_subjects(job.data, job.settings.questions_each, job.settings.seed)
     run.start()
     (run.part / SIDE_FILES).mkdir(exist_ok=True)
     # Loaded when an audit needs them and let go: no more models are in memory than must be.

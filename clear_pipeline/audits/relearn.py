@@ -71,7 +71,7 @@ def shown_rows(shown: Sequence[Asked], seed: int) -> Rows:
         if one.kind == "fact"
     ]
     if not captions + facts:
-        raise NotPossible("no second photo or fact of anybody is left to train on: ask fewer --questions")
+        raise NotPossible("no second photo or fact of anybody is left to train on: ask fewer --questions_each")
     return given_rows("rows to relearn", captions + facts, seed)
 
 

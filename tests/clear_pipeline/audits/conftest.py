@@ -13,7 +13,7 @@ from clear_unlearning.likelihood import answer_likelihood
 from clear_unlearning.models import LoadedModel, load_model
 from clear_unlearning.optimizers import MuonWithAdamW
 
-SMALL = AuditSettings(questions=1, samples=4, max_new_tokens=16, relearn_rate=1e-3)
+SMALL = AuditSettings(questions_each=1, samples=4, max_new_tokens=16, relearn_rate=1e-3)
 
 STEPS = 40
 
@@ -26,7 +26,7 @@ def loaded(mini_llava) -> LoadedModel:
 @pytest.fixture(scope="session")
 def subjects(mini_data) -> Subjects:
     """Four people, and few of the strangers."""
-    found = load_subjects(DataArguments(str(mini_data), forget="forget05"), SMALL.questions, seed=0)
+    found = load_subjects(DataArguments(str(mini_data), forget="forget05"), SMALL.questions_each, seed=0)
     few = [*found.strangers[:8], *found.strangers[-4:]]
     return replace(found, strangers=few)
 

@@ -20,7 +20,7 @@ from leaderboard_worker.weights_digest import model_digest as weights_of
 from tests.conftest import TEXTS
 from tests.leaderboard_app.entries import add_scored, entry
 
-FEW = AuditSettings(questions=1, samples=2, max_new_tokens=16)
+FEW = AuditSettings(questions_each=1, samples=2, max_new_tokens=16)
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +152,7 @@ def test_the_whole_command(tmp_path, models, mini_data, capsys):
     words = ["audit", str(models["original"]), "--original", str(models["original"]), "--gold", str(models["gold"]),
              "--gold", str(models["gold-1"]), "--dataset", str(mini_data),
              "--forget", "forget05", "--output", str(tmp_path / "out"),
-             "--questions", "1", "--samples", "4", "--max_new_tokens", "8", "--relearn_rate", "1e-3"]  # fmt: skip
+             "--questions_each", "1", "--samples", "4", "--max_new_tokens", "8", "--relearn_rate", "1e-3"]  # fmt: skip
     assert main(words) == 0
     assert capsys.readouterr().out.splitlines()[-1] == f"audit: {tmp_path / 'out' / 'audit.html'}"
     content = json.loads((tmp_path / "out" / "audit.json").read_text())

@@ -47,7 +47,7 @@ def test_a_copy_is_trained_on_the_shown_rows_and_the_model_is_left(context, load
 
 
 def test_without_other_rows_it_cannot_be_done():
-    with pytest.raises(NotPossible, match="ask fewer --questions"):
+    with pytest.raises(NotPossible, match="ask fewer --questions_each"):
         shown_rows([], 0)
 
 
