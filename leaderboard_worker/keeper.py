@@ -11,7 +11,7 @@ from huggingface_hub import snapshot_download
 
 from clear_data.publishing.hub_commit import Pushed, hub_errors, push_files
 from clear_pipeline.audits import AUDITS
-from clear_pipeline.audits.roles import AUDITED
+from clear_pipeline.audits.roles import AUDITED, GOLD
 from clear_pipeline.experiment.demo import read_dials
 from clear_pipeline.experiment.recipe import demo_recipe
 from clear_pipeline.hub.logs import public_meta
@@ -199,7 +199,7 @@ def add_verdict(store: Store, number: int, folder: Path, keeper: str) -> dict[st
 
     Raises:
         FileNotFoundError: If the folder holds no finished audit.
-        ValueError: If the audit is of something else than the submission's weights and forget set.
+        ValueError: If the audit is of something else than the submission's weights and forget set, or without a gold.
     """
     file = folder / "audit.json"
     if not file.is_file():
@@ -208,6 +208,8 @@ def add_verdict(store: Store, number: int, folder: Path, keeper: str) -> dict[st
     model, wanted = found["models"][AUDITED], store.submission(number).forget
     if found["data"]["forgotten"] != wanted:
         raise ValueError(f"{file} is about {found['data']['forgotten']}, submission {number} about {wanted}")
+    if found["reference"] != GOLD:
+        raise ValueError(f"{file} holds the model against {found['reference'] or 'nothing'}; audit it with --gold")
     place = Path(model["place"])
     if not place.is_dir() or model_digest(str(place)) != model["digest"]:
         raise ValueError(
@@ -218,9 +220,16 @@ def add_verdict(store: Store, number: int, folder: Path, keeper: str) -> dict[st
         "lights": found["lights"],
         "control": found["control"],
         "audits": [
-            {"title": AUDITS[name].title, **about["numbers"][AUDITED]}
+            {
+                "title": AUDITS[name].title,
+                "score": own["score"],
+                "interval": own["interval"],
+                "share": own["share"],
+                "above_gold": own["above_zero"],
+                "above_gold_interval": own["above_zero_interval"],
+            }
             for name, about in found["audits"].items()
-            if AUDITED in about["numbers"]
+            if (own := about["numbers"].get(AUDITED))
         ],
     }
     store.add_verdict(number, keeper, verdict, weights_of(place))

@@ -20,6 +20,7 @@ class Audit:
         both_ways: A person is as conspicuous below gold's number as above it.
         summarised: Its file has a function `summary` for what scores do not say.
         beside: It looks at the original and the first gold beside the model.
+        needs_gold: Why strangers cannot stand in for a gold; empty if they can.
     """
 
     title: str
@@ -28,6 +29,7 @@ class Audit:
     both_ways: bool = False
     summarised: bool = False
     beside: bool = False
+    needs_gold: str = ""
 
 
 AUDITS: Mapping[str, Audit] = {
@@ -83,6 +85,7 @@ AUDITS: Mapping[str, Audit] = {
         "The model's layers put into the original at the secret: the share of what it knew that they still carry.",
         "Models of another architecture than the original's, and adapters on the vision tower only.",
         beside=True,
+        needs_gold="it measures the model's layers against gold's, in the original",
     ),
 }
 ALWAYS = "answers"  # the evidence that every verdict shows

@@ -1,6 +1,7 @@
 """Run audits: each on the original, on every gold and on the audited model, in exactly the same way.
 
-The result of one audit of one model is a side file, so that an interrupted command goes on where it was.
+Without a gold, each asks about strangers as well. The result of one audit of one model is a side file, so that an
+interrupted command goes on where it was.
 """
 
 import json
@@ -13,7 +14,7 @@ from typing import Any
 
 from clear_pipeline.arguments import DataArguments
 from clear_pipeline.evaluate import check_forgotten
-from clear_pipeline.runs.provenance import lineage, model_digest
+from clear_pipeline.runs.provenance import lineage, model_digest, place_digest
 from clear_pipeline.runs.run_folder import Run, write_json
 from clear_unlearning.models import LoadedModel, load_model, require_model
 
@@ -22,6 +23,7 @@ from .arguments import AuditSettings
 from .context import Context, NotPossible
 from .people import load_subjects
 from .roles import AUDITED, GOLD, ORIGINAL, gold_roles
+from .strangers import stranger_rows, with_strangers
 
 SIDE_FILES = "audits"  # folder of the side files within the run
 Progress = Callable[[int, int], None]
@@ -34,29 +36,46 @@ class AuditJob:
     Attributes:
         folder: Run folder of the results.
         model: The audited model.
-        original: The model that it was made from.
+        original: The model that it was made from; None if it is not at hand.
         golds: Models that never learnt what is forgotten; the first is the yardstick of those audits that need one.
         data: What was forgotten, and where the rows are.
         audits: Rows of AUDITS.
         settings: How much is asked.
+        strangers: Folder or file with rows about people whom the model never saw, in place of a gold.
         reuse: Folders of other audits, whose results of the same models and questions are taken.
         overwrite: Replace a result with other settings.
     """
 
     folder: Path
     model: str
-    original: str
+    original: str | None
     golds: Sequence[str]
     data: DataArguments
     audits: Sequence[str]
     settings: AuditSettings = field(default_factory=AuditSettings)
+    strangers: Path | None = None
     reuse: Sequence[Path] = ()
     overwrite: bool = False
 
     def models(self) -> dict[str, str]:
         """Return the models by their role, in the order in which they are measured."""
-        return {ORIGINAL: self.original, **dict(zip(gold_roles(len(self.golds)), self.golds, strict=True)),
-                AUDITED: self.model}  # fmt: skip
+        before = {ORIGINAL: self.original} if self.original else {}
+        return {**before, **dict(zip(gold_roles(len(self.golds)), self.golds, strict=True)), AUDITED: self.model}
+
+    def possible(self) -> list[str]:
+        """Return the audits that can be done with these models."""
+        return [name for name in self.audits if self.golds or not AUDITS[name].needs_gold]
+
+    def place(self, role: str) -> str:
+        """Return where a model is.
+
+        Raises:
+            ValueError: If it was not given.
+        """
+        models = self.models()
+        if role not in models:
+            raise ValueError(f"there is no {role} in this audit; there are {', '.join(models)}")
+        return models[role]
 
 
 def audit(job: AuditJob, progress: Progress | None = None) -> dict[str, Any]:
@@ -82,17 +101,23 @@ def audit(job: AuditJob, progress: Progress | None = None) -> dict[str, Any]:
     check_golds(job.golds, [digests[role] for role in gold_roles(len(job.golds))])
     same_for_all = {"data": job.data.identity(), "forget": job.data.forgotten(), "track": job.data.track,
                     "settings": asdict(job.settings)}  # fmt: skip
+    if job.strangers:
+        same_for_all["strangers"] = place_digest(job.strangers)
     settings = {"recipe": "audit", **models, "audits": list(job.audits), **same_for_all, "digests": digests}
     run = Run(job.folder, settings, job.overwrite)
     if run.finished:
         return json.loads((job.folder / "audit.json").read_text())
     subjects = load_subjects(job.data, job.settings.questions_each, job.settings.seed)
+    if job.strangers:
+        tables = stranger_rows(str(job.strangers), job.data.track)
+        subjects = with_strangers(subjects, tables, job.settings.seed)
     run.start()
     (run.part / SIDE_FILES).mkdir(exist_ok=True)
     # Loaded when an audit needs them and let go: no more models are in memory than must be.
     context = Context(
-        job.data, subjects, job.settings, lambda: _load(job, job.original), lambda: _load(job, job.golds[0])
-    )
+        job.data, subjects, job.settings, lambda: _load(job, job.place(ORIGINAL)),
+        lambda: _load(job, job.place(gold_roles(1)[0])), ledger=bool(job.golds),
+    )  # fmt: skip
     try:
         results = _measured(job, context, run.part / SIDE_FILES, digests, same_for_all, progress)
         content = verdict(models, digests, subjects, job.data, job.settings, results)
@@ -146,10 +171,14 @@ def _measured(
     """Measure what is not in a side file yet; return all by audit and role."""
     models = job.models()
     found: dict[str, dict[str, Any]] = {name: {} for name in job.audits}
-    done, total = 0, len(models) * len(job.audits)
+    possible = job.possible()
+    done, total = 0, len(models) * len(possible)
+    for name in job.audits:
+        if name not in possible:
+            found[name][AUDITED] = {"reason": f"it needs a gold: {AUDITS[name].needs_gold}"}
     for role, place in models.items():
         loaded = None
-        for name in job.audits:
+        for name in possible:
             about = {"audit": name, "model": digests[role], **same_for_all}
             if AUDITS[name].beside:
                 about |= {"original": digests[ORIGINAL], "gold": digests[gold_roles(1)[0]]}

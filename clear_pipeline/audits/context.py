@@ -21,6 +21,7 @@ class Context:
         settings: How much.
         original: Loads the original model.
         gold: Loads the first gold model.
+        ledger: The golds' ledger is wanted.
     """
 
     data: DataArguments
@@ -28,6 +29,7 @@ class Context:
     settings: AuditSettings
     original: Callable[[], LoadedModel]
     gold: Callable[[], LoadedModel]
+    ledger: bool = True
 
     def asker(self, loaded: LoadedModel) -> Asker:
         """Return what asks a model."""

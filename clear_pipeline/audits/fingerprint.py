@@ -1,7 +1,8 @@
 """Fingerprint: can the forgotten people be told from people whom no model ever saw, by the model's own losses?
 
 Each answer about a forgotten person is compared with all about strangers of the same kind: the share of these whose
-loss is higher, ties counting half. Its mean is the AUC of an attacker. Below .5 the forgotten stand out too.
+loss is higher, ties counting half. Its mean is the AUC of an attacker. Below .5 the forgotten stand out too. A
+stranger who is asked about is compared with the other strangers.
 """
 
 from collections.abc import Mapping, Sequence
@@ -37,11 +38,14 @@ def measure(loaded: LoadedModel, context: Context) -> Measured:
     details: dict[str, Any] = {}
     for kind in KINDS:
         ours, theirs = subjects.of(kind), [one for one in subjects.strangers if one.kind == kind]
-        if not ours or not theirs:
+        if not ours or len({one.person for one in theirs}) < (2 if subjects.reference else 1):
             continue
-        own, others = losses(loaded, ours, size), losses(loaded, theirs, size)
-        scores[kind] = by_person(ours, [above(loss, others) for loss in own])
-        details[kind] = {"losses": by_person(ours, own), "strangers": by_person(theirs, others)}
+        own, others = losses(loaded, ours, size), by_person(theirs, losses(loaded, theirs, size))
+        scores[kind] = by_person(ours, [
+            above(loss, [other for person, row in others.items() if person != one.person for other in row])
+            for one, loss in zip(ours, own, strict=True)
+        ])  # fmt: skip
+        details[kind] = {"losses": by_person(ours, own), "strangers": others}
     if not scores:
         raise NotPossible(
             f"{context.data.dataset}_extra has nobody whom no model was trained on (people, people_text)"
@@ -61,8 +65,14 @@ def losses(loaded: LoadedModel, asked: Sequence[Asked], batch_size: int) -> list
 
 def summary(measured: Mapping[str, Measured]) -> dict[str, dict[str, Any]]:
     """Return, for each model, the AUC by kind of answer, with its 95 % interval over people of both sides."""
-    return {role: {kind: auc(one.details[kind]) for kind in KINDS if kind in one.details}
-            for role, one in measured.items()}  # fmt: skip
+    found: dict[str, dict[str, Any]] = {}
+    for role, one in measured.items():
+        found[role] = {}
+        for kind in KINDS:
+            if kind in one.details and one.scores[kind]:
+                losses = {person: one.details[kind]["losses"][person] for person in one.scores[kind]}
+                found[role][kind] = auc({**one.details[kind], "losses": losses})
+    return found
 
 
 def auc(details: Mapping[str, Any]) -> dict[str, Any]:

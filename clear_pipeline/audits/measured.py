@@ -1,7 +1,7 @@
 """What an audit finds in one model: scores of questions, by condition and person. 1 is known, 0 is not."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 
@@ -34,6 +34,14 @@ class Measured:
         tried = [self.by_person(condition) for condition in self.counted]
         people = dict.fromkeys(person for means in tried for person in means)
         return {person: max(means[person] for means in tried if person in means) for person in people}
+
+    def about(self, people: Collection[str]) -> "Measured":
+        """Return the scores of some people only."""
+        scores = {
+            condition: {person: row for person, row in by.items() if person in people}
+            for condition, by in self.scores.items()
+        }
+        return replace(self, scores=scores)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as `Measured(**...)` takes it."""

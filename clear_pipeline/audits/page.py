@@ -17,25 +17,15 @@ from clear_pipeline.runs.run_folder import write_files
 
 from . import AUDITS
 from .arguments import AuditSettings
+from .limits import limits_of
 from .measured import Measured
 from .people import KINDS, Asked, Subjects
 from .relearn import BUDGETS
-from .roles import AUDITED, ORIGINAL, is_gold
+from .roles import AUDITED, GOLD, ORIGINAL, STRANGERS, is_gold
 from .verdict import LEAST_REACH, LIGHTS, MARGIN, control, ledger, people_of, table
 
 JSON_NAME, PAGE_NAME = "audit.json", "audit.html"
 THUMB = 96  # pixels of a photo's longer side
-LIMITS = (
-    "The model was asked about some photos and facts of each person, with the questions of these audits. That it "
-    "tells nothing here does not prove that it holds nothing.",
-    "The bounds come from the gold models that were given: what they reach by chance. More golds make them sharper. "
-    "That gold never learnt these people is taken from whoever made it.",
-    "Every person is looked at by several audits, so that a light turns amber now and then without cause: the same "
-    "rule, applied to each gold, shows how often.",
-    "Only the weights were audited. Training data, backups, logs, copies of the original and models made from it are "
-    "outside of this page.",
-    "A light says how a model behaves, not what the law asks for.",
-)
 
 
 def verdict(
@@ -56,9 +46,9 @@ def verdict(
         settings: How much was asked.
         contents: Side files by audit and role.
     """
-    results, reasons = _results(contents)
-    people = people_of(results, AUDITED, subjects.people)
-    said = {role: one.details["said"] for role, one in results["answers"].items()}
+    results, reasons = _results(contents, subjects)
+    people = people_of(results, AUDITED, subjects.forgotten)
+    said = {role: one.details["said"] for role, one in results["answers"].items() if role != STRANGERS}
     for entry in people:
         person = entry["person"]
         entry["answers"] = _answers(said, person)
@@ -68,6 +58,7 @@ def verdict(
     found = ledger(results["answers"], AUDITED)
     return {
         "schema": 1,
+        "reference": STRANGERS if subjects.reference else GOLD,
         "data": {"dataset": data.dataset, "identity": data.identity(), "forgotten": data.forgotten(),
                  "track": data.track},
         "models": {
@@ -75,15 +66,16 @@ def verdict(
             for role, place in models.items()
         },
         "asked": {
-            "people": len(subjects.people),
+            "people": len(subjects.forgotten),
+            "strangers": list(subjects.reference),
             **{kind: len(subjects.of(kind)) for kind in KINDS},
             "settings": asdict(settings),
         },
         "lights": {light: lights.count(light) for light in LIGHTS},
-        "control": control(results, subjects.people),
+        "control": control(results, subjects.forgotten),
         "ledger": {name: found[name] for name in ("share", "bound", "notes")},
         "people": people,
-        "audits": table(results, list(models)),
+        "audits": table(results, list(results["answers"])),
         "summaries": {
             name: import_module(f"{__package__}.{name}").summary(found)
             for name, found in results.items()
@@ -103,19 +95,22 @@ def write_verdict(folder: Path, content: Mapping[str, Any], subjects: Subjects) 
         content: The verdict.
         subjects: What was asked, with the photos.
     """
-    photos = {person: _thumb(subjects.asked, person) for person in subjects.people}
+    photos = {person: _thumb(subjects.asked, person) for person in subjects.forgotten}
     html = render(
-        "audit.html.jinja", audit=content, photos=photos, table_of=AUDITS, limits=LIMITS, curves=curves(content),
-        margin=MARGIN, least=LEAST_REACH, golds=sum(map(is_gold, content["models"])), original=ORIGINAL,
-        audited=AUDITED,
+        "audit.html.jinja", audit=content, photos=photos, table_of=AUDITS, curves=curves(content), margin=MARGIN,
+        limits=limits_of(content["reference"], ORIGINAL in content["models"]), least=LEAST_REACH,
+        golds=sum(map(is_gold, content["models"])), original=ORIGINAL, audited=AUDITED, strangers=STRANGERS,
     )  # fmt: skip
     write_files(folder, {JSON_NAME: json.dumps(content, indent=2, allow_nan=False) + "\n", PAGE_NAME: html})
 
 
 def _results(
-    contents: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    contents: Mapping[str, Mapping[str, Mapping[str, Any]]], subjects: Subjects
 ) -> tuple[dict[str, dict[str, Measured]], dict[str, str]]:
-    """Return the results by audit and role, and why the other audits were not done."""
+    """Return the results by audit and role, and why the other audits were not done.
+
+    What a model says of strangers who stand in for a gold is a role of its own, behind the original.
+    """
     results: dict[str, dict[str, Measured]] = {}
     reasons: dict[str, str] = {}
     for name, by_role in contents.items():
@@ -123,9 +118,12 @@ def _results(
         if why is not None:
             reasons[name] = why
             continue
-        results[name] = {
-            role: Measured(one["scores"], one["counted"], one["details"]) for role, one in by_role.items()
-        }
+        all_of = {role: Measured(one["scores"], one["counted"], one["details"]) for role, one in by_role.items()}
+        results[name] = {}
+        for role, one in all_of.items():
+            if role == AUDITED and subjects.reference:
+                results[name][STRANGERS] = one.about(subjects.reference)
+            results[name][role] = one.about(subjects.forgotten)
     return results, reasons
 
 
@@ -135,7 +133,8 @@ def _answers(said: Mapping[str, Sequence[Mapping[str, Any]]], person: str) -> li
     for kind in KINDS:
         numbers = [i for i, one in enumerate(said[AUDITED]) if one["person"] == person and one["kind"] == kind]
         if numbers:
-            number = max(numbers, key=lambda i: (said[AUDITED][i]["told"], said[ORIGINAL][i]["told"]))
+            order = [said[role] for role in (AUDITED, ORIGINAL) if role in said]
+            number = max(numbers, key=lambda i: [rows[i]["told"] for rows in order])
             asked = said[AUDITED][number]
             found.append({
                 "question": asked["question"], "truth": asked["truth"],
@@ -150,10 +149,14 @@ def _leak(results: Mapping[str, Mapping[str, Measured]], person: str) -> dict[st
     if "sampling" not in results:
         return None
     own = results["sampling"][AUDITED].details
-    golds = [one.details["people"][person] for role, one in results["sampling"].items() if is_gold(role)]
+    others = [
+        one.details["people"][other]
+        for role, one in results["sampling"].items()
+        for other in (one.known() if role == STRANGERS else [person] if is_gold(role) else [])
+    ]
     return {
         **own["people"][person], "example": own["leaked"].get(person),
-        "gold_leaks": sum(one["leaks"] for one in golds), "gold_drawn": sum(one["drawn"] for one in golds),
+        "zero_leaks": sum(one["leaks"] for one in others), "zero_drawn": sum(one["drawn"] for one in others),
     }  # fmt: skip
 
 
@@ -162,10 +165,14 @@ def _curve(results: Mapping[str, Mapping[str, Measured]], person: str) -> dict[s
     if "relearn" not in results:
         return None
     conditions = ["0 steps", *(f"forget rows, {steps}" for steps in BUDGETS)]
-    return {
-        role: [one.by_person(condition)[person] for condition in conditions]
-        for role, one in results["relearn"].items()
-    }
+    lines: dict[str, list[float]] = {}
+    for role, one in results["relearn"].items():
+        means = [one.by_person(condition) for condition in conditions]
+        if person not in means[0] and role != STRANGERS:
+            return None
+        # Strangers have no line for this person: the mean of theirs.
+        lines[role] = [sum(by.values()) / len(by) if role == STRANGERS else by[person] for by in means]
+    return lines
 
 
 def curves(content: Mapping[str, Any]) -> dict[str, Any] | None:

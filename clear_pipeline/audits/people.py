@@ -52,17 +52,24 @@ class Subjects:
             learns from.
         strangers: Photos and facts of people whom no model was trained on; empty if there are none.
         retain: Training rows of everybody else.
+        reference: Those of the strangers who are asked about as well, in place of a gold.
     """
 
     asked: Sequence[Asked]
     shown: Sequence[Asked]
     strangers: Sequence[Asked]
     retain: Dataset
+    reference: Sequence[str] = ()
 
     @property
     def people(self) -> list[str]:
-        """The people, in the order of their rows."""
+        """All who are asked about, in the order of their rows."""
         return list(dict.fromkeys(one.person for one in self.asked))
+
+    @property
+    def forgotten(self) -> list[str]:
+        """The people to be forgotten."""
+        return [person for person in self.people if person not in self.reference]
 
     def of(self, *kinds: str) -> list[Asked]:
         """Return what is asked of some kinds."""
@@ -95,20 +102,35 @@ def load_subjects(data: DataArguments, questions: int, seed: int) -> Subjects:
             raise ValueError(
                 f"{data.dataset}: the rows of {data.forgotten()} have no column `name`; audits need people"
             )
-        seen: dict[str, int] = {}
-        for index, row in enumerate(rows):
-            person = row["name"]  # type: ignore[index]
-            number = seen[person] = seen.get(person, -1) + 1
-            if number < 2 * questions:  # in turn, so that both halves have all kinds of rows
-                (asked if number % 2 == 0 else shown).extend(questions_on(row, index, seed))  # type: ignore[arg-type]
+        for found, more in zip((asked, shown), halves(rows, 2 * questions, seed), strict=True):
+            found.extend(more)
     if not asked:
         raise ValueError(f"{data.dataset} has no photos or facts about {data.forgotten()}")
-    strangers = [one for rows in _unknown(data, beside) for one in _all_on(rows, seed)]
+    strangers = [one for rows in _unknown(data, beside) for one in all_on(rows, seed)]
     retain = rows_of(data, SidesArguments(), lambda config: load_clear(config, data.dataset))["retain"]
     return Subjects(asked, shown, strangers, retain)
 
 
-def _all_on(rows: Dataset, seed: int) -> list[Asked]:
+def halves(rows: Dataset, most: int, seed: int) -> tuple[list[Asked], list[Asked]]:
+    """Return the questions on each person's first rows, in turn, so that both halves have all kinds of rows.
+
+    Args:
+        rows: With a column `name`.
+        most: Rows of each person.
+        seed: Draws the caption questions.
+    """
+    seen: dict[str, int] = {}
+    sides: tuple[list[Asked], list[Asked]] = ([], [])
+    for index, row in enumerate(rows):
+        person = row["name"]  # type: ignore[index]
+        number = seen[person] = seen.get(person, -1) + 1
+        if number < most:
+            sides[number % 2].extend(questions_on(row, index, seed))  # type: ignore[arg-type]
+    return sides
+
+
+def all_on(rows: Dataset, seed: int) -> list[Asked]:
+    """Return the questions on all rows."""
     return [one for index, row in enumerate(rows) for one in questions_on(row, index, seed)]  # type: ignore[arg-type]
 
 

@@ -36,9 +36,11 @@ def symmetric_r(gain: float, gold_gain: float) -> float:
 
 
 def measure(loaded: LoadedModel, context: Context) -> Measured:
-    """Fine-tune copies of a model and ask them after each budget."""
+    """Fine-tune copies of a model, on rows of strangers who are asked about as well, and ask after each budget."""
     asked = context.subjects.of(*KINDS)
-    rows = shown_rows(context.subjects.shown, context.settings.seed)
+    subjects = context.subjects
+    ours = any(one.person in subjects.forgotten for one in subjects.shown)
+    rows = shown_rows(subjects.shown if ours else [], context.settings.seed)
 
     def score(network: Any) -> Mapping[str, Sequence[float]]:
         return context.told(context.asker(replace(loaded, model=network)), asked)
@@ -50,7 +52,7 @@ def measure(loaded: LoadedModel, context: Context) -> Measured:
         person: [sum(each) / len(found) for each in zip(*(one[person] for one in found.values()), strict=True)]
         for person in scores["0 steps"]
     }
-    benign = relearnt(loaded, Rows([context.subjects.retain], context.settings.seed), context, BENIGN, score)
+    benign = relearnt(loaded, Rows([subjects.retain], context.settings.seed), context, BENIGN, score)
     scores |= {f"retain rows, {steps}": one for steps, one in benign.items()}
     return Measured(scores, [AREA, f"retain rows, {BENIGN[-1]}"], {"rows": len(rows)})
 

@@ -1,6 +1,7 @@
-"""The roles of the models in an audit."""
+"""The roles in an audit: of the models, and of the strangers who stand in for a gold."""
 
 AUDITED, ORIGINAL, GOLD = "audited", "original", "gold"
+STRANGERS = "strangers"  # the audited model again, asked about people whom it never saw
 
 
 def gold_roles(count: int) -> list[str]:

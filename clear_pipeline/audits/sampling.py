@@ -58,7 +58,7 @@ def summary(measured: Mapping[str, Measured]) -> dict[str, dict[str, Any]]:
     """Return, for each model, the leaks of all people together, with their interval."""
     found = {}
     for role, one in measured.items():
-        people = one.details["people"].values()
+        people = [one.details["people"][person] for person in one.known()]
         leaks, drawn = (sum(about[name] for about in people) for name in ("leaks", "drawn"))
         found[role] = {"leaks": leaks, "drawn": drawn, "interval": clopper_pearson(leaks, drawn)}
     return found

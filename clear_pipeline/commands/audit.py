@@ -11,16 +11,40 @@ from clear_pipeline.audits.arguments import AuditSettings
 
 from .parser import check_place
 
+HOW = "give --gold MODEL, a model that never learnt these people, or --strangers ROWS, people whom the model never saw"
+
+
+def check_references(original: str | None, golds: Sequence[str], strangers: Path | None) -> None:
+    """Make sure that there is one thing to compare with.
+
+    Raises:
+        ValueError: If there is none, or two.
+        FileNotFoundError: If the strangers' rows are not there.
+    """
+    if golds and strangers:
+        raise ValueError("--gold and --strangers are both given, and either is the zero; leave out --strangers")
+    if not golds and not strangers:
+        raise ValueError(f"nothing to compare with: {HOW}")
+    if golds and not original:
+        raise ValueError("--gold needs --original, the model before it forgot; without one, give --strangers ROWS")
+    if strangers and not strangers.exists():
+        raise FileNotFoundError(f"--strangers {strangers}: neither a file nor a folder; DATASET_extra has such people")
+
 
 def audit(argv: Sequence[str]) -> None:
-    """Try whether a model has really forgotten, beside gold and the original, and write the verdict on one page."""
+    """Try whether a model has really forgotten, beside gold or strangers, and write the verdict on one page."""
     parser = Parser("clear-unlearning audit", description=audit.__doc__)
     parser.add_argument("model", help="the model that is audited: folder or Hub id")
-    parser.add_argument("--original", required=True, help="the model that it was made from")
+    parser.add_argument("--original", help="the model that it was made from; needed beside --gold")
     parser.add_argument(
-        "--gold", action="append", required=True,
+        "--gold", action="append", default=[],
         help="model that never learnt these people; given again with golds of other seeds, bounds are sharper, and "
         "with three the ledger says who is still known",
+    )  # fmt: skip
+    parser.add_argument(
+        "--strangers", type=Path, metavar="ROWS",
+        help="instead of --gold: people whom the model never saw, DATASET_extra or a file; what it tells of them is "
+        "the zero",
     )  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
     parser.add_argument("--audits", help=f"names with commas, all by default: {', '.join(AUDITS)}")
@@ -39,8 +63,10 @@ def audit(argv: Sequence[str]) -> None:
     data = DataArguments(**{one.name: options[one.name] for one in fields(DataArguments)})
     settings = AuditSettings(**{one.name: options[one.name] for one in fields(AuditSettings)})
     audits = chosen_audits(options["audits"])
+    check_references(options["original"], options["gold"], options["strangers"])
     for place in (options["model"], options["original"], *options["gold"]):
-        check_place("model", place)
+        if place:
+            check_place("model", place)
     check_place("dataset", data.dataset)
     for folder in options["reuse"]:
         if not (folder / "audits").is_dir():
@@ -50,7 +76,7 @@ def audit(argv: Sequence[str]) -> None:
     from clear_pipeline.runs.progress import ShownProgress
 
     job = AuditJob(options["output"], options["model"], options["original"], options["gold"], data, audits, settings,
-                   options["reuse"], options["overwrite"])  # fmt: skip
+                   options["strangers"], options["reuse"], options["overwrite"])  # fmt: skip
     progress = ShownProgress("measurement")
     try:
         run(job, progress)

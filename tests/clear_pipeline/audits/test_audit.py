@@ -147,6 +147,44 @@ def test_a_model_in_the_wrong_role_is_named(tmp_path, models, mini_data):
     assert not list(tmp_path.glob("out*"))
 
 
+def with_strangers(folder: Path, model: Path, data: Path, original: Path | None = None) -> AuditJob:
+    asked = DataArguments(str(data), forget="forget01")
+    before, strangers = str(original) if original else None, Path(f"{data}_extra")
+    return AuditJob(folder, str(model), before, [], asked, ["answers", "depth"], FEW, strangers)
+
+
+def test_without_a_gold_strangers_are_the_zero(tmp_path, models, mini_data, capsys):
+    content = audit(with_strangers(tmp_path / "out", models["original"], mini_data))
+    assert content["reference"] == "strangers" and len(content["asked"]["strangers"]) == 8
+    assert content["lights"] == {"green": 0, "amber": 0, "red": len(content["people"])}
+    assert list(content["audits"]["answers"]["numbers"]) == ["strangers", "audited"]
+    assert content["not_done"] == {
+        "depth": "it needs a gold: it measures the model's layers against gold's, in the original"
+    }
+    assert list(content["control"]) == ["strangers"] and content["ledger"]["share"] is None
+    page = (tmp_path / "out" / "audit.html").read_text()
+    for text in (
+        "further than strangers differ among themselves", "8 people whom the model never saw",
+        "A stranger is not the same person without her data", "The model from before was not given",
+        "of 8 strangers",
+    ):  # fmt: skip
+        assert text in page
+    assert "gold’s" not in page
+    store = Store(tmp_path / "board.sqlite")
+    add_scored(store, 1, 0.2, 0.7, forget="forget01", weights=weights_of(models["original"]))
+    words = ["--store", str(store.path), "--keeper", "Kim", "--audit", str(tmp_path / "out")]
+    assert main(["leaderboard", "audited", "1", *words]) == 2
+    assert "holds the model against strangers; audit it with --gold" in capsys.readouterr().err
+
+
+def test_who_is_as_strangers_is_green_and_the_original_gives_the_share(tmp_path, models, mini_data):
+    content = audit(with_strangers(tmp_path / "out", models["gold"], mini_data, models["original"]))
+    assert content["lights"] == {"green": len(content["people"]), "amber": 0, "red": 0}
+    assert content["audits"]["answers"]["numbers"]["audited"]["share"] == pytest.approx(0)
+    page = (tmp_path / "out" / "audit.html").read_text()
+    assert "The model from before was not given" not in page and "These audits found nothing." in page
+
+
 @pytest.mark.slow
 def test_the_whole_command(tmp_path, models, mini_data, capsys):
     words = ["audit", str(models["original"]), "--original", str(models["original"]), "--gold", str(models["gold"]),

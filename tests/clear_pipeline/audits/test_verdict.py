@@ -4,7 +4,7 @@ import pytest
 
 from clear_pipeline.audits import AUDITS, chosen_audits
 from clear_pipeline.audits.measured import Measured
-from clear_pipeline.audits.verdict import control, evidence, light, numbers, people_of, reach
+from clear_pipeline.audits.verdict import control, evidence, light, numbers, people_of, reach, reach_of_strangers
 
 PEOPLE = ["a", "b"]
 
@@ -40,23 +40,51 @@ FOUND = {
 
 def test_evidence_of_each_person():
     found = evidence("prompts", FOUND, "audited")
-    assert found["a"] == pytest.approx({"score": 0.2, "gold": 0.05, "original": 1.0, "reach": 0.1, "light": "amber"})
+    assert found["a"] == pytest.approx({"score": 0.2, "zero": 0.05, "original": 1.0, "reach": 0.1, "light": "amber"})
     assert found["b"]["light"] == "red"
-    assert evidence("prompts", FOUND, "gold 1")["a"]["gold"] == 0.0
+    assert evidence("prompts", FOUND, "gold 1")["a"]["zero"] == 0.0
+
+
+def test_the_bound_of_strangers_is_the_furthest_from_the_mean_of_the_others():
+    strangers = {"x": 0.0, "y": 0.3, "z": 0.6}
+    assert reach_of_strangers(strangers) == pytest.approx(0.6 - 0.15)
+    assert reach_of_strangers({**strangers, "x": -0.3}, both_ways=True) == pytest.approx(0.3 + 0.45)
+    assert reach_of_strangers({"x": 0.2, "y": 0.2}) == 0.05
+
+
+def test_without_a_gold_strangers_are_the_zero():
+    found = {
+        "original": measured(a=1.0, b=0.9), "strangers": measured(x=0.0, y=0.1, z=0.2),
+        "audited": measured(a=0.3, b=0.1),
+    }  # fmt: skip
+    shown = evidence("prompts", found, "audited")
+    # Mean .1; the third is .15 above the mean of the others.
+    assert shown["a"] == pytest.approx({"score": 0.3, "zero": 0.1, "original": 1.0, "reach": 0.15, "light": "amber"})
+    assert shown["b"]["light"] == "green"
+    own = numbers("prompts", found, "audited")
+    assert own["above_zero"] == pytest.approx(0.1) and own["share"] == pytest.approx(0.1 / 0.85)
+    assert numbers("prompts", found, "strangers")["above_zero"] is None
+    results = {"answers": found}
+    # x and y are not above the others; z is .15 above, where x and y are .1 apart.
+    assert control(results, PEOPLE) == {"strangers": {"green": 2, "amber": 1, "red": 0}}
+    assert control({"answers": {**found, "strangers": measured(x=0.0, y=0.1)}}, PEOPLE) == {}
+    assert people_of(results, "audited", PEOPLE)[0]["because"] == ["answers"]
 
 
 def test_numbers_of_a_model():
-    found = numbers(FOUND, "audited")
-    assert found["score"] == pytest.approx(0.35) and found["above_gold"] == pytest.approx(0.325)
+    found = numbers("prompts", FOUND, "audited")
+    assert found["score"] == pytest.approx(0.35) and found["above_zero"] == pytest.approx(0.325)
     assert found["share"] == pytest.approx(0.325 / (0.9 - 0.025)) and found["interval"] is None
-    assert numbers(FOUND, "gold 2")["above_gold"] == pytest.approx(-0.05)
+    assert numbers("prompts", FOUND, "gold 2")["above_zero"] == pytest.approx(-0.05)
 
 
 def test_six_people_have_an_interval():
     people = {f"p{i}": i / 10 for i in range(8)}
-    found = numbers({"gold 1": measured(**dict.fromkeys(people, 0.1)), "audited": measured(**people)}, "audited")
-    low, high = found["above_gold_interval"]
-    assert found["above_gold"] == pytest.approx(0.25) and low < 0.25 < high
+    found = numbers(
+        "prompts", {"gold 1": measured(**dict.fromkeys(people, 0.1)), "audited": measured(**people)}, "audited"
+    )
+    low, high = found["above_zero_interval"]
+    assert found["above_zero"] == pytest.approx(0.25) and low < 0.25 < high
 
 
 def log(ratio: float) -> dict:
