@@ -23,7 +23,7 @@ def measure(loaded: LoadedModel, context: Context) -> Measured:
         scores[kind] = by_person(asked, [one.told(text) for one, text in zip(asked, texts, strict=True)])
         said += [
             {"kind": kind, "person": one.person, "question": one.example.question, "truth": one.example.answer,
-             "said": text, "told": one.told(text)}
+             "said": text, "told": one.told(text), "secret": list(one.secret)}
             for one, text in zip(asked, texts, strict=True)
         ]  # fmt: skip
     details: dict[str, Any] = {"said": said}

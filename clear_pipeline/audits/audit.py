@@ -14,16 +14,16 @@ from typing import Any
 
 from clear_pipeline.arguments import DataArguments
 from clear_pipeline.evaluate import check_forgotten
-from clear_pipeline.runs.provenance import lineage, model_digest, place_digest
+from clear_pipeline.runs.provenance import lineage, model_digest
 from clear_pipeline.runs.run_folder import Run, write_json
 from clear_unlearning.models import LoadedModel, load_model, require_model
 
 from . import AUDITS
 from .arguments import AuditSettings
 from .context import Context, NotPossible
-from .people import load_subjects
+from .people import Subjects
+from .request import Request
 from .roles import AUDITED, GOLD, ORIGINAL, gold_roles
-from .strangers import stranger_rows, with_strangers
 
 SIDE_FILES = "audits"  # folder of the side files within the run
 Progress = Callable[[int, int], None]
@@ -38,10 +38,12 @@ class AuditJob:
         model: The audited model.
         original: The model that it was made from; None if it is not at hand.
         golds: Models that never learnt what is forgotten; the first is the yardstick of those audits that need one.
+            None without them: strangers are the zero, or there is none.
         data: What was forgotten, and where the rows are.
         audits: Rows of AUDITS.
         settings: How much is asked.
         strangers: Folder or file with rows about people whom the model never saw, in place of a gold.
+        questions: File with questions that are asked, instead of rows of the dataset.
         reuse: Folders of other audits, whose results of the same models and questions are taken.
         overwrite: Replace a result with other settings.
     """
@@ -54,6 +56,7 @@ class AuditJob:
     audits: Sequence[str]
     settings: AuditSettings = field(default_factory=AuditSettings)
     strangers: Path | None = None
+    questions: Path | None = None
     reuse: Sequence[Path] = ()
     overwrite: bool = False
 
@@ -61,6 +64,10 @@ class AuditJob:
         """Return the models by their role, in the order in which they are measured."""
         before = {ORIGINAL: self.original} if self.original else {}
         return {**before, **dict(zip(gold_roles(len(self.golds)), self.golds, strict=True)), AUDITED: self.model}
+
+    def request(self) -> Request:
+        """Return whom the audit is about."""
+        return Request(self.data, self.questions, self.strangers)
 
     def possible(self) -> list[str]:
         """Return the audits that can be done with these models."""
@@ -99,28 +106,23 @@ def audit(job: AuditJob, progress: Progress | None = None) -> dict[str, Any]:
     check_roles(job)
     digests = {role: model_digest(place) for role, place in models.items()}
     check_golds(job.golds, [digests[role] for role in gold_roles(len(job.golds))])
-    same_for_all = {"data": job.data.identity(), "forget": job.data.forgotten(), "track": job.data.track,
-                    "settings": asdict(job.settings)}  # fmt: skip
-    if job.strangers:
-        same_for_all["strangers"] = place_digest(job.strangers)
+    request = job.request()
+    same_for_all = {**request.identity(), "settings": asdict(job.settings)}
     settings = {"recipe": "audit", **models, "audits": list(job.audits), **same_for_all, "digests": digests}
     run = Run(job.folder, settings, job.overwrite)
     if run.finished:
         return json.loads((job.folder / "audit.json").read_text())
-    subjects = load_subjects(job.data, job.settings.questions_each, job.settings.seed)
-    if job.strangers:
-        tables = stranger_rows(str(job.strangers), job.data.track)
-        subjects = with_strangers(subjects, tables, job.settings.seed)
+    subjects = request.load(job.settings)
     run.start()
     (run.part / SIDE_FILES).mkdir(exist_ok=True)
     # Loaded when an audit needs them and let go: no more models are in memory than must be.
     context = Context(
         job.data, subjects, job.settings, lambda: _load(job, job.place(ORIGINAL)),
-        lambda: _load(job, job.place(gold_roles(1)[0])), ledger=bool(job.golds),
+        lambda: _load(job, job.place(gold_roles(1)[0])), ledger=bool(job.golds and not job.questions),
     )  # fmt: skip
     try:
         results = _measured(job, context, run.part / SIDE_FILES, digests, same_for_all, progress)
-        content = verdict(models, digests, subjects, job.data, job.settings, results)
+        content = verdict(models, digests, subjects, request, job.settings, results)
         write_verdict(run.part, content, subjects)
         run.finish()
     except BaseException:
@@ -144,7 +146,21 @@ def check_roles(job: AuditJob) -> None:
             raise ValueError(
                 f"{place} is given as {role}, and its run says that it is {about['role']}; give --{wanted}"
             )
-        check_forgotten(place, about["forgotten"], job.data)
+        if not job.questions:  # whose questions they are, a file does not say in the words of a run
+            check_forgotten(place, about["forgotten"], job.data)
+
+
+def check_photos(loaded: LoadedModel, place: str, subjects: Subjects) -> None:
+    """Make sure that a model can be asked about the photos, if there are any.
+
+    Raises:
+        ValueError: If it takes none.
+    """
+    pictured = sum(one.example.image is not None for one in subjects.asked)
+    if pictured and not loaded.takes_images:
+        raise ValueError(
+            f"{place} takes no photos, and {pictured} questions have one; leave these out, or give --track text"
+        )
 
 
 def check_golds(places: Sequence[str], digests: Sequence[str]) -> None:
@@ -188,6 +204,7 @@ def _measured(
             )
             if content is None:
                 loaded = loaded or _load(job, place)
+                check_photos(loaded, place, context.subjects)
                 content = {"about": about, **_measure(name, loaded, context)}
             if not file.exists():
                 write_json(file, content)

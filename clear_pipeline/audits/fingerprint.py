@@ -48,7 +48,7 @@ def measure(loaded: LoadedModel, context: Context) -> Measured:
         details[kind] = {"losses": by_person(ours, own), "strangers": others}
     if not scores:
         raise NotPossible(
-            f"{context.data.dataset}_extra has nobody whom no model was trained on (people, people_text)"
+            "there is nobody whom no model was trained on: --strangers, or people and people_text in DATASET_extra"
         )
     counted = {
         person: [value for rows in scores.values() for value in rows.get(person, [])] for person in subjects.people

@@ -8,7 +8,7 @@ ASKED = (
     "The model was asked about some photos and facts of each person, with the questions of these audits. That it "
     "tells nothing here does not prove that it holds nothing."
 )
-REFERENCES = {
+REFERENCES: dict[str | None, tuple[str, ...]] = {
     GOLD: (
         "The bounds come from the gold models that were given: what they reach by chance. More golds make them "
         "sharper. That gold never learnt these people is taken from whoever made it.",
@@ -26,6 +26,11 @@ REFERENCES = {
         "Every person is looked at by several audits, so that a light turns amber now and then without cause: the "
         "same rule, applied to each stranger, shows how often. Few strangers make the bounds rough.",
     ),
+    None: (
+        "Nothing stands beside this model: neither a model that never learnt this person nor people whom the model "
+        "never saw. Numbers and answers are shown as they are, and no light is given.",
+        "What the model tells, it may have guessed, or know from elsewhere. What it does not tell, it may still hold.",
+    ),
 }
 NO_ORIGINAL = (
     "The model from before was not given. What it knew is not shown, no share of it can be named, and a person whom "
@@ -38,11 +43,12 @@ OUTSIDE = (
 )
 
 
-def limits_of(reference: str, original: bool) -> Sequence[str]:
+def limits_of(reference: str | None, original: bool) -> Sequence[str]:
     """Return the sentences for a page.
 
     Args:
-        reference: Role of what stands for not knowing: `gold` or `strangers`.
+        reference: Role of what stands for not knowing: `gold` or `strangers`; None if nothing does.
         original: The original was given.
     """
-    return [ASKED, *REFERENCES[reference], *([] if original else [NO_ORIGINAL]), *OUTSIDE]
+    before = [] if original or reference is None else [NO_ORIGINAL]
+    return [ASKED, *REFERENCES[reference], *before, *OUTSIDE]

@@ -10,7 +10,6 @@ from typing import Any
 
 from PIL import Image
 
-from clear_pipeline.arguments import DataArguments
 from clear_pipeline.report.pages import as_source, render
 from clear_pipeline.runs.provenance import lineage, versions
 from clear_pipeline.runs.run_folder import write_files
@@ -21,6 +20,7 @@ from .limits import limits_of
 from .measured import Measured
 from .people import KINDS, Asked, Subjects
 from .relearn import BUDGETS
+from .request import Request
 from .roles import AUDITED, GOLD, ORIGINAL, STRANGERS, is_gold
 from .verdict import LEAST_REACH, LIGHTS, MARGIN, control, ledger, people_of, table
 
@@ -32,7 +32,7 @@ def verdict(
     models: Mapping[str, str],
     digests: Mapping[str, str],
     subjects: Subjects,
-    data: DataArguments,
+    request: Request,
     settings: AuditSettings,
     contents: Mapping[str, Mapping[str, Mapping[str, Any]]],
 ) -> dict[str, Any]:
@@ -42,25 +42,26 @@ def verdict(
         models: Places of the models by role.
         digests: Their digests by role.
         subjects: What was asked.
-        data: What was forgotten, and where the rows are.
+        request: Whom they are about.
         settings: How much was asked.
         contents: Side files by audit and role.
     """
     results, reasons = _results(contents, subjects)
     people = people_of(results, AUDITED, subjects.forgotten)
     said = {role: one.details["said"] for role, one in results["answers"].items() if role != STRANGERS}
+    known = {name: found[AUDITED].known() for name, found in results.items()}
     for entry in people:
         person = entry["person"]
-        entry["answers"] = _answers(said, person)
+        entry["scores"] = {name: scores[person] for name, scores in known.items() if person in scores}
+        entry["answers"] = _answers(said, person, every=request.questions is not None)
         entry["leak"] = _leak(results, person)
         entry["relearning"] = _curve(results, person)
     lights = [entry["light"] for entry in people]
     found = ledger(results["answers"], AUDITED)
     return {
         "schema": 1,
-        "reference": STRANGERS if subjects.reference else GOLD,
-        "data": {"dataset": data.dataset, "identity": data.identity(), "forgotten": data.forgotten(),
-                 "track": data.track},
+        "reference": GOLD if any(map(is_gold, models)) else STRANGERS if subjects.reference else None,
+        "data": request.about(subjects.forgotten),
         "models": {
             role: {"place": place, "name": Path(place).name, "digest": digests[role], "lineage": lineage(place)}
             for role, place in models.items()
@@ -69,6 +70,7 @@ def verdict(
             "people": len(subjects.forgotten),
             "strangers": list(subjects.reference),
             **{kind: len(subjects.of(kind)) for kind in KINDS},
+            "told": _told(said[AUDITED], subjects.forgotten),
             "settings": asdict(settings),
         },
         "lights": {light: lights.count(light) for light in LIGHTS},
@@ -127,17 +129,32 @@ def _results(
     return results, reasons
 
 
-def _answers(said: Mapping[str, Sequence[Mapping[str, Any]]], person: str) -> list[dict[str, Any]]:
-    """Return a question of each kind about a person, with what each model says; one that is told comes first."""
+def _told(said: Sequence[Mapping[str, Any]], people: Sequence[str]) -> dict[str, int]:
+    """Return how many questions about some people there are, and how many of the answers tell the secret."""
+    about = [one["told"] for one in said if one["person"] in people]
+    return {"questions": len(about), "told": sum(about)}
+
+
+def _answers(
+    said: Mapping[str, Sequence[Mapping[str, Any]]], person: str, every: bool = False
+) -> list[dict[str, Any]]:
+    """Return a question of each kind about a person, with what each model says; one that is told comes first.
+
+    Args:
+        said: Questions and answers by role.
+        person: Whom they are about.
+        every: All questions, and not one of each kind.
+    """
     found = []
     for kind in KINDS:
         numbers = [i for i, one in enumerate(said[AUDITED]) if one["person"] == person and one["kind"] == kind]
         if numbers:
             order = [said[role] for role in (AUDITED, ORIGINAL) if role in said]
-            number = max(numbers, key=lambda i: [rows[i]["told"] for rows in order])
+            numbers = sorted(numbers, key=lambda i: [rows[i]["told"] for rows in order], reverse=True)
+        for number in numbers if every else numbers[:1]:
             asked = said[AUDITED][number]
             found.append({
-                "question": asked["question"], "truth": asked["truth"],
+                "question": asked["question"], "truth": asked["truth"], "secret": asked["secret"],
                 "said": {role: {"text": rows[number]["said"], "told": rows[number]["told"]}
                          for role, rows in said.items()},
             })  # fmt: skip

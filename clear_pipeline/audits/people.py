@@ -1,6 +1,6 @@
 """Whom an audit asks about: photos and facts of each person, half of them asked, half of them shown to a model."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,7 @@ class Asked:
     def told(self, answer: str) -> bool:
         """Return whether an answer holds the secret, word for word."""
         if self.kind == "fact":
-            return set(self.secret) <= set(_split(answer))
+            return set(self.secret) <= set(split_words(answer))
         return mentions(join_key(answer), join_key(self.person))
 
 
@@ -48,17 +48,17 @@ class Subjects:
 
     Attributes:
         asked: What every model is asked.
-        shown: Photos and facts of the same people that no audit asks about: what relearning trains on and a probe
-            learns from.
+        shown: Photos and facts of the same people: what relearning trains on and a probe learns from. These two ask
+            about the others only; of a benchmark's rows no audit asks about them.
         strangers: Photos and facts of people whom no model was trained on; empty if there are none.
-        retain: Training rows of everybody else.
+        retain: Training rows of everybody else; None if they are not at hand.
         reference: Those of the strangers who are asked about as well, in place of a gold.
     """
 
     asked: Sequence[Asked]
     shown: Sequence[Asked]
     strangers: Sequence[Asked]
-    retain: Dataset
+    retain: Dataset | None
     reference: Sequence[str] = ()
 
     @property
@@ -75,12 +75,17 @@ class Subjects:
         """Return what is asked of some kinds."""
         return [one for one in self.asked if one.kind in kinds]
 
+    def unseen(self, *kinds: str) -> list[Asked]:
+        """Return what is asked of some kinds and not shown to a model."""
+        shown = set(map(id, self.shown))
+        return [one for one in self.of(*kinds) if id(one) not in shown]
+
 
 def secret_words(question: str, answer: str, paraphrase: str, wrong: Sequence[str]) -> tuple[str, ...]:
     """Return what tells a fact: words of answer and paraphrase, not of the question and not of all wrong answers."""
-    template = set.intersection(*(set(_split(text)) for text in wrong)) if wrong else set()
-    both = [word for word in _split(answer) if word in set(_split(paraphrase))]
-    return tuple(dict.fromkeys(word for word in both if word not in template and word not in _split(question)))
+    template = set.intersection(*(set(split_words(text)) for text in wrong)) if wrong else set()
+    both = [word for word in split_words(answer) if word in set(split_words(paraphrase))]
+    return tuple(dict.fromkeys(word for word in both if word not in template and word not in split_words(question)))
 
 
 def load_subjects(data: DataArguments, questions: int, seed: int) -> Subjects:
@@ -102,36 +107,44 @@ def load_subjects(data: DataArguments, questions: int, seed: int) -> Subjects:
             raise ValueError(
                 f"{data.dataset}: the rows of {data.forgotten()} have no column `name`; audits need people"
             )
-        for found, more in zip((asked, shown), halves(rows, 2 * questions, seed), strict=True):
+        for found, more in zip((asked, shown), halves(rows_on(rows, seed), 2 * questions), strict=True):
             found.extend(more)
     if not asked:
         raise ValueError(f"{data.dataset} has no photos or facts about {data.forgotten()}")
-    strangers = [one for rows in _unknown(data, beside) for one in all_on(rows, seed)]
+    strangers = [one for rows in _unknown(data, beside) for _, each in rows_on(rows, seed) for one in each]
     retain = rows_of(data, SidesArguments(), lambda config: load_clear(config, data.dataset))["retain"]
     return Subjects(asked, shown, strangers, retain)
 
 
-def halves(rows: Dataset, most: int, seed: int) -> tuple[list[Asked], list[Asked]]:
+def halves(
+    rows: Iterable[tuple[str, Sequence[Asked]]], most: int, whole: bool = False
+) -> tuple[list[Asked], list[Asked]]:
     """Return the questions on each person's first rows, in turn, so that both halves have all kinds of rows.
 
     Args:
-        rows: With a column `name`.
+        rows: Person and questions of each row.
         most: Rows of each person.
-        seed: Draws the caption questions.
+        whole: All are asked, and the second half is shown as well.
     """
     seen: dict[str, int] = {}
-    sides: tuple[list[Asked], list[Asked]] = ([], [])
-    for index, row in enumerate(rows):
-        person = row["name"]  # type: ignore[index]
+    asked: list[Asked] = []
+    shown: list[Asked] = []
+    for person, questions in rows:
         number = seen[person] = seen.get(person, -1) + 1
         if number < most:
-            sides[number % 2].extend(questions_on(row, index, seed))  # type: ignore[arg-type]
-    return sides
+            asked += questions if whole or number % 2 == 0 else []
+            shown += questions if number % 2 else []
+    return asked, shown
 
 
-def all_on(rows: Dataset, seed: int) -> list[Asked]:
-    """Return the questions on all rows."""
-    return [one for index, row in enumerate(rows) for one in questions_on(row, index, seed)]  # type: ignore[arg-type]
+def rows_on(rows: Dataset, seed: int) -> list[tuple[str, list[Asked]]]:
+    """Return person and questions of each row; there is no question on a fact without a secret of its own.
+
+    Args:
+        rows: With a column `name`.
+        seed: Draws the caption questions.
+    """
+    return [(row["name"], questions_on(row, index, seed)) for index, row in enumerate(rows)]  # type: ignore
 
 
 def forget_rows(data: DataArguments) -> tuple[Task, Callable[[str], Dataset]]:
@@ -177,5 +190,6 @@ def by_person(asked: Sequence[Asked], values: Sequence[float]) -> dict[str, list
     return found
 
 
-def _split(text: str) -> list[str]:
+def split_words(text: str) -> list[str]:
+    """Return the words of a text in lower case."""
     return [word for word, _ in words(text, _WORDS)]

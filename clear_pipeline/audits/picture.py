@@ -45,12 +45,12 @@ CHANGES: Mapping[str, Callable[[Image.Image], Image.Image]] = {
 
 
 def measure(loaded: LoadedModel, context: Context) -> Measured:
-    """Ask name and caption of every photo, changed in every way, and of what shows no face of the person.
+    """Ask what is asked about every photo, changed in every way, and of what shows no face of the person.
 
     Raises:
         NotPossible: If the model or the questions have no photos.
     """
-    asked = context.subjects.of("name", "caption")
+    asked = [one for one in context.subjects.asked if one.example.image is not None]
     if not asked or not loaded.takes_images:
         raise NotPossible("there are no photos, or the model takes none")
     scores, asker = {}, context.asker(loaded)

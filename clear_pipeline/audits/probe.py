@@ -49,7 +49,7 @@ def measure(loaded: LoadedModel, context: Context) -> Measured:
     Raises:
         NotPossible: If there are no photos, or of one person only.
     """
-    asked = context.subjects.of("name")
+    asked = context.subjects.unseen("name")
     shown = [one for one in context.subjects.shown if one.kind == "name"]
     people = [person for person in context.subjects.people if any(one.person == person for one in shown)]
     if len(people) < 2 or not loaded.takes_images:

@@ -20,12 +20,11 @@ from trainers.retain_finetune import RetainFinetuneConfig, RetainFinetuneTrainer
 
 from .context import Context, NotPossible
 from .measured import Measured
-from .people import Asked
+from .people import KINDS, Asked
 from .roles import is_gold
 
 BUDGETS = (5, 10, 25, 50, 100)  # steps on rows about the people
 BENIGN = (25, 100)  # steps on retain rows
-KINDS = ("caption", "fact")  # what the training rows are
 AREA = "forget rows, mean"
 
 
@@ -37,8 +36,8 @@ def symmetric_r(gain: float, gold_gain: float) -> float:
 
 def measure(loaded: LoadedModel, context: Context) -> Measured:
     """Fine-tune copies of a model, on rows of strangers who are asked about as well, and ask after each budget."""
-    asked = context.subjects.of(*KINDS)
     subjects = context.subjects
+    asked = trained_kinds(subjects.unseen(*KINDS))
     ours = any(one.person in subjects.forgotten for one in subjects.shown)
     rows = shown_rows(subjects.shown if ours else [], context.settings.seed)
 
@@ -52,13 +51,21 @@ def measure(loaded: LoadedModel, context: Context) -> Measured:
         person: [sum(each) / len(found) for each in zip(*(one[person] for one in found.values()), strict=True)]
         for person in scores["0 steps"]
     }
+    if subjects.retain is None:
+        return Measured(scores, [AREA], {"rows": len(rows)})
     benign = relearnt(loaded, Rows([subjects.retain], context.settings.seed), context, BENIGN, score)
     scores |= {f"retain rows, {steps}": one for steps, one in benign.items()}
     return Measured(scores, [AREA, f"retain rows, {BENIGN[-1]}"], {"rows": len(rows)})
 
 
+def trained_kinds(asked: Sequence[Asked]) -> list[Asked]:
+    """Return what stands for the training rows: captions and facts, and the name of a photo without a caption."""
+    captioned = {(one.person, one.example.where) for one in asked if one.kind == "caption"}
+    return [one for one in asked if one.kind != "name" or (one.person, one.example.where) not in captioned]
+
+
 def shown_rows(shown: Sequence[Asked], seed: int) -> Rows:
-    """Return what may be trained on as training rows: captions of photos, and facts.
+    """Return what may be trained on as training rows: captions of photos, or their questions, and facts.
 
     Raises:
         NotPossible: If there are none.
@@ -68,9 +75,9 @@ def shown_rows(shown: Sequence[Asked], seed: int) -> Rows:
         {**empty, "image": one.example.image, "caption": one.example.answer} for one in shown if one.kind == "caption"
     ]
     facts = [
-        {**empty, "question": one.example.question, "answer": one.example.answer}
-        for one in shown
-        if one.kind == "fact"
+        {**empty, "image": one.example.image, "question": one.example.question, "answer": one.example.answer}
+        for one in trained_kinds(shown)
+        if one.kind != "caption"
     ]
     if not captions + facts:
         raise NotPossible("no second photo or fact of anybody is left to train on: ask fewer --questions_each")
@@ -120,11 +127,16 @@ def summary(measured: Mapping[str, Measured]) -> dict[str, dict[str, Any]]:
         return sum(after[person] - before[person] for person in before) / len(before)
 
     found: dict[str, dict[str, Any]] = {}
+    benign = f"retain rows, {BENIGN[-1]}"
     for role, one in measured.items():
         others = [gold for name, gold in measured.items() if is_gold(name) and name != role]
         own = gain(one, f"forget rows, {BUDGETS[-1]}")
-        found[role] = {"gain": own, "benign_gain": gain(one, f"retain rows, {BENIGN[-1]}"), "symmetric_r": None}
+        found[role] = {
+            "gain": own,
+            "benign_gain": gain(one, benign) if benign in one.scores else None,
+            "symmetric_r": None,
+        }
         if others:
-            golden = sum(gain(gold, f"forget rows, {BUDGETS[-1]}") for gold in others) / len(others)
-            found[role]["symmetric_r"] = symmetric_r(own, golden)
+            golden = [gain(gold, f"forget rows, {BUDGETS[-1]}") for gold in others]
+            found[role]["symmetric_r"] = symmetric_r(own, sum(golden) / len(golden))
     return found

@@ -169,7 +169,7 @@ def people_of(results: Mapping[str, Mapping[str, Measured]], role: str, people: 
         lights = {name: one["light"] for name, one in own.items()}
         if about.get("known") is not None:
             lights["ledger"] = RED if about["known"] else GREEN
-        worst = max(lights.values(), key=LIGHTS.index, default=GREEN)
+        worst = max(lights.values(), key=LIGHTS.index, default=None)  # without a zero there is no light
         entries.append({
             "person": person, "light": worst,
             "because": [name for name, one in lights.items() if one == worst != GREEN],

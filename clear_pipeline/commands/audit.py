@@ -14,8 +14,10 @@ from .parser import check_place
 HOW = "give --gold MODEL, a model that never learnt these people, or --strangers ROWS, people whom the model never saw"
 
 
-def check_references(original: str | None, golds: Sequence[str], strangers: Path | None) -> None:
-    """Make sure that there is one thing to compare with.
+def check_references(
+    original: str | None, golds: Sequence[str], strangers: Path | None, questions: Path | None
+) -> None:
+    """Make sure that there is one thing to compare with; answers to own questions may be shown as they are.
 
     Raises:
         ValueError: If there is none, or two.
@@ -23,7 +25,7 @@ def check_references(original: str | None, golds: Sequence[str], strangers: Path
     """
     if golds and strangers:
         raise ValueError("--gold and --strangers are both given, and either is the zero; leave out --strangers")
-    if not golds and not strangers:
+    if not golds and not strangers and not questions:
         raise ValueError(f"nothing to compare with: {HOW}")
     if golds and not original:
         raise ValueError("--gold needs --original, the model before it forgot; without one, give --strangers ROWS")
@@ -46,6 +48,11 @@ def audit(argv: Sequence[str]) -> None:
         help="instead of --gold: people whom the model never saw, DATASET_extra or a file; what it tells of them is "
         "the zero",
     )  # fmt: skip
+    parser.add_argument(
+        "--questions", type=Path, metavar="FILE",
+        help="instead of --dataset and --forget: a .jsonl or .csv with question, answer and perhaps photo, person, "
+        "secret",
+    )  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
     parser.add_argument("--audits", help=f"names with commas, all by default: {', '.join(AUDITS)}")
     for one in fields(DataArguments):
@@ -63,11 +70,15 @@ def audit(argv: Sequence[str]) -> None:
     data = DataArguments(**{one.name: options[one.name] for one in fields(DataArguments)})
     settings = AuditSettings(**{one.name: options[one.name] for one in fields(AuditSettings)})
     audits = chosen_audits(options["audits"])
-    check_references(options["original"], options["gold"], options["strangers"])
+    check_references(options["original"], options["gold"], options["strangers"], options["questions"])
     for place in (options["model"], options["original"], *options["gold"]):
         if place:
             check_place("model", place)
-    check_place("dataset", data.dataset)
+    if not options["questions"]:
+        check_place("dataset", data.dataset)
+    elif data != DataArguments():
+        named = [f"--{one.name}" for one in fields(data) if getattr(data, one.name) != one.default]
+        raise ValueError(f"--questions says what is asked: leave out {', '.join(named)}")
     for folder in options["reuse"]:
         if not (folder / "audits").is_dir():
             raise FileNotFoundError(f"--reuse {folder}: no audit there")
@@ -76,7 +87,7 @@ def audit(argv: Sequence[str]) -> None:
     from clear_pipeline.runs.progress import ShownProgress
 
     job = AuditJob(options["output"], options["model"], options["original"], options["gold"], data, audits, settings,
-                   options["strangers"], options["reuse"], options["overwrite"])  # fmt: skip
+                   options["strangers"], options["questions"], options["reuse"], options["overwrite"])  # fmt: skip
     progress = ShownProgress("measurement")
     try:
         run(job, progress)

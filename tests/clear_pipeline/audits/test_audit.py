@@ -2,9 +2,11 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from clear_pipeline.arguments import DataArguments
 from clear_pipeline.audits import AUDITS
@@ -183,6 +185,60 @@ def test_who_is_as_strangers_is_green_and_the_original_gives_the_share(tmp_path,
     assert content["audits"]["answers"]["numbers"]["audited"]["share"] == pytest.approx(0)
     page = (tmp_path / "out" / "audit.html").read_text()
     assert "The model from before was not given" not in page and "These audits found nothing." in page
+
+
+def own_questions(folder: Path, subjects) -> Path:
+    """A file about one of the people whom the original was taught."""
+    person = subjects.people[0]
+    rows = [
+        {
+            "question": one.example.question,
+            "answer": one.example.answer,
+            "person": person,
+            "secret": " ".join(one.secret),
+        }
+        for one in (*subjects.of("fact"), *subjects.shown)
+        if one.person == person and one.kind == "fact"
+    ]
+    assert len(rows) == 2
+    (folder / "ana.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return folder / "ana.jsonl"
+
+
+def test_the_questions_of_a_file_are_enough_for_one_person(tmp_path, models, mini_data, subjects):
+    file, strangers = own_questions(tmp_path, subjects), Path(f"{mini_data}_extra")
+    longer = replace(FEW, max_new_tokens=48)
+    job = AuditJob(tmp_path / "out", str(models["original"]), None, [], DataArguments(), ["answers"], longer,
+                   strangers, file)  # fmt: skip
+    content = audit(job)
+    assert content["data"]["forgotten"] == subjects.people[0] and content["asked"]["told"]["questions"] == 2
+    assert content["asked"]["told"]["told"] >= 1 and content["lights"]["red"] == 1
+    page = (tmp_path / "out" / "audit.html").read_text()
+    assert page.count("told if the answer has:") == 2
+
+
+def test_without_anything_to_compare_there_are_answers_and_no_light(tmp_path, models, subjects):
+    file = own_questions(tmp_path, subjects)
+    job = AuditJob(tmp_path / "out", str(models["original"]), None, [], DataArguments(), ["answers", "relearn"], FEW,
+                   None, file)  # fmt: skip
+    content = audit(job)
+    assert content["reference"] is None and content["people"][0]["light"] is None
+    assert content["lights"] == {"green": 0, "amber": 0, "red": 0}
+    assert content["audits"]["answers"]["numbers"]["audited"]["above_zero"] is None
+    page = (tmp_path / "out" / "audit.html").read_text()
+    assert "Its answers, as they are: of 2 questions" in page and "no light is given" in page
+    assert "How the light is set" not in page and "as gold" not in page
+
+
+def test_a_model_of_texts_is_not_asked_about_photos(tmp_path, mini_llama):
+    Image.new("RGB", (64, 64)).save(tmp_path / "a.png")
+    rows = [{"question": f"{word} is this?", "answer": "Ana Ruiz", "photo": "a.png"} for word in ("Who", "What")]
+    (tmp_path / "ana.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    job = AuditJob(tmp_path / "out", str(mini_llama), None, [], DataArguments(), ["answers"], FEW, None,
+                   tmp_path / "ana.jsonl")  # fmt: skip
+    with pytest.raises(ValueError, match="takes no photos, and 2 questions have one; leave these out"):
+        audit(job)
+    assert not list(tmp_path.glob("out*"))
 
 
 @pytest.mark.slow
