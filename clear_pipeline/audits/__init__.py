@@ -87,6 +87,13 @@ AUDITS: Mapping[str, Audit] = {
         both_ways=True,
         summarised=True,
     ),
+    "neighbours": Audit(
+        "Beside a neighbour",
+        "A question about the person and one about the most similar person who stays in one prompt, in either order: "
+        "the share of answers with the secret. What the neighbours lose is in the summary.",
+        "Two people on one photo, and likeness of faces: people are like by their facts.",
+        summarised=True,
+    ),
     "depth": Audit(
         "Depth",
         "The model's layers put into the original at the secret: the share of what it knew that they still carry.",
