@@ -8,13 +8,17 @@ Uses base and golds of `benchmarks.calibration`, and trains them if the folder l
 """
 
 import argparse
+import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from statistics import harmonic_mean
 from typing import Any
 
 import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from benchmarks.calibration import calibration_steps
@@ -34,7 +38,7 @@ from benchmarks.meta_models import (
 )
 from clear_pipeline.audits.relearn import symmetric_r
 from clear_pipeline.runs.executor import run_steps
-from evaluate_metrics.columns import interval, number
+from evaluate_metrics.columns import ABSENT, interval, number
 from evaluate_metrics.intervals import weighted_aucs
 from evaluate_metrics.log_format import read_log
 from evaluate_metrics.scores import score_log
@@ -131,8 +135,29 @@ def robustness(name: str, attacked: Mapping[str, Mapping[str, Mapping[str, float
     return len(claimed), float(r), float(np.mean([max(0.0, 1 - share) for share in moved]))
 
 
-def table(output: Path, seeds: Sequence[int]) -> Iterator[str]:
-    """Yield the rows of the page's table."""
+@dataclass(frozen=True)
+class Line:
+    """A row of the table.
+
+    Attributes:
+        name: Of the number.
+        faithfulness: AUC over the pools.
+        ends: Its interval.
+        claims: Unlearned models that pass for forgotten by it.
+        robustness: Mean symmetric R and mean Q over these; None if there are none.
+        means: Mean over the models of each pool.
+    """
+
+    name: str
+    faithfulness: float
+    ends: tuple[float, float]
+    claims: int
+    robustness: tuple[float, float] | None
+    means: Mapping[str, float]
+
+
+def lines(output: Path, seeds: Sequence[int]) -> Iterator[Line]:
+    """Yield the numbers' rows of the table."""
     golds = [output / "logs" / f"{FORGET}-{gold}" for gold in range(GOLDS)]
     read = partial(read_numbers, golds=golds, original=log_of(output, "full", USUAL, seeds[0]))
     found = {
@@ -144,26 +169,50 @@ def table(output: Path, seeds: Sequence[int]) -> Iterator[str]:
         for folder in sorted((output / "attacked").iterdir())
     }
     attacked = {name: one for name, one in attacked.items() if RELEARNT in one}
-    pools = " | ".join(POOLS)
-    yield f"| number | faithfulness | interval | claims | R | Q | robustness | both | {pools} |"
-    yield "|---|" + "---:|" * (7 + len(POOLS))
+    usual = (USUAL, seeds[0])
     for name in NUMBERS:
         values = {pool: np.array([one[name] for one in models.values()]) for pool, models in found.items()}
         knows = np.concatenate([values[pool] for pool, about in POOLS.items() if about.knows])
         not_ = np.concatenate([values[pool] for pool, about in POOLS.items() if not about.knows])
-        f, ends = auc_of(knows, not_)
-        usual = (USUAL, seeds[0])
         whole, gold = found["full"][usual][name], found["gold"][usual][name]
-        rob = robustness(name, attacked, threshold(knows, not_), whole, gold)
-        cells = [number(f), interval(ends)]
-        if rob is None:
-            cells += ["0", *["–"] * 4]
-        else:
-            claims, r, q = rob
-            both = harmonic_mean([r, q])
-            cells += [str(claims), number(r), number(q), number(both), number(harmonic_mean([f, both]))]
-        cells += [number(float(np.mean(values[pool]))) for pool in POOLS]
-        yield f"| {name} | {' | '.join(cells)} |"
+        tried = robustness(name, attacked, threshold(knows, not_), whole, gold)
+        means = {pool: float(np.mean(values[pool])) for pool in POOLS}
+        yield Line(name, *auc_of(knows, not_), tried[0] if tried else 0, tried and tried[1:], means)
+
+
+def table(found: Sequence[Line]) -> Iterator[str]:
+    """Yield the page's table: faithfulness, robustness (harmonic mean of R and Q), and the harmonic mean of both."""
+    yield "| number | faithfulness | interval | claims | R | Q | robustness | both | " + " | ".join(POOLS) + " |"
+    yield "|---|" + "---:|" * (7 + len(POOLS))
+    for line in found:
+        cells = [ABSENT] * 4
+        if line.robustness:
+            both = harmonic_mean(line.robustness)
+            cells = [number(value) for value in (*line.robustness, both, harmonic_mean([line.faithfulness, both]))]
+        cells = [number(line.faithfulness), interval(line.ends), str(line.claims), *cells]
+        yield f"| {line.name} | {' | '.join([*cells, *(number(line.means[pool]) for pool in POOLS)])} |"
+
+
+def picture(found: Sequence[Line]) -> bytes:
+    """Draw a line a number, the most faithful one on top: faithfulness with its interval, and robustness."""
+    shown = sorted(found, key=lambda line: line.faithfulness)
+    figure = Figure(figsize=(7, 0.6 + 0.28 * len(shown)), dpi=150, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for place, line in enumerate(shown):
+        x, (low, high) = line.faithfulness, line.ends
+        axes.errorbar(x, place, xerr=[[x - low], [high - x]], fmt="o", color="#3465a4", ecolor="#9db8d9")
+        if line.robustness:
+            axes.plot(harmonic_mean(line.robustness), place, "D", color="#ce5c00", markersize=5)
+    axes.plot([], [], "o", color="#3465a4", label="faithfulness, 95 % interval")
+    axes.plot([], [], "D", color="#ce5c00", markersize=5, label="robustness")
+    axes.axvline(0.5, color="grey", linewidth=1, linestyle=":")
+    axes.set_yticks(range(len(shown)), [line.name for line in shown])
+    axes.set_xlim(0, 1.02)
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.1), ncols=2, frameon=False)
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    return stream.getvalue()
 
 
 def main() -> None:
@@ -172,11 +221,17 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/calibrate"), help="folder of the runs (%(default)s)")
     parser.add_argument("--demo", type=Path, default=Path("runs/demo"), help="of `demo --methods all` (%(default)s)")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="of the pools' fine-tuning (%(default)s)")
+    parser.add_argument("--picture", type=Path, help="PNG file for the picture")
     options = parser.parse_args()
     console, seeds = Console(stderr=True), SEEDS[: options.seeds]
     run_steps(calibration_steps(options.output, GOLDS, [FORGET], 0), console)
     run_steps([*pool_steps(options.output, seeds), *attack_steps(options.output, options.demo)], console)
-    print("\n".join(table(options.output, seeds)))
+    found = list(lines(options.output, seeds))
+    print("\n".join(table(found)))
+    if options.picture:
+        part = options.picture.with_name(f"{options.picture.name}.part")
+        part.write_bytes(picture(found))
+        part.rename(options.picture)
 
 
 if __name__ == "__main__":

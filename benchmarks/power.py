@@ -27,8 +27,9 @@ from clear_pipeline.experiment.plan import data_of, finetune_step, model_config
 from clear_pipeline.forget_request import about
 from clear_pipeline.runs.executor import run_steps
 from clear_pipeline.runs.step import Step
-from evaluate_metrics.columns import ABSENT
+from evaluate_metrics.columns import ABSENT, number
 from evaluate_metrics.log_format import read_meta
+from evaluate_metrics.scores import score_log
 from evaluate_metrics.tasks import FORGET_TASK
 
 LEVEL = 0.05
@@ -138,8 +139,30 @@ def table(found: dict[str, dict[tuple[str, bool], tuple[int, int]]]) -> Iterator
             yield f"| {name} | {' | '.join(cells)} |"
 
 
+def readings(output: Path, models: Sequence[Known]) -> Iterator[str]:
+    """Yield the rows of a second table: what E reads of these models, and whom it names."""
+    logs = output / "logs"
+    yield "| forget set | learnt | people | E, mean | least | most | right person named | others named |"
+    yield "|---|---|---:|---:|---:|---:|---:|---:|"
+    for forget in reversed(FORGET):
+        golds, original = [logs / f"{forget}-{gold}" for gold in range(GOLDS)], logs / f"original-{forget}"
+        for half in (True, False):
+            shares, right, wrong = [], 0, 0
+            for model in models:
+                if (model.forget, model.half) == (forget, half):
+                    scores = score_log(logs / model.name, golds[0], golds[1:], original=original)
+                    named = [about["person"] for about in scores["people"] if about["known"]]
+                    shares.append(scores["gold_share"])
+                    right += model.person in named
+                    wrong += len(set(named) - {model.person})
+            learnt = "every other photo of one" if half else "one person"
+            numbers = [number(float(value), 3) for value in (np.mean(shares), min(shares), max(shares))]
+            of = len(shares)
+            yield f"| {forget} | {learnt} | {of} | {' | '.join(numbers)} | {right} of {of} | {wrong} |"
+
+
 def main() -> None:
-    """Train the models and print the table."""
+    """Train the models and print the tables."""
     parser = argparse.ArgumentParser("python -m benchmarks.power", description=main.__doc__)
     parser.add_argument("--output", type=Path, default=Path("runs/calibrate"), help="folder of the runs (%(default)s)")
     options = parser.parse_args()
@@ -148,7 +171,7 @@ def main() -> None:
     run_steps(pool_steps(options.output, SEEDS[:1], [USUAL], ["full"]), console)
     models = models_of(options.output)
     run_steps(steps_of(options.output, models), console)
-    print("\n".join(table(noticed(options.output, models))))
+    print("\n".join([*table(noticed(options.output, models)), "", *readings(options.output, models)]))
 
 
 if __name__ == "__main__":
