@@ -65,8 +65,8 @@ def membership(name: str) -> Reader:
 
 
 def truth(scores: Mapping[str, Any], log: Path) -> float:
-    """Return minus the mean log truth ratio of the forget rows."""
-    return -float(np.log(read_log(log)[FORGET_TASK].truth_ratios()).mean())
+    """Return the mean log truth ratio of the forget rows: above 0 the truth is likelier than wrong answers."""
+    return float(np.log(read_log(log)[FORGET_TASK].truth_ratios()).mean())
 
 
 NUMBERS: Mapping[str, Reader] = {

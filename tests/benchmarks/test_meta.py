@@ -3,11 +3,14 @@
 import numpy as np
 import pytest
 
-from benchmarks.meta import auc_of, robustness, threshold
+from benchmarks.meta import NUMBERS, auc_of, robustness, threshold
 from benchmarks.meta_models import POOLS, REPLAY, forget_rows, pool_steps, write_rows
 from benchmarks.power import critical, rows_about
 from clear_dataset import load_clear
 from clear_pipeline.arguments import DataArguments
+from evaluate_metrics.log_format import write_log
+from evaluate_metrics.tasks import FORGET_TASK
+from tests.benchmarks.test_calibration import FIELDS
 
 
 @pytest.fixture(scope="module")
@@ -84,3 +87,9 @@ def test_robustness_by_hand():
 def test_critical_value_of_a_further_gold():
     """Golds 0, 1 and 2: mean 1, deviation 1, t(.95, 2) = 2.919986, and sqrt(4 / 3) for the new one."""
     assert critical(np.array([0.0, 1.0, 2.0])) == pytest.approx(1 + 2.919986 * (4 / 3) ** 0.5, rel=1e-6)
+
+
+def test_the_truth_ratio_is_higher_for_a_model_that_knows(tmp_path):
+    """log R is the loss of the wrong answers minus that of the paraphrase: 2.25 - 1 and 2 - 1.5, in the mean .875."""
+    write_log(tmp_path, {FORGET_TASK: FIELDS}, {})
+    assert NUMBERS["truth ratio"]({}, tmp_path) == pytest.approx(0.875)
