@@ -7,6 +7,7 @@ is ranked by how far its number is from the golds' mean. Intervals are over meth
 """
 
 import argparse
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -68,7 +69,8 @@ def table(demos: Sequence[Path]) -> Iterator[str]:
     """Yield the rows of the page's table."""
     found = [distances(demo) for demo in demos]
     pairs = list(combinations(range(len(demos)), 2))
-    heads = [f"with {FIRST}, {demo.name}" for demo in demos] + [f"{demos[a].name}, {demos[b].name}" for a, b in pairs]
+    seeds = [json.loads((demo / "demo.json").read_text())["seed"] for demo in demos]
+    heads = [f"with {FIRST}, seed {seed}" for seed in seeds] + [f"seeds {seeds[a]} and {seeds[b]}" for a, b in pairs]
     yield f"| number | {' | '.join(heads)} |"
     yield "|---|" + "---:|" * len(heads)
     for name in found[0]:
