@@ -1,13 +1,14 @@
 """The settings of the commands as dataclasses, one a concern. Nothing here imports torch."""
 
 import json
+import math
 from collections.abc import Collection
 from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 from clear_data.configs import FORGET, RETAIN_OF
-from clear_unlearning.tasks import CONTROLS, QUESTION_TASKS, TASKS, Task
+from clear_unlearning.tasks import CONTROLS, FLOORS, QUESTION_TASKS, TASKS, Task
 
 MODALITIES = ("text", "image", "both")
 MINI_MODEL = "mini"  # instead of a folder or Hub id: a model that is built from config
@@ -158,15 +159,27 @@ class EvaluateArguments:
     control: str = field(
         default="none", metadata={"help": "What can be answered without looking: blank (grey images) or text (none)."}
     )
+    floor: str = field(
+        default="none",
+        metadata={"help": "What a method must beat: icu (told to pretend ignorance) or eco (disturbed prompts)."},
+    )
+    eco_noise: float = field(
+        default=100.0, metadata={"help": "floor eco: standard deviation of the noise, in those of the embeddings."}
+    )
+    eco_dimensions: int = field(default=1, metadata={"help": "floor eco: how many first dimensions get noise."})
 
     def __post_init__(self) -> None:
         """Check the ranges."""
-        for name, least in (("batch_size", 1), ("max_examples", 1), ("seed", 0)):
+        for name, least in (("batch_size", 1), ("max_examples", 1), ("seed", 0), ("eco_dimensions", 1)):
             value = getattr(self, name)
             if value is not None and value < least:
                 raise ValueError(f"{name} must be {least} or more, not {value}")
         if self.control not in CONTROLS:
             raise ValueError(f"unknown control {self.control!r}; choose from {', '.join(CONTROLS)}")
+        if self.floor not in FLOORS:
+            raise ValueError(f"unknown floor {self.floor!r}; choose from {', '.join(FLOORS)}")
+        if not 0 < self.eco_noise < math.inf:
+            raise ValueError(f"eco_noise must be above 0, not {self.eco_noise}")
 
 
 @dataclass

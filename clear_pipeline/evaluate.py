@@ -111,6 +111,7 @@ def evaluate_model(
     max_examples: int | None = None,
     batch_size: int = 16,
     control: str = "none",
+    floor: str = "none",
     token_level: bool = False,
     judge: str | None = None,
     progress: Progress | None = None,
@@ -127,6 +128,7 @@ def evaluate_model(
         max_examples: Ask only about the first rows of each task.
         batch_size: Examples at a time; each brings all its answers.
         control: What can be answered without looking: `blank` (grey images) or `text` (no image).
+        floor: What a method must beat: `icu` (told to pretend ignorance) or `eco` (disturbed prompts).
         token_level: Keep each token of the right answers, for extraction and membership.
         judge: Folder or Hub id of a model that judges how fluent the answers are, usually gold.
         progress: Called with the number of rows done and in all.
@@ -139,7 +141,9 @@ def evaluate_model(
         TypeError: If the model is neither in memory nor a place.
         ValueError: If a value is not valid, or the model takes no images and the track shows some.
     """
-    scoring = EvaluateArguments(max_examples=max_examples, batch_size=batch_size, seed=seed, control=control)
+    scoring = EvaluateArguments(
+        max_examples=max_examples, batch_size=batch_size, seed=seed, control=control, floor=floor
+    )
     tokens = TokenArguments(token_level=token_level, judge=judge)
     asked = {"forget": forget} if isinstance(forget, str) else {"forget_people": ",".join(forget)}
     data = DataArguments(dataset=str(dataset), track=track or "image", **asked)

@@ -1,7 +1,7 @@
 """The questions of an evaluation, with their rows, and the log of a model that is asked them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,17 @@ from datasets import Dataset
 from clear_dataset import load_clear
 from clear_unlearning.batches import Encoder
 from clear_unlearning.evaluate import FinishedRows, check_evaluation, score_tasks
+from clear_unlearning.floors import ECO, ICU, Floor, TrainingRows
 from clear_unlearning.models import LoadedModel, load_model, require_model
 from clear_unlearning.processes import Processes
 from clear_unlearning.tasks import Example, Task, controlled, task_example, training_example
 from clear_unlearning.token_level import answer_tokens, judge_losses, token_fields
 from evaluate_metrics.log_format import TOKENS_NAME, Log
+from evaluate_metrics.tasks import FORGET_TASK
 from evaluate_metrics.token_log import token_log_of
 
-from .arguments import DataArguments, EvaluateArguments, TokenArguments, given
-from .forget_request import questions_about
+from .arguments import DataArguments, EvaluateArguments, SidesArguments, TokenArguments, given
+from .forget_request import questions_about, rows_of
 from .hub.logs import dataset_identity
 from .runs.provenance import versions
 
@@ -36,6 +38,7 @@ class Questions:
         tasks: Rows of `TASKS`.
         rows: The rows of each config.
         held_out: Dataset and config of people whom no model was trained on, and their rows; None without them.
+        floor: What is done to questions or model at inference.
     """
 
     data: DataArguments
@@ -43,6 +46,7 @@ class Questions:
     tasks: Sequence[Task]
     rows: Mapping[str, Dataset]
     held_out: tuple[dict[str, str], Dataset] | None
+    floor: Floor = field(default_factory=Floor)
 
     def examples(self, task: Task, count: int) -> list[Example]:
         """Return the first questions of a task."""
@@ -79,7 +83,34 @@ def load_questions(
     else:
         read = questions_about(data, lambda config: load_clear(config, source))
     rows = {config: read(config) for config in configs}
-    return Questions(data, scoring, tasks, rows, _held_out_rows(tokens, data, rows))
+    held_out = _held_out_rows(tokens, data, rows)
+    return Questions(data, scoring, tasks, rows, held_out, _floor(data, scoring, tokens, tasks, rows))
+
+
+def _floor(
+    data: DataArguments, scoring: EvaluateArguments, tokens: TokenArguments, tasks: Sequence[Task],
+    rows: Mapping[str, Dataset],
+) -> Floor:  # fmt: skip
+    """Return what is done to questions or model at inference.
+
+    Raises:
+        ValueError: If the names that it needs are not in the rows, or the flags do not go together.
+    """
+    if scoring.floor == "icu":
+        config = next(task.config.format(forget=data.forget) for task in tasks if task.key == FORGET_TASK)
+        names = rows[config]["name"] if "name" in rows[config].column_names else []
+        if not any(names):
+            raise ValueError(
+                f"floor icu names the people to forget, and rows of {config} have no `name`; see floor eco"
+            )
+        return ICU(list(dict.fromkeys(filter(None, names))))
+    if scoring.floor == "eco":
+        if tokens.token_level:
+            raise ValueError("floor eco disturbs the questions of a log, not those of --token_level; leave that out")
+        sides = rows_of(data, SidesArguments(), lambda config: load_clear(config, data.dataset))
+        forget, retain = (TrainingRows(sides[side], scoring.seed) for side in ("forget", "retain"))
+        return ECO(forget, retain, scoring.eco_noise, scoring.eco_dimensions, scoring.seed, scoring.batch_size)
+    return Floor()
 
 
 def _held_out_rows(
@@ -153,6 +184,7 @@ def score_questions(
         max_examples=scoring.max_examples,
         batch_size=scoring.batch_size,
         control=scoring.control,
+        floor=questions.floor,
         progress=progress,
         finished=finished,
         processes=processes,
@@ -170,6 +202,7 @@ def score_questions(
         "template": Encoder(loaded.processor).about_template(questions.examples(questions.tasks[0], 1)[0]),
         "dataset": dataset_identity(data.dataset),
         "versions": versions(),
+        **({"floor": questions.floor.about()} if questions.floor.about() else {}),
         **made,
     }
     return Log(log, meta, _tokens_of(loaded, questions, tokens, log, dtype, progress) if given(tokens) else None)
@@ -204,14 +237,15 @@ def _tokens_of(
         said = [texts[1] for texts in log[task.key]["generated_text"].values()]
         examples = questions.examples(task, len(said))
         if arguments.token_level:
-            tasks[task.key] |= _token_level(loaded, examples, size, progress)
+            asked = [questions.floor.asked(example) for example in examples]
+            tasks[task.key] |= _token_level(loaded, asked, size, progress)
         if judge is not None:
             losses = judge_losses(judge, examples, said, size, progress)
             tasks[task.key]["judge_losses"] = {str(i): row for i, row in enumerate(losses)}
     if questions.held_out is not None:
         content["held_out"] = {
             **questions.held_out[0],
-            **_token_level(loaded, questions.unknown_people(), size, progress),
+            **_token_level(loaded, list(map(questions.floor.asked, questions.unknown_people())), size, progress),
         }
     token_log_of(TOKENS_NAME, content)
     return content

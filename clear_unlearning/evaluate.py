@@ -17,7 +17,7 @@ from datasets import Dataset
 from evaluate_metrics.rouge.compute import rouge_scorer
 from evaluate_metrics.tasks import log_task
 
-from .batches import Encoder
+from .floors import Floor
 from .models import LoadedModel
 from .processes import Processes, deal
 from .scoring.scorer import Scored, Scorer, batches_of, candidates, score_examples
@@ -99,6 +99,7 @@ def score_tasks(
     batch_size: int = 16,
     max_new_tokens: int = 64,
     control: str = "none",
+    floor: Floor | None = None,
     progress: Progress | None = None,
     finished: FinishedRows | None = None,
     processes: Processes | None = None,
@@ -115,6 +116,7 @@ def score_tasks(
         batch_size: Examples at a time.
         max_new_tokens: Limit of the model's own answers.
         control: What is done to the images, see `controlled`: `none`, `blank` or `text`.
+        floor: What is done to questions or model at inference.
         progress: Called with the number of examples done and in all.
         finished: Where the scores of finished rows are kept, and those of an interrupted evaluation are found.
         processes: Those among which the batches are dealt out; only this one by default.
@@ -127,7 +129,8 @@ def score_tasks(
         ValueError: If a task shows images and the model takes none, or the control is unknown.
     """
     check_evaluation(loaded, tasks, control)
-    scorer = Scorer(loaded.model, Encoder(loaded.processor), max_new_tokens)  # type: ignore[arg-type]
+    floor = floor or Floor()
+    scorer = floor.scorer(loaded, max_new_tokens)
     configs = {task.key: load(task.config.format(forget=forget)) for task in tasks}
     counts = {
         key: len(rows) if max_examples is None else min(max_examples, len(rows)) for key, rows in configs.items()
@@ -141,7 +144,7 @@ def score_tasks(
                 rows = configs[task.key]
                 examples = [controlled(task_example(task, rows[i], i, seed), control) for i in range(counts[task.key])]
                 asked[task.key] = [replace(example, image=None) for example in examples]
-                group |= {(task.key, i): example for i, example in enumerate(examples)}
+                group |= {(task.key, i): floor.asked(example) for i, example in enumerate(examples)}
             yield group
 
     before = {task.key: finished.of(task.key) if finished else {} for task in tasks}

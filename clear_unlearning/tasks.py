@@ -116,6 +116,7 @@ QUESTION_TASKS = tuple(replace(task, config=task.config.replace("_perturbed", "_
 
 
 CONTROLS = ("none", "blank", "text")
+FLOORS = ("none", "icu", "eco")  # what a method must beat: `floors.py`
 
 
 def controlled(example: Example, control: str) -> Example:

@@ -244,13 +244,13 @@ def columns_of(place: str, rows: Sequence[Mapping[str, Any]]) -> list[Column]:
 def best_rows(column: Column, rows: Sequence[Mapping[str, Any]]) -> set[str]:
     """Return the names of the methods that are best in a column as it is written; none if they are all alike.
 
-    The rows are all rows of the report, `gold` among them.
+    A floor is no method. The rows are all rows of the report, `gold` among them.
     """
     gold = next(row[column.key] for row in rows if row["name"] == "gold")
     distance = {}
     for row in rows:
         value = row[column.key]
-        if row["name"] in ("original", "gold") or value is None:
+        if row["name"] in ("original", "gold") or row.get("floor") or value is None:
             continue
         value = row[column.logarithm or column.key]  # many p-values differ only in their exponent
         distance[row["name"]] = round(column.away(value, gold or 0.0), max(column.digits, 1))

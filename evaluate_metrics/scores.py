@@ -97,6 +97,7 @@ def score_log(
             *ledger.notes,
             *bars["notes"],
             *further.notes,
+            *_floor_notes(meta),
         ],
     }
 
@@ -115,6 +116,8 @@ def _reference(role: str, tasks: Mapping[str, TaskLog], meta: Mapping[str, Any],
     """
     reference, reference_meta = read_log(source), read_meta(source)
     about = reference_meta.get("lineage", {})
+    if reference_meta.get("floor"):
+        raise ValueError(f"the {role} log is of a floor, {reference_meta['floor']['name']}: {MADE_BY[role]}")
     if about.get("role") not in (None, role):
         raise ValueError(
             f"the {role} log is of a model that is not {role}: its role is {about['role']!r}, trained on "
@@ -154,6 +157,14 @@ def _other_truths(task: TaskLog, golds: Sequence[TaskLog]) -> list[str]:
         if others and missing:
             return [f"{missing} of {len(truths)} true answers are not in a gold log: it seems to be of other rows"]
     return []
+
+
+def _floor_notes(meta: Mapping[str, Any]) -> list[str]:
+    """Return a note if a log is of a floor."""
+    floor = meta.get("floor")
+    return (
+        [f"floor {floor['name']}: no weight has changed; a method must beat it, and it is not ranked"] if floor else []
+    )
 
 
 def compare_logs(one: LogSource, other: LogSource, gold: LogSource | None = None) -> dict[str, dict[str, Any]]:

@@ -148,6 +148,8 @@ def push_logs(
     for log in logs:
         read_log(log)
         meta = read_meta(log)
+        if meta.get("floor"):
+            raise ValueError(f"{log} is of floor {meta['floor']['name']}; published are logs of {', '.join(ROLES)}")
         key = key_of(meta, str(log), role, base_model)
         if key.role not in ROLES:
             raise ValueError(f"{log} is of role {key.role!r}; published are {', '.join(ROLES)} (give --role)")

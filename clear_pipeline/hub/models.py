@@ -174,6 +174,10 @@ def _scores(folder: Path, log: Path, golds: Sequence[Path], original: Path | Non
     """
     scores = score_log(log, golds[0] if golds else None, golds[1:], original=original)
     meta = read_meta(log)
+    if meta.get("floor"):
+        raise ValueError(
+            f"{log} is of floor {meta['floor']['name']}, not of the model alone; evaluate without --floor"
+        )
     if meta.get("model_digest") != model_digest(str(folder)):
         raise ValueError(f"{log} is of the model {meta.get('model')} as it was when it was scored, not of {folder}")
     found = [

@@ -97,8 +97,10 @@ def write_report(
 def report_row(entry: Entry, gold: Path, more_golds: Sequence[Path], original: Path) -> dict[str, Any]:
     """Return the numbers of one model, as report.json has them."""
     scores = {**score_log(entry.log, gold, more_golds, original=original), "seconds": entry.seconds}
+    floor = read_meta(entry.log).get("floor")
     return {
         "name": entry.name,
+        **({"floor": floor} if floor else {}),
         **{column.key: column.value(scores) for column in COLUMNS if not column.keeper},
         **{column.logarithm: scores[column.logarithm] for column in COLUMNS if column.logarithm},
         "intervals": scores["intervals"],

@@ -16,7 +16,7 @@ from accelerate.utils.memory import should_reduce_batch_size
 from transformers import PreTrainedModel
 
 from clear_unlearning.batches import Batch, Encoder, to_device
-from clear_unlearning.likelihood import answer_likelihood
+from clear_unlearning.likelihood import AnswerLikelihood, answer_likelihood
 from clear_unlearning.tasks import Example, candidates
 
 from .packed_answers import check_packing, give_room, packed_losses
@@ -71,7 +71,16 @@ class Scorer:
         prompts = self._prompts(examples)
         answers = [text for example in examples for text in candidates(example)]
         repeated = [example for example in examples for _ in candidates(example)]
-        likelihood = answer_likelihood(self.model, self._here(self.encoder.batch(repeated, answers)))
+        likelihood = self.likelihood(repeated, self._here(self.encoder.batch(repeated, answers)))
+        generated = self.generate(examples, prompts)
+        return self._scored(examples, -likelihood.sums(), likelihood.counts(), generated)
+
+    def likelihood(self, examples: Sequence[Example], batch: Batch) -> AnswerLikelihood:
+        """Return the log-probabilities of the answers of a batch, a row an example, from one full pass."""
+        return answer_likelihood(self.model, batch)
+
+    def generate(self, examples: Sequence[Example], prompts: Batch) -> torch.Tensor:
+        """Return the model's own answers to prompts that are padded on the left [rows, new tokens]."""
         output: torch.Tensor = self.model.generate(  # type: ignore[assignment]
             **prompts,
             max_new_tokens=self.max_new_tokens,
@@ -79,8 +88,7 @@ class Scorer:
             pad_token_id=self.encoder.pad_id,
             eos_token_id=self.encoder.end_ids,
         )
-        generated = output[:, prompts["input_ids"].shape[1] :]
-        return self._scored(examples, -likelihood.sums(), likelihood.counts(), generated)
+        return output[:, prompts["input_ids"].shape[1] :]
 
     def by_prompt(self, examples: Sequence[Example]) -> list[Scored]:
         """Score everything from one pass over the prompts."""

@@ -15,7 +15,7 @@ import pytest
 from benchmarks.calibration import forget_means
 from clear_pipeline.experiment.demo import DemoArguments, demo_steps
 from clear_pipeline.experiment.recipe import BUILT, demo_recipe
-from evaluate_metrics.log_format import read_log
+from evaluate_metrics.log_format import META_NAME, read_log
 from evaluate_metrics.scores import score_log
 from evaluate_metrics.tasks import FORGET_TASK
 from tests.test_docs import commands_of
@@ -173,6 +173,19 @@ def test_a_method_of_ones_own_is_in_the_report(demo, tmp_path):
             **rows["npo"], "seconds": 0, "settings": {}
         }  # fmt: skip
         assert rows[name]["seconds"] == seconds
+
+
+@pytest.mark.slow
+def test_a_floor_is_in_the_report_and_never_the_best(demo, tmp_path):
+    place = Path(shutil.copytree(demo / "logs" / "gold", tmp_path / "icu"))
+    meta = json.loads((place / META_NAME).read_text())
+    (place / META_NAME).write_text(json.dumps({**meta, "floor": {"name": "icu"}}))
+    command = [COMMAND, "report", demo, "--add", place]
+    done = subprocess.run(command, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert rows_of(demo)["icu (floor)"]["floor"] == {"name": "icu"}
+    (line,) = [line for line in (demo / "report.md").read_text().splitlines() if line.startswith("| icu (floor)")]
+    assert "**" not in line  # though no row is nearer to gold
 
 
 @pytest.mark.slow

@@ -129,3 +129,43 @@ def test_a_log_belongs_to_the_weights_and_settings_that_made_it(tofu, model, tmp
     assert "holds another run (model='" in capsys.readouterr().err
     assert evaluate(moved, tofu, log, "--overwrite", "true") == 0
     assert (log / LOG_NAME).stat().st_mtime_ns != before
+
+
+def test_floors_change_what_they_should_and_say_so(tofu, mini_llava, tmp_path, capsys):
+    """On the text track: the instruction moves all answers, the noise those about the forget set; questions stay."""
+    logs = {}
+    for floor in ("none", "icu", "eco"):
+        assert evaluate(mini_llava, tofu, tmp_path / floor, "--floor", floor, "--eco_noise", "50") == 0
+        logs[floor] = json.loads((tmp_path / floor / LOG_NAME).read_text())
+    metas = {floor: json.loads((tmp_path / floor / META_NAME).read_text()) for floor in logs}
+    assert "floor" not in metas["none"] and metas["icu"]["floor"]["name"] == "icu"
+    people = sorted(set(load_clear("forget10", tofu)["name"]))
+    assert all(name in metas["icu"]["floor"]["instruction"] for name in people) and len(people) > 1
+    rows = {side: len(load_clear(split, tofu)) for side, split in (("forget", "forget10"), ("retain", "retain90"))}
+    assert metas["eco"]["floor"] == {"name": "eco", "noise": 50.0, "dimensions": 1, "rows": rows}
+    assert metas["icu"]["template"] == metas["none"]["template"]
+    for task, fields in logs["none"].items():
+        moved = {
+            floor: [abs(log[task]["gt_loss"][i] - loss) > 1e-2 for i, loss in fields["gt_loss"].items()]
+            for floor, log in logs.items()
+        }
+        assert all(moved["icu"]) and not any(moved["none"])
+        if task == "eval_log_forget.json":
+            assert all(moved["eco"])
+        if task == "eval_log.json":
+            assert not any(moved["eco"])
+        asked = [[said[0] for said in log[task]["generated_text"].values()] for log in logs.values()]
+        assert asked[0] == asked[1] == asked[2]
+    scores = score_log(tmp_path / "icu", tmp_path / "none")
+    assert scores["notes"][-1] == "floor icu: no weight has changed; a method must beat it, and it is not ranked"
+    with pytest.raises(
+        ValueError, match="the gold log is of a floor, icu: give the log of a model that was fine-tuned"
+    ):
+        score_log(tmp_path / "none", tmp_path / "icu")
+    capsys.readouterr()
+    assert evaluate(mini_llava, tofu, tmp_path / "wrong", "--floor", "icl") == 2
+    assert "unknown floor 'icl'; choose from none, icu, eco" in capsys.readouterr().err
+    assert evaluate(mini_llava, tofu, tmp_path / "wrong", "--floor", "eco", "--token_level", "true") == 2
+    assert "floor eco disturbs the questions of a log, not those of --token_level" in capsys.readouterr().err
+    assert evaluate(mini_llava, tofu, tmp_path / "wrong", "--floor", "eco", "--eco_noise", "0") == 2
+    assert "eco_noise must be above 0, not 0.0" in capsys.readouterr().err

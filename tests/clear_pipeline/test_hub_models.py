@@ -8,6 +8,7 @@ import torch
 import yaml
 from peft import LoraConfig, get_peft_model
 
+from clear_pipeline.hub.logs import push_logs
 from clear_pipeline.hub.models import push_model
 from clear_pipeline.runs.provenance import model_digest, next_lineage
 from clear_unlearning.models import load_model
@@ -136,6 +137,15 @@ def test_a_log_of_another_model_is_refused(models, tmp_path):
     log = log_at(tmp_path / "log", "original")
     with pytest.raises(ValueError, match="is of the model .*/model as it was when it was scored, not of .*original"):
         push_model(models[0], "ORG/original", "mit", log=log)
+
+
+def test_a_log_of_a_floor_is_not_published(models, tmp_path):
+    """Neither as the scores of a model's card, nor as the original's own log."""
+    log = log_at(tmp_path / "log", "original", floor={"name": "icu"}, model_digest=model_digest(str(models[0])))
+    with pytest.raises(ValueError, match="log is of floor icu, not of the model alone; evaluate without --floor"):
+        push_model(models[0], "ORG/original", "mit", log=log)
+    with pytest.raises(ValueError, match="log is of floor icu; published are logs of original, gold"):
+        push_logs([log], "ORG/clear-logs")
 
 
 OFFLINE = """

@@ -344,6 +344,8 @@ def test_best_is_relative_to_gold_where_near_gold_is_good():
     assert best_rows(column["forget"], rows) == {"fair"}
     assert best_rows(column["model_utility"], rows) == {"fair"}
     assert best_rows(column["seconds"], rows) == set()  # all alike: nothing to say
+    floor = {"name": "icu", "forget": 0.3, "seconds": 1.0, "model_utility": 1.0, "floor": {"name": "icu"}}
+    assert best_rows(column["forget"], [*rows, floor]) == {"fair"}  # no method: it is not ranked
 
 
 def test_rows_shown_are_spread_over_the_persons():
