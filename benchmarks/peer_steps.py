@@ -1,12 +1,12 @@
 """What our optimizer wrappers and masks make of gradients, against their authors' code on the same gradients.
 
-    for name in tmlr-group/GRU OPTML-Group/Unlearn-Smooth Z1zs/MMUnlearner; do
+    for name in tmlr-group/GRU OPTML-Group/Unlearn-Smooth Z1zs/MMUnlearner kyj93790/KVW; do
         git clone https://github.com/$name ../peers/${name#*/}; done
     python -m benchmarks.peer_steps --peers ../peers
 
 As in `benchmarks.peer_losses`, whose losses are on the same bench: their classes are read out of their files and run
 as they are. GRU's authors take inner products on a GPU only: the projection is what is compared. DualOptim's optimizer
-needs bitsandbytes, and of NGDiff there is no code of the authors.
+needs bitsandbytes, and of NGDiff there is no code of the authors. MANU's could not be had when this was written.
 """
 
 import argparse
@@ -96,6 +96,37 @@ def masks(bench: Bench) -> tuple[torch.Tensor, torch.Tensor]:
     return tuple(torch.cat([mask.flatten().float() for mask in part]) for part in (mine, theirs))  # type: ignore
 
 
+def weakened(bench: Bench) -> list[torch.Tensor]:
+    """Return what our step of KVW, and the authors', adds to down_proj, from the same rows."""
+    names = ("_get_decoder_layers", "compute_knowledge_coeffs", "compute_knowledge_coeffs_from_batch",
+             "build_knowledge_ratio_gates", "apply_weakening_to_model")  # fmt: skip
+    bench.load("KVW/CLEAR/baselines/KVW.py", *names, tqdm=lambda rows, desc: rows)
+    trainer, theirs = bench.trainer, bench.space
+    model, device = trainer.model, trainer.args.device
+    kept = [{name: batch[name] for name in bench.inputs("forget")} for batch in trainer.batches("retain")]
+
+    def step_of_ours() -> None:
+        trainer.before_training()
+        trainer.accelerator.gradient_state._set_sync_gradients(True)
+        trainer.training_step(model, dict(bench.batch), count_sides([bench.batch], trainer.accelerator, device))
+
+    def step_of_theirs() -> None:
+        retain = theirs["compute_knowledge_coeffs"](model, kept)
+        forget = theirs["compute_knowledge_coeffs_from_batch"](model, bench.inputs("forget"))
+        found = theirs["build_knowledge_ratio_gates"](forget, retain, trainer.args.weakening)
+        theirs["apply_weakening_to_model"](model, found, trainer.args.first_layer, 25)
+
+    added = []
+    for step in (step_of_ours, step_of_theirs):
+        before = [weight.detach().clone() for weight in trainable(model)]
+        step()
+        pairs = list(zip(trainable(model), before, strict=True))
+        added.append(torch.cat([(weight.detach() - old).flatten() for weight, old in pairs]))
+        for weight, old in pairs:
+            weight.data.copy_(old)
+    return added
+
+
 def main() -> None:
     """Print how far both are apart."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -116,6 +147,10 @@ def main() -> None:
         own, other = masks(bench)
         shares = [f"{value.mean():.4f} of the weights" for value in (own, other)]
         table.add_row("mask of mmunlearner", *shares, f"{(own != other).float().mean():.0e} of them")
+        bench, _ = bench_of("kvw", {"weakening": 0.5, "first_layer": 0}, folder, refusals, peers)
+        own, other = weakened(bench)
+        numbers = [f"{value.norm():.6f}" for value in (own, other)]
+        table.add_row("step of kvw", *numbers, f"{(own - other).norm() / own.norm():.0e}")
     Console(width=140).print(table)
 
 

@@ -42,7 +42,9 @@ if TYPE_CHECKING:
     from trainers.ihl import IHLConfig, IHLTrainer
     from trainers.jensun import JensUnConfig, JensUnTrainer
     from trainers.kl import KLConfig, KLTrainer
+    from trainers.kvw import KVWConfig, KVWTrainer
     from trainers.llmu import LLMUConfig, LLMUTrainer
+    from trainers.manu import MANUConfig, MANUTrainer
     from trainers.maximum_entropy import MaximumEntropyConfig, MaximumEntropyTrainer
     from trainers.mmunlearner import MMUnlearnerConfig, MMUnlearnerTrainer
     from trainers.npo import NPOConfig, NPOTrainer
@@ -63,11 +65,12 @@ __all__ = [
     "DOORConfig", "DOORTrainer", "DPOConfig", "DPOTrainer", "FLATConfig", "FLATTrainer", "GradientAscentConfig",
     "GradientAscentTrainer", "GradientDifferenceConfig", "GradientDifferenceTrainer", "IDKAPConfig", "IDKAPTrainer",
     "IDKConfig", "IDKTrainer", "IHLConfig", "IHLTrainer", "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer",
-    "LLMUConfig", "LLMUTrainer", "Log", "METHODS", "MMUnlearnerConfig", "MMUnlearnerTrainer", "MaximumEntropyConfig",
-    "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "PDUConfig", "PDUTrainer", "Quantity", "RMUConfig",
-    "RMUTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig",
-    "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer",
-    "TaskVectorConfig", "TaskVectorTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig",
+    "KVWConfig", "KVWTrainer", "LLMUConfig", "LLMUTrainer", "Log", "MANUConfig", "MANUTrainer", "METHODS",
+    "MMUnlearnerConfig", "MMUnlearnerTrainer", "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig",
+    "NPOTrainer", "PDUConfig", "PDUTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig",
+    "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "SatImpConfig",
+    "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer", "TaskVectorConfig",
+    "TaskVectorTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig",
     "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear", "score_log", "sequence_means",
     "token_mean",
 ]  # fmt: skip

@@ -201,6 +201,8 @@ METHODS = MethodTable(
         "door": "DOOR",
         "bad_teacher": "BadTeacher",
         "mmunlearner": "MMUnlearner",
+        "kvw": "KVW",
+        "manu": "MANU",
     },
     own=True,
 )

@@ -166,5 +166,7 @@ def report_of(output: Path, visual: Path | None = None, add: Sequence[Path] = ()
 def _entry(log: Path, model: Path) -> Entry:
     """Return a row of the report; time and settings of a model whose run is not here are not known."""
     record = read_run(model) or {}
-    name = f"{log.name} (floor)" if read_meta_of_log(log).get("floor") else log.name
-    return Entry(name, log, record.get("seconds"), record.get("settings", {}).get("settings", {}))
+    settings = record.get("settings", {}).get("settings", {})
+    if read_meta_of_log(log).get("floor"):  # the model's training is not the floor's
+        return Entry(f"{log.name} (floor)", log, None, settings)
+    return Entry(log.name, log, record.get("seconds"), settings)

@@ -62,6 +62,7 @@ def trainer_of(method, folder, model_folder, lora=False, sides=None, measures=No
         "logging_steps": 1,
         "disable_tqdm": True,
         **({"random_answers": 2} if method in ("llmu", "sku") else {}),
+        **({"share": 0.2} if method == "manu" else {}),  # each of few small modules has one of them
         **settings,
     }
     loaded = loaded or fresh(model_folder)

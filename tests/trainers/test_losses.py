@@ -361,6 +361,12 @@ def test_mmunlearner():
     assert found == pytest.approx({"forget": -1.848392, "retain": 1.151293}, abs=1e-6)
 
 
+def test_methods_without_a_gradient_log_what_should_fall():
+    """As gradient ascent; what they do to the weights: test_kvw.py, test_manu.py."""
+    for method in ("kvw", "manu"):
+        assert terms(method) == pytest.approx({"forget": -0.924196}, abs=1e-6)
+
+
 def test_npo_goes_over_into_gradient_ascent():
     """For beta to 0 the gradient by the gain g is 1: (2/b) (log(1 + e^(b g)) - log 2) -> g."""
     small, gains = 1e-3, [-0.693147, 1.386294]
@@ -518,6 +524,8 @@ class Oracle:
             },
             "mmunlearner": {"forget": -forget, "retain": retain},
             "bad_teacher": {"forget": self.kl("forget"), "retain": self.kl("retain")},
+            "kvw": {"forget": -forget},
+            "manu": {"forget": -forget},
         }
 
 

@@ -62,6 +62,7 @@ class UnlearningTrainer(SteppingTrainer):
     needs: ClassVar[tuple[str, ...]] = ("forget", "retain")  # rows; the first drive the epoch
     optional: ClassVar[tuple[str, ...]] = ()  # further rows that a method can use
     collator_class: ClassVar[type[SideCollator]] = SideCollator
+    takes_adapter: ClassVar[bool] = True
     loss_is_scaled_for_ga = True  # losses are divided by the totals of all accumulation steps already
 
     def __init__(
