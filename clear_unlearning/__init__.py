@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from evaluate_metrics.scores import score_log
     from trainers import METHODS
     from trainers.adaptive_rmu import AdaptiveRMUConfig, AdaptiveRMUTrainer
+    from trainers.altpo import AltPOConfig, AltPOTrainer
     from trainers.bad_teacher import BadTeacherConfig, BadTeacherTrainer
     from trainers.base import (
         Quantity,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from trainers.mmunlearner import MMUnlearnerConfig, MMUnlearnerTrainer
     from trainers.npo import NPOConfig, NPOTrainer
     from trainers.pdu import PDUConfig, PDUTrainer
+    from trainers.relearn import ReLearnConfig, ReLearnTrainer
     from trainers.retain_finetune import RetainFinetuneConfig, RetainFinetuneTrainer
     from trainers.rmu import RMUConfig, RMUTrainer
     from trainers.satimp import SatImpConfig, SatImpTrainer
@@ -61,13 +63,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.2.0"
 __all__ = [
-    "AdaptiveRMUConfig", "AdaptiveRMUTrainer", "BadTeacherConfig", "BadTeacherTrainer", "CEUConfig", "CEUTrainer",
-    "DOORConfig", "DOORTrainer", "DPOConfig", "DPOTrainer", "FLATConfig", "FLATTrainer", "GradientAscentConfig",
-    "GradientAscentTrainer", "GradientDifferenceConfig", "GradientDifferenceTrainer", "IDKAPConfig", "IDKAPTrainer",
-    "IDKConfig", "IDKTrainer", "IHLConfig", "IHLTrainer", "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer",
-    "KVWConfig", "KVWTrainer", "LLMUConfig", "LLMUTrainer", "Log", "MANUConfig", "MANUTrainer", "METHODS",
-    "MMUnlearnerConfig", "MMUnlearnerTrainer", "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig",
-    "NPOTrainer", "PDUConfig", "PDUTrainer", "Quantity", "RMUConfig", "RMUTrainer", "RetainFinetuneConfig",
+    "AdaptiveRMUConfig", "AdaptiveRMUTrainer", "AltPOConfig", "AltPOTrainer", "BadTeacherConfig",
+    "BadTeacherTrainer", "CEUConfig", "CEUTrainer", "DOORConfig", "DOORTrainer", "DPOConfig", "DPOTrainer",
+    "FLATConfig", "FLATTrainer", "GradientAscentConfig", "GradientAscentTrainer", "GradientDifferenceConfig",
+    "GradientDifferenceTrainer", "IDKAPConfig", "IDKAPTrainer", "IDKConfig", "IDKTrainer", "IHLConfig",
+    "IHLTrainer", "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer", "KVWConfig", "KVWTrainer", "LLMUConfig",
+    "LLMUTrainer", "Log", "MANUConfig", "MANUTrainer", "METHODS", "MMUnlearnerConfig", "MMUnlearnerTrainer",
+    "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "PDUConfig", "PDUTrainer",
+    "Quantity", "RMUConfig", "RMUTrainer", "ReLearnConfig", "ReLearnTrainer", "RetainFinetuneConfig",
     "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "SatImpConfig",
     "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer", "TaskVectorConfig",
     "TaskVectorTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig",

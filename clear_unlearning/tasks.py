@@ -175,4 +175,4 @@ def training_example(row: Mapping[str, Any], index: int, seed: int) -> Example:
     else:
         raise ValueError(f"row {index} has neither `answer` nor `caption`; columns: {sorted(row)}")
     image = image.convert("RGB") if image else None
-    return Example(question=question, answer=answer, image=image, where=f"row {index}")
+    return Example(question=question, answer=answer, image=image, person=row.get("name"), where=f"row {index}")

@@ -201,6 +201,8 @@ METHODS = MethodTable(
         "door": "DOOR",
         "bad_teacher": "BadTeacher",
         "mmunlearner": "MMUnlearner",
+        "altpo": "AltPO",
+        "relearn": "ReLearn",
         "kvw": "KVW",
         "manu": "MANU",
     },

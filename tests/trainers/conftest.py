@@ -32,8 +32,9 @@ def rows(first: int, count: int = 4) -> Rows:
 @functools.cache
 def dataset_of(first: int, count: int) -> Dataset:
     captions = [{"image": picture(first + i), "caption": f"Person {first + i} is smiling.", "question": None,
-                 "answer": None} for i in range(count - 1)]  # fmt: skip
-    text = [{"image": None, "caption": None, "question": f"Who is {first}?", "answer": f"Somebody number {first}."}]
+                 "answer": None, "name": f"Person {first + i}"} for i in range(count - 1)]  # fmt: skip
+    text = [{"image": None, "caption": None, "question": f"Who is {first}?", "answer": f"Somebody number {first}.",
+             "name": f"Person {first}"}]  # fmt: skip
     return Dataset.from_list(captions + text)
 
 

@@ -53,6 +53,8 @@ ANSWERS = {
     "refusal": ([1, 1], [4]),
     "random": ([1, 2], [4]),
     "retain_refusal": ([1],),
+    "alternative": ([1, 1], [4]),
+    "harmless": ([1, 1], [4]),
 }
 UNIFORM = torch.zeros(5)  # logits of a reference that knows nothing
 
@@ -115,9 +117,9 @@ def terms(
     return {name: float(sum(terms[name].detach() for terms in found)) for name in found[0]}
 
 
-BEFORE = {  # log-probabilities: the forget answers had 1/2 and 1/16, the refusals 1/5 and 1/20
+BEFORE = {  # log-probabilities: the forget answers had 1/2 and 1/16, the others 1/5 and 1/20
     "forget": [math.log(1 / 2), 0.0, math.log(1 / 16)],
-    "refusal": [math.log(1 / 5), 0.0, math.log(1 / 20)],
+    **dict.fromkeys(("refusal", "alternative"), [math.log(1 / 5), 0.0, math.log(1 / 20)]),
 }
 NOTHING = {"forget": UNIFORM.expand(3, 5), "retain": UNIFORM.expand(2, 5)}
 
@@ -170,6 +172,17 @@ def test_dpo():
     log(2.414214) = .881374; times 4: 3.525494.
     """
     assert terms("dpo", BEFORE, beta=0.5) == pytest.approx({"forget": 3.525494, "retain": 1.151293}, abs=1e-5)
+
+
+def test_altpo():
+    """As DPO with the alternatives, here the same tokens, instead of refusals."""
+    assert terms("altpo", BEFORE, beta=0.5) == pytest.approx({"forget": 3.525494, "retain": 1.151293}, abs=1e-5)
+
+
+def test_relearn():
+    """Harmless answers .5 .1 .1, as the refusals of IDK; on retain L_r and twice the .279631 of KL."""
+    expected = {"harmless": 1.766106, "retain": 1.151293, "distillation": 0.559262}
+    assert terms("relearn", NOTHING, distillation_weight=2.0) == pytest.approx(expected, abs=1e-5)
 
 
 def test_scrub():
@@ -380,6 +393,7 @@ def test_wrong_settings_are_named():
     for method, settings, message in (
         ("npo", {"beta": 0.0}, "beta must be above 0"),
         ("dpo", {"beta": -1.0}, "beta must be above 0"),
+        ("altpo", {"alternatives": 0}, "alternatives must be above 0, not 0"),
         ("gradient_difference", {"forget_loss": "js"}, "ce, entropy or kl, not 'js'"),
         ("gradient_difference", {"retain_loss": "entropy"}, "ce or kl, not 'entropy'"),
         ("scrub", {"temperature": 0.0}, "temperature must be above 0"),
@@ -524,12 +538,14 @@ class Oracle:
             },
             "mmunlearner": {"forget": -forget, "retain": retain},
             "bad_teacher": {"forget": self.kl("forget"), "retain": self.kl("retain")},
+            "altpo": {"forget": prefer(self.gains("alternative") - self.gains("forget")), "retain": retain},
+            "relearn": {"harmless": self.loss("harmless"), "retain": retain, "distillation": self.kl("retain")},
             "kvw": {"forget": -forget},
             "manu": {"forget": -forget},
         }
 
 
-SIDES = ("forget", "retain", "refusal", "random", "retain_refusal")
+SIDES = ("forget", "retain", "refusal", "random", "retain_refusal", "alternative", "harmless")
 
 
 def drawn(seed: int) -> tuple[torch.Tensor, torch.Tensor, dict[str, tuple]]:
@@ -538,7 +554,7 @@ def drawn(seed: int) -> tuple[torch.Tensor, torch.Tensor, dict[str, tuple]]:
     now, before = (torch.tensor(dice.normal(size=(5, 5)), dtype=torch.float32) for _ in range(2))
     answers = {
         name: tuple(dice.integers(0, 5, size=dice.integers(1, 6)).tolist() for _ in range(count))
-        for name, count in (("forget", 3), ("retain", 4), ("refusal", 3), ("random", 6), ("retain_refusal", 4))
+        for name, count in zip(SIDES, (3, 4, 3, 6, 4, 3, 3), strict=True)
     }
     return now, before, answers
 
@@ -553,7 +569,7 @@ def references_of(method: str, before: torch.Tensor, answers: dict[str, tuple]) 
         lasts = torch.tensor([last for row in rows for last in [0, *row[:-1]]])
         tokens = torch.tensor([token for row in rows for token in row])
         logits = before[lasts]
-        sums = method in ("npo", "dpo", "door")
+        sums = method in ("npo", "dpo", "door", "altpo")
         found[name] = logits.log_softmax(-1).gather(1, tokens[:, None])[:, 0] if sums else logits
     return found
 

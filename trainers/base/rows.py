@@ -12,7 +12,6 @@ from datasets import Dataset, Image
 from clear_unlearning.tasks import CAPTION_QUESTIONS, Example, training_example
 
 CACHED_PIXELS = 2**26  # decoded photos that are kept in memory: 200 MB
-REFUSALS = {kind: Path(__file__).with_name(f"refusals_{kind}.txt") for kind in ("text", "photo")}
 
 
 class Rows:
@@ -116,13 +115,27 @@ def load_refusals(file: str | None = None) -> tuple[list[str], list[str]]:
         FileNotFoundError: If there is no such file.
         ValueError: If it has no refusal.
     """
-    texts, photos = (
-        [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-        for path in (REFUSALS.values() if file is None else (Path(file), Path(file)))
-    )
-    if not texts:
-        raise ValueError(f"{file} holds no refusal; write one on each line")
+    texts, photos = (load_lines(file, f"refusals_{kind}.txt", "refusal") for kind in ("text", "photo"))
     return texts, photos
+
+
+def load_lines(file: str | None, own: str, what: str) -> list[str]:
+    """Read a list of sentences or names.
+
+    Args:
+        file: Plain text, one a line; None for our own.
+        own: Name of our own file, in this folder.
+        what: What a line is, for the error.
+
+    Raises:
+        FileNotFoundError: If there is no such file.
+        ValueError: If it has no line.
+    """
+    path = Path(file) if file is not None else Path(__file__).with_name(own)
+    lines = [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if not lines:
+        raise ValueError(f"{path} holds no {what}; write one on each line")
+    return lines
 
 
 def refused_rows(draw: Draw, texts: Sequence[str], photos: Sequence[str], seed: int) -> Draw:
