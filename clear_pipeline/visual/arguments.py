@@ -9,7 +9,7 @@ from clear_data.configs import FORGET
 from clear_data.corpora.mini import Dials
 from clear_pipeline.yaml_files import check_settings, known_fields, read_yaml
 from evaluate_metrics.u_lira.compute import SIGMAS
-from trainers.visual import VISUAL_METHODS
+from trainers.visual import FURTHER, VISUAL_METHODS
 
 ENROLMENT = 5  # photos of a person
 SMALLEST = 8  # pixels of a photo's side
@@ -48,7 +48,7 @@ class VisualArguments:
         forget: Forget set; the holdout set is as large.
         models: Splits, each with an original, a gold model and one a method: a multiple of 4, at least 8.
         retain_people: People to retain of each split; by default half of those in neither set.
-        methods: Rows of VISUAL_METHODS.
+        methods: Rows of VISUAL_METHODS; by default CLEAR's.
         backbone: A key of BACKBONES, or a vision model of transformers by Hub id or folder.
         size: Side of the photos in pixels.
         seed: Draws corpus, splits, weights and batches.
@@ -67,7 +67,7 @@ class VisualArguments:
     forget: str = "forget10"
     models: int = 16
     retain_people: int | None = None
-    methods: tuple[str, ...] = tuple(VISUAL_METHODS)
+    methods: tuple[str, ...] = tuple(method for method in VISUAL_METHODS if method not in FURTHER)
     backbone: str = "resnet-mini"
     size: int = 32
     seed: int = 0

@@ -44,27 +44,20 @@ def largest(gradients: Sequence[torch.Tensor], share: float) -> list[torch.Tenso
     return [part.view_as(gradient) for part, gradient in zip(parts, gradients, strict=True)]
 
 
-class SalientWeights:
-    """Train only the weights whose forget loss has the largest gradient before unlearning (arXiv 2310.12508).
+class MaskedWeights:
+    """Train only some entries of the weights.
 
     The others get no gradient, hence no momentum, and keep their values bit for bit, whatever the optimizer does.
 
     Args:
-        model: The original model.
-        batches: All forget rows.
-        share: Share of the weights to train.
+        weights: The weights.
+        masks: Which entries are trained, one tensor a weight.
     """
 
-    def __init__(self, model: nn.Module, batches: Iterable[Batch], share: float) -> None:
-        self.weights = trainable(model)
-        model.eval()
-        for batch in batches:
-            answer_likelihood(model, batch).log_probs.sum().backward()
-        gradients = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in self.weights]
-        self.masks = largest(gradients, share)
+    def __init__(self, weights: Sequence[nn.Parameter], masks: Sequence[torch.Tensor]) -> None:
+        self.weights, self.masks = weights, masks
         self._before: list[torch.Tensor] = []
-        for weight, mask in zip(self.weights, self.masks, strict=True):
-            weight.grad = None
+        for weight, mask in zip(weights, masks, strict=True):
             weight.register_hook(lambda gradient, mask=mask: gradient * mask)
 
     def attach(self, optimizer: torch.optim.Optimizer) -> None:
@@ -80,3 +73,24 @@ class SalientWeights:
         for weight, mask, before in zip(self.weights, self.masks, self._before, strict=True):
             weight.copy_(torch.where(mask, weight, before))
         self._before = []
+
+
+class SalientWeights(MaskedWeights):
+    """Train only the weights whose forget loss has the largest gradient before unlearning (arXiv 2310.12508).
+
+    Args:
+        model: The original model.
+        batches: All forget rows.
+        share: Share of the weights to train.
+    """
+
+    def __init__(self, model: nn.Module, batches: Iterable[Batch], share: float) -> None:
+        weights = trainable(model)
+        model.eval()
+        for batch in batches:
+            answer_likelihood(model, batch).log_probs.sum().backward()
+        gradients = [torch.zeros_like(weight) if weight.grad is None else weight.grad for weight in weights]
+        masks = largest(gradients, share)
+        for weight in weights:
+            weight.grad = None
+        super().__init__(weights, masks)

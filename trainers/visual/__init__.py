@@ -18,8 +18,14 @@ VISUAL_METHODS = MethodTable(
         "dpo": "VisualDPO",
         "sparsity": "finetune.Sparsity",
         "twins": "Twins",
+        "random_label": "RandomLabel",
+        "salun": "random_label.VisualSalUn",
+        "boundary_shrink": "BoundaryShrink",
+        "bad_teacher": "VisualBadTeacher",
+        "ssd": "SSD",
     },
 )
+FURTHER = ("random_label", "salun", "boundary_shrink", "bad_teacher", "ssd")  # no rows of CLEAR: they run if named
 FROM_BASE = ("original", "gold")  # trained from the pretrained model; all others start from the original
 
 

@@ -5,7 +5,7 @@ batch of photos to forget and a batch to retain; means are over the rows of a si
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -131,6 +131,12 @@ class VisualTrainer(Trainer):
     def losses(self, model: nn.Module, batch: Sides) -> Terms:
         """Return the terms of the method's loss, by name; the trainer adds them up."""
         raise ValueError(f"{type(self).__name__} defines no losses")
+
+    def batches(self, side: str, size: int = 64) -> Iterator[Sides]:
+        """Yield all photos of a side, in order, with their labels."""
+        for start in range(0, len(self.sides[side]), size):
+            places = np.arange(start, min(start + size, len(self.sides[side])))
+            yield {side: self._prepare_inputs(self.collator.side(side, places))}  # type: ignore[dict-item]
 
     def before(self, batch: Sides, side: str) -> FaceOutput:
         """Return the output for a side of the batch before unlearning."""

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from trainers.visual import FROM_BASE, VISUAL_METHODS
+from trainers.base.regularisers import trainable
+from trainers.visual import FROM_BASE, FURTHER, VISUAL_METHODS
 from trainers.visual.face_model import FaceModel, FaceOutput, Faces, build_face_model
+from trainers.visual.ssd import shares_left
 
 FORGET, RETAIN = ("a", "b"), ("c", "d", "e")
 PHOTOS = 4
@@ -24,6 +26,7 @@ def trainer_of(method, faces, folder, model=None, **settings):
     trainer, config = VISUAL_METHODS[method]
     model = model or build_face_model("resnet-mini", FORGET + RETAIN, 32, seed=1)
     given = {"per_device_train_batch_size": 8, "num_train_epochs": 2, "learning_rate": 0.01, "warmup_steps": 0}
+    given |= {"selection": 1.5} if method == "ssd" else {}  # of few photos few weights have ten times as much
     given |= {"output_dir": str(folder), "use_cpu": True, "disable_tqdm": True, "logging_strategy": "no"}
     return trainer(model, config(**{**given, **settings}), {"forget": faces.of(FORGET), "retain": faces.of(RETAIN)})
 
@@ -70,15 +73,21 @@ def test_defaults_are_clears():
         "neggrad": (0.1, 2, 256, 1), "scrub": (0.01, 5, 256, 10), "scrub_bio": (0.2, 4, 256, 5),
         "llmu": (0.01, 5, 256, 10), "rmu": (0.2, 3, 256, 1), "dpo": (0.01, 4, 256, 10), "sparsity": (0.01, 4, 32, 1),
         "twins": (0.4, 5, 128, 10),
+        # further methods: no values of CLEAR's
+        "random_label": (0.01, 5, 256, 10), "salun": (0.01, 5, 256, 10), "boundary_shrink": (0.01, 5, 256, 10),
+        "bad_teacher": (0.01, 5, 256, 10), "ssd": (0.01, 1, 256, 1),
     }  # fmt: skip
     for method, (_, config) in VISUAL_METHODS.items():
         c = config(output_dir="x", use_cpu=True)
         seen = (c.learning_rate, c.num_train_epochs, c.per_device_train_batch_size, c.forget_repeat)
         assert seen == known[method], method
         assert (c.momentum, c.weight_decay) == (0.9, 5e-5)
-        assert c.freeze_batch_norm == (method in ("scrub", "dpo", "llmu", "neggrad"))
+        trained = (name for name in FURTHER if name != "ssd")
+        assert c.freeze_batch_norm == (method in ("scrub", "dpo", "llmu", "neggrad", *trained))
         assert c.paced == (method in FROM_BASE)
-        assert (c.lr_scheduler_type == "cosine") == (method in ("scrub", "llmu", "dpo"))
+        assert (c.lr_scheduler_type == "cosine") == (
+            method in ("scrub", "llmu", "dpo", "random_label", "salun", "bad_teacher")
+        )
 
 
 class Known:
@@ -103,10 +112,12 @@ ASKED = {side: {"labels": torch.tensor([0]), "index": torch.tensor([0])} for sid
 def terms_of(method, faces, folder, monkeypatch, now, before=None, **settings):
     """The terms of a loss where model and original say what is given; scale 1, margin 0."""
     trainer = trainer_of(method, faces, folder, **settings)
+    if method in ("random_label", "salun"):
+        trainer.model.config.people = ["a", "b"]
     trainer.model.config.scale, trainer.model.config.margin = 1.0, 0.0
     monkeypatch.setattr(trainer, "output", Known(**now))
     trainer._before = before or {}
-    for name, value in {"vectors": [[0.0, 2.0]], "mirrored": [[0.0, 1.0]]}.items():
+    for name, value in {"vectors": [[0.0, 2.0]], "mirrored": [[0.0, 1.0]], "nearest": [1]}.items():
         setattr(trainer, name, torch.tensor(value))
     batch = {side: ASKED[side] for side in now}
     return {name: term.item() for name, term in trainer.losses(trainer.model, batch).items()}
@@ -129,6 +140,11 @@ BY_HAND = [
     ("dpo", {**BOTH_NOW, "retain": said(HALF)}, BOTH_BEFORE, {"preference": math.log(1.5)}),
     # (3, 4) to (0, 2): (9 + 4) / 2; to (1, 0): (4 + 16) / 2
     ("rmu", ALONG, BOTH_BEFORE, {"forget": 6.5, "retain": 10.0}),
+    # the other one of two people has 3/4, and is the nearest too
+    *((m, BOTH_NOW, None, {"random": math.log(4 / 3), "retain": math.log(4)}) for m in ("random_label", "salun")),
+    ("boundary_shrink", {"forget": said(QUARTER)}, None, {"nearest": math.log(4 / 3)}),
+    ("bad_teacher", BOTH_NOW, BOTH_BEFORE, {"forget": KL, "retain": KL}),
+    ("ssd", {"forget": said(QUARTER)}, None, {"forget": -math.log(4)}),
     # (1, 0) to (0, 1): 1
     ("twins", {"forget": said(HALF)}, None, {"twins": 1.0}),
 ]  # fmt: skip
@@ -226,3 +242,77 @@ def test_divergence_and_bad_settings_are_named(faces, tmp_path):
     trainer_class, config = VISUAL_METHODS["scrub"]
     with pytest.raises(ValueError, match="needs photos for forget, retain; missing"):
         trainer_class(trainer.model, config(output_dir=str(tmp_path), use_cpu=True), {"forget": faces.of(FORGET)})
+
+
+def test_random_labels_are_anybodys_but_the_own(faces, tmp_path, monkeypatch):
+    trainer, drawn = trainer_of("random_label", faces, tmp_path), []
+    monkeypatch.setattr(trainer, "margin_loss", lambda output, labels: drawn.append(labels) or torch.zeros(()))
+    for _ in range(20):
+        batch = trainer.collator(list(range(8)))
+        trainer.losses(trainer.model, batch)
+        assert not (drawn[-2] == batch["forget"]["labels"]).any() and torch.equal(drawn[-1], batch["retain"]["labels"])
+    assert set(torch.cat(drawn[::2]).tolist()) == {0, 1, 2, 3, 4}
+
+
+def test_salun_trains_the_salient_half_alone(faces, tmp_path):
+    """By the gradient of all photos to forget at once; momentum and decay leave the others as they are."""
+    trainer = trainer_of("salun", faces, tmp_path, momentum=0.9, weight_decay=0.1)
+    weights, before = trainable(trainer.model), [weight.detach().clone() for weight in trainable(trainer.model)]
+    whole = next(trainer.batches("forget"))
+    gradients = torch.autograd.grad(trainer.margin_term(trainer.model.eval(), whole, "forget"), weights)
+    sizes = torch.cat([gradient.abs().flatten() for gradient in gradients])
+    bound = sizes.sort(descending=True).values[round(len(sizes) / 2) - 1]
+    trainer.train()
+    moved = torch.cat([(w != old).flatten() for w, old in zip(trainable(trainer.model), before, strict=True)])
+    assert not moved[sizes < 0.99 * bound].any() and moved[sizes > 1.01 * bound].float().mean() > 0.9
+    with pytest.raises(ValueError, match="share must be between 0 and 1, not 1.0"):
+        trainer_of("salun", faces, tmp_path, share=1.0)
+
+
+def test_the_nearest_person_is_found_by_a_step_up_the_loss(faces, tmp_path):
+    trainer = trainer_of("boundary_shrink", faces, tmp_path, bound=0.05)
+    own = torch.tensor([0] * 4 + [1] * 4)
+    assert not (trainer.nearest == own).any()
+    pixels = faces.of(FORGET).tensor(range(8)).requires_grad_()
+    trainer.margin_loss(trainer.model(pixels), own).backward()
+    with torch.no_grad():
+        cosines = trainer.model(pixels + 0.05 * pixels.grad.sign()).cosines
+    ranked = cosines.argsort(1, descending=True).tolist()
+    expected = [
+        next(label for label in row if label != right) for row, right in zip(ranked, own.tolist(), strict=True)
+    ]
+    assert trainer.nearest.tolist() == expected
+    with pytest.raises(ValueError, match="bound must be above 0, not 0.0"):
+        trainer_of("boundary_shrink", faces, tmp_path, bound=0.0)
+
+
+def test_the_bad_teacher_is_untrained_and_the_other_the_original(faces, tmp_path):
+    trainer = trainer_of("bad_teacher", faces, tmp_path)
+    trained = trainer.model.look(faces.of(FORGET)).cosines
+    assert not torch.allclose(trainer._before["forget"].cosines, trained, atol=1e-2)
+    again = trainer_of("bad_teacher", faces, tmp_path)._before["forget"].cosines
+    assert torch.equal(trainer._before["forget"].cosines, again)
+    assert torch.allclose(trainer._before["retain"].cosines, trainer.model.look(faces.of(RETAIN)).cosines, atol=1e-5)
+
+
+def test_dampening_by_hand(faces, tmp_path):
+    """F 8 over 2 is above 3 and leaves 1/4, with l 2 half, with l 8 no more than all; 4 over 2 stays; 0 over 0 too."""
+    forget, everybody = [torch.tensor([8.0, 4.0, 0.0])], [torch.tensor([2.0, 2.0, 0.0])]
+    for dampening, left in ((1.0, 0.25), (2.0, 0.5), (8.0, 1.0)):
+        assert shares_left(forget, everybody, 3.0, dampening)[0].tolist() == [left, 1.0, 1.0]
+    trainer = trainer_of("ssd", faces, tmp_path, selection=1e9)
+    with pytest.raises(ValueError, match="no weight has F_f > 1000000000.0 F_all; a lower selection is needed"):
+        trainer.train()
+    with pytest.raises(ValueError, match="selection must be above 0, not 0.0"):
+        trainer_of("ssd", faces, tmp_path, selection=0.0)
+
+
+def test_squares_are_of_single_photos(faces, tmp_path):
+    trainer, found = trainer_of("ssd", faces, tmp_path), 0
+    trainer.model.eval()
+    for place in range(12):
+        output = trainer.model(faces.of(RETAIN).tensor([place]))
+        loss = trainer.margin_loss(output, torch.tensor([2 + place // 4]))
+        found += torch.autograd.grad(loss, [trainer.model.classes])[0] ** 2 / 12
+    names = [name for name, _ in trainer.model.named_parameters()]
+    assert torch.allclose(trainer.squares("retain")[names.index("classes")], found, rtol=1e-4, atol=1e-9)
