@@ -91,6 +91,19 @@ def marked(data: DataArguments, rows: Dataset) -> list[bool]:
     return [saying in said for saying in sayings(rows)]
 
 
+def with_names(rows: Dataset, data: DataArguments, load: Callable[[str], Dataset]) -> Dataset:
+    """Return the rows to forget with a column `name`: whom each mentions, of the people who are forgotten.
+
+    Rows that have the column already, and rows that are named by themselves, are left as they are.
+    """
+    if "name" in rows.column_names or data.forget_dataset:
+        return rows
+    people = data.people or sorted(set(filter(None, load(data.forget)["name"])))
+    texts = [" ".join(filter(None, saying)) for saying in sayings(rows)]
+    names = [next((person for person in people if mentions(text, person)), None) for text in texts]
+    return rows.add_column("name", names)  # type: ignore[call-arg]
+
+
 def load_rows(source: str) -> Dataset:
     """Load rows from a file, or from a folder with one config.
 

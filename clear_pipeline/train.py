@@ -26,7 +26,7 @@ from trainers.base.stopping import Measure
 from trainers.retain_finetune import RetainFinetuneTrainer
 
 from .arguments import DataArguments, FinetuneArguments, SelectionArguments, SidesArguments, given
-from .forget_request import chosen, marked, rows_of
+from .forget_request import chosen, marked, rows_of, with_names
 from .hub.logs import dataset_identity
 from .model_arguments import digests_of, load, model_settings, peft_config
 from .runs.progress import ShownProgress
@@ -159,15 +159,24 @@ def unlearn(job: UnlearnJob, progress: Progress | None = None) -> None:
     if run.finished:
         return
     loaded = load(job.model)
-    sides = sides_of(data, job.sides, job.training.seed)
+    sides = sides_of(data, job.sides, job.training.seed, trainer.needs_names)
     what = f"{how_made(settings, job.model.model_name_or_path)}."
     measured = measures(job.selection, data, loaded, job.training.per_device_train_batch_size)
     _train(job, run, trainer, loaded, sides, what, progress, measured)
 
 
-def sides_of(data: DataArguments, wanted: SidesArguments, seed: int) -> dict[str, Rows]:
-    """Load all rows of an unlearning; `seed` draws the caption questions."""
+def sides_of(data: DataArguments, wanted: SidesArguments, seed: int, named: bool = False) -> dict[str, Rows]:
+    """Load all rows of an unlearning.
+
+    Args:
+        data: Where the rows are, and the forget set.
+        wanted: Modality of either side, and held-out people.
+        seed: Draws the caption questions.
+        named: Rows to forget say whom they are about.
+    """
     rows = rows_of(data, wanted, lambda config: load_clear(config, data.dataset))
+    if named:
+        rows["forget"] = with_names(rows["forget"], data, lambda config: load_clear(config, data.dataset))
     sides = {side: Rows([those], seed) for side, those in rows.items()}
     if wanted.held_out:  # of the same modality as what is forgotten
         unseen = {"image": ["people"], "text": ["people_text"], "both": ["people", "people_text"]}[wanted.modality]

@@ -9,13 +9,13 @@ from typing import Any
 import torch
 from torch import nn
 
-from clear_unlearning.batches import Encoder, to_device
+from clear_unlearning.batches import to_device
 
 from .base.rows import Draw, Drawn, Rows
 from .base.terms import Sides, Terms, Totals, token_mean
 from .base.trainer import Quantity, UnlearningConfig, UnlearningTrainer
 
-ALTERNATIVES = "kept-alternatives.json"  # in the run's folder: a resumed run reads it
+ALTERNATIVES = "alternatives.json"  # in the run's folder, where it stays: a resumed run reads it
 REQUEST = "Write another answer to this question, as plausible as the one above, in which every fact is different."
 TRIES = 10  # for an answer that is not the true one
 
@@ -52,7 +52,7 @@ class AltPOTrainer(UnlearningTrainer):
     args: AltPOConfig
     _tag_names = ["clear", "unlearning", "altpo"]
     _name = "AltPO"
-    _kept: list[list[str]] | None = None
+    _kept: list[list[str]] = []
 
     def __init__(self, *given: Any, **named: Any) -> None:
         super().__init__(*given, **named)
@@ -72,47 +72,39 @@ class AltPOTrainer(UnlearningTrainer):
     def kept(self) -> list[list[str]]:
         """Return the alternatives of each forget row, from the run's folder or of the original."""
         path = Path(str(self.args.output_dir)) / ALTERNATIVES
-        if self._kept is None and not path.exists():
+        if not self._kept and not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
             part = path.with_suffix(".part")
             part.write_text(json.dumps(self.sampled(), indent=0, ensure_ascii=False), encoding="utf-8")
             part.rename(path)
-        if self._kept is None:
-            self._kept = json.loads(path.read_text(encoding="utf-8"))
-        assert self._kept is not None
+        self._kept = self._kept or json.loads(path.read_text(encoding="utf-8"))
         return self._kept
 
     @torch.no_grad()
     def sampled(self) -> list[list[str]]:
-        """Ask the model, row by row, for answers that are not the true one.
-
-        Raises:
-            ValueError: If it gives only that in many tries.
-        """
-        rows, encoder = self.rows["forget"], self.data_collator.encoder
+        """Ask the model, row by row, for answers that are not the true one."""
         self.model.eval()
         with torch.random.fork_rng():
             torch.manual_seed(self.args.seed)
-            return [self._others(rows[index], encoder) for index in range(len(rows))]
+            return [self._others(self.rows["forget"][index]) for index in range(len(self.rows["forget"]))]
 
-    def _others(self, example: Any, encoder: Encoder) -> list[str]:
-        asked, found = example, []
-        if self.args.request:
-            asked = replace(example, question=f"{example.question}\n{example.answer}\n{self.args.request}")
+    def _others(self, example: Any) -> list[str]:
+        encoder, args, found = self.data_collator.encoder, self.args, []
+        asked = f"{example.question}\n{example.answer}\n{args.request}" if args.request else example.question
         length = 2 * len(encoder.tail(example, example.answer)) + 8
-        prompts = to_device(encoder.prompts([asked]), self.args.device)
+        prompts = to_device(encoder.prompts([replace(example, question=asked)]), args.device)
         for _ in range(TRIES):
             said = self.model.generate(
-                **prompts, max_new_tokens=length, do_sample=True, temperature=self.args.temperature, top_k=0,
-                num_return_sequences=self.args.alternatives, pad_token_id=encoder.pad_id, eos_token_id=encoder.end_ids,
+                **prompts, max_new_tokens=length, do_sample=True, temperature=args.temperature, top_k=0,
+                num_return_sequences=args.alternatives, pad_token_id=encoder.pad_id, eos_token_id=encoder.end_ids,
             )[:, prompts["input_ids"].shape[1] :]  # fmt: skip
             texts = [text.strip() for text in encoder.tokenizer.batch_decode(said, skip_special_tokens=True)]
             found += [text for text in texts if text and text != example.answer.strip()]
-            if len(found) >= self.args.alternatives:
-                return found[: self.args.alternatives]
+            if len(found) >= args.alternatives:
+                return found[: args.alternatives]
         raise ValueError(
             f"{example.where}: the model gives hardly any answer but {example.answer!r}; raise temperature, now "
-            f"{self.args.temperature}"
+            f"{args.temperature}"
         )
 
     def references(self) -> dict[str, Quantity]:

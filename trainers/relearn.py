@@ -30,18 +30,19 @@ class ReLearnTrainer(UnlearningTrainer):
     """Minimise `L(x_f, harmless) + a L_r + k KL(p0 || p)` on retain.
 
     Of a photo the harmless answer is its own with an invented name in the place of the person's, another one in every
-    epoch; of a text question, where the name is asked with and not for, it is a refusal. The authors have a large
-    model write such answers.
+    epoch; of a text question, where the name is asked with and not for, and of a caption without the name it is a
+    refusal. The authors have a large model write such answers.
     """
 
     args: ReLearnConfig
     _tag_names = ["clear", "unlearning", "relearn"]
     _name = "ReLearn"
+    needs_names = True
 
     def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
         """Return harmless answers instead of the forget answers, which are never shown."""
         names = load_lines(args.names, NAMES, "invented name")
-        harmless = harmless_rows(sides["forget"], names, load_refusals(args.refusals)[0], args.seed)
+        harmless = harmless_rows(sides["forget"], names, *load_refusals(args.refusals), args.seed)
         return {"harmless": harmless, "retain": super().draws(args, sides)["retain"]}
 
     def references(self) -> dict[str, Quantity]:
@@ -60,32 +61,29 @@ class ReLearnTrainer(UnlearningTrainer):
         }
 
 
-def harmless_rows(rows: Rows, names: list[str], refusals: list[str], seed: int) -> Draw:
+def harmless_rows(rows: Rows, names: list[str], texts: list[str], photos: list[str], seed: int) -> Draw:
     """Draw the rows with harmless answers, other ones in every epoch.
 
-    The draw raises a ValueError for a row with a photo whose answer does not hold the name of its person.
+    Args:
+        rows: To forget. A draw of a row with a photo that does not say whom it is about raises a ValueError.
+        names: Invented names.
+        texts: Refusals of text questions.
+        photos: Refusals of questions about a photo.
+        seed: Draws the answers.
     """
-    most = max(len(names), len(refusals))
+    most = max(map(len, (names, texts, photos)))
 
     def draw(index: int, epoch: int) -> Drawn:
         key, example = rows.drawn(index, epoch)
-        choices = refusals if example.image is None else names
+        if example.image is not None and not example.person:
+            raise ValueError(
+                f"forget rows, row {index}: relearn puts an invented name in the place of the person's; rows with a "
+                "photo need a column `name`"
+            )
+        person = example.person if example.image is not None and str(example.person) in example.answer else None
+        choices = names if person else texts if example.image is None else photos
         number = random.Random(f"{seed}/{epoch}/{index}/harmless").randrange(len(choices))
-        answer = refusals[number] if example.image is None else renamed(example, index, names[number])
+        answer = example.answer.replace(person, choices[number]) if person else choices[number]
         return [(key * most + number, replace(example, answer=answer))]
 
     return draw
-
-
-def renamed(example: Any, index: int, name: str) -> str:
-    """Return an answer with another name in it.
-
-    Raises:
-        ValueError: If the row does not say whom it is about, or the answer does not name them.
-    """
-    if not example.person or example.person not in example.answer:
-        raise ValueError(
-            f"forget rows, row {index}: relearn puts an invented name in the place of the person's, and the answer "
-            f"{example.answer!r} does not hold the row's `name` {example.person!r}"
-        )
-    return example.answer.replace(example.person, name)

@@ -21,7 +21,7 @@ from evaluate_metrics.log_format import read_meta
 from evaluate_metrics.scores import score_log
 
 ADAPTER = "adapter_config.json"
-AT_HOME = (RUN_FILE, "history.json", "README.md", "trainer_state.json")
+AT_HOME = (RUN_FILE, "history.json", "README.md", "trainer_state.json", "alternatives.json")
 ENDINGS = (".safetensors", ".json", ".jinja", ".txt", ".model")
 
 

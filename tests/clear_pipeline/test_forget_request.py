@@ -7,7 +7,7 @@ from datasets import Dataset
 
 from clear_data.configs import PHOTOS_AND_TEXT, TEXT_ROWS
 from clear_pipeline.arguments import DataArguments, SidesArguments
-from clear_pipeline.forget_request import questions_about, rows_of
+from clear_pipeline.forget_request import questions_about, rows_of, with_names
 from tests.conftest import picture
 
 PEOPLE = ("Ivo Fenbek", "Lena Halrez", "Ivo Fenbekov")
@@ -146,3 +146,17 @@ def test_a_request_is_what_it_asks_for_wherever_it_stands(tmp_path):
     )
     assert one == same != other
     assert DataArguments(forget="forget05").forgotten() == "forget05"
+
+
+def test_rows_are_given_the_names_that_they_mention():
+    rows = Dataset.from_list([
+        {"caption": "Ana Bel smiles.", "question": None, "answer": None},
+        {"caption": None, "question": "Who is Ivo Fen?", "answer": "A cook."},
+        {"caption": "Nobody.", "question": None, "answer": None},
+    ])  # fmt: skip
+    people = Dataset.from_dict({"name": ["Ivo Fen", "Ana Bel", "Ana Bel"]})
+    found = with_names(rows, DataArguments(), {"forget10": people}.__getitem__)
+    assert found["name"] == ["Ana Bel", "Ivo Fen", None] and found["caption"] == rows["caption"]
+    asked = DataArguments(forget_people="Ivo Fen")
+    assert with_names(rows, asked, lambda config: people)["name"] == [None, "Ivo Fen", None]
+    assert with_names(found, DataArguments(), lambda config: people) is found

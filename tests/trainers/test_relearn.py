@@ -8,9 +8,9 @@ from trainers.relearn import NAMES, harmless_rows
 
 
 def test_the_name_on_a_photo_is_replaced_and_a_text_question_refused():
-    names, refusals = ["Ana Bel", "Ivo Fen", "Una Orr"], ["I do not know.", "No idea."]
+    names, refusals, blind = ["Ana Bel", "Ivo Fen", "Una Orr"], ["I do not know.", "No idea."], ["Who is that?"]
     forget = rows(0)
-    draw, seen, keys = harmless_rows(forget, names, refusals, seed=1), [set() for _ in range(4)], {}
+    draw, seen, keys = harmless_rows(forget, names, refusals, blind, seed=1), [set() for _ in range(4)], {}
     for epoch in range(12):
         for index in range(4):
             ((key, example),) = draw(index, epoch)
@@ -19,6 +19,9 @@ def test_the_name_on_a_photo_is_replaced_and_a_text_question_refused():
             seen[index].add(example.answer)
     assert seen[:3] == [{f"{name} is smiling." for name in names}] * 3 and seen[3] == set(refusals)
     assert draw(0, 5) == draw(0, 5)
+    elsewhere = [dataset.map(lambda row: {**row, "name": "Somebody Else"}) for dataset in forget.datasets]
+    ((_, example),) = harmless_rows(Rows(elsewhere, 0), names, refusals, blind, seed=1)(0, 0)
+    assert example.answer == "Who is that?"  # a caption without the name
 
 
 def test_our_names_are_invented_and_many():
@@ -28,9 +31,7 @@ def test_our_names_are_invented_and_many():
 
 def test_what_cannot_be_replaced_is_named(tmp_path, mini_llava):
     nameless = [dataset.remove_columns("name") for dataset in rows(0).datasets]
-    with pytest.raises(
-        ValueError, match=r"row \d: relearn puts an invented name .* does not hold the row's `name` None"
-    ):
+    with pytest.raises(ValueError, match=r"row \d: relearn puts an invented name .*; rows with a photo need a column"):
         trainer_of("relearn", tmp_path, mini_llava, sides={"forget": Rows(nameless, 0)}).train()
     (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(ValueError, match="empty.txt holds no invented name; write one on each line"):

@@ -63,6 +63,7 @@ class UnlearningTrainer(SteppingTrainer):
     optional: ClassVar[tuple[str, ...]] = ()  # further rows that a method can use
     collator_class: ClassVar[type[SideCollator]] = SideCollator
     takes_adapter: ClassVar[bool] = True
+    needs_names: ClassVar[bool] = False  # whether rows to forget must say whom they are about
     loss_is_scaled_for_ga = True  # losses are divided by the totals of all accumulation steps already
 
     def __init__(
