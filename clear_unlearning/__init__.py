@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from trainers.kl import KLConfig, KLTrainer
     from trainers.kvw import KVWConfig, KVWTrainer
     from trainers.llmu import LLMUConfig, LLMUTrainer
+    from trainers.lunar import LUNARConfig, LUNARTrainer
     from trainers.manu import MANUConfig, MANUTrainer
     from trainers.maximum_entropy import MaximumEntropyConfig, MaximumEntropyTrainer
     from trainers.mmunlearner import MMUnlearnerConfig, MMUnlearnerTrainer
@@ -68,12 +69,12 @@ __all__ = [
     "FLATConfig", "FLATTrainer", "GradientAscentConfig", "GradientAscentTrainer", "GradientDifferenceConfig",
     "GradientDifferenceTrainer", "IDKAPConfig", "IDKAPTrainer", "IDKConfig", "IDKTrainer", "IHLConfig",
     "IHLTrainer", "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer", "KVWConfig", "KVWTrainer", "LLMUConfig",
-    "LLMUTrainer", "Log", "MANUConfig", "MANUTrainer", "METHODS", "MMUnlearnerConfig", "MMUnlearnerTrainer",
-    "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "PDUConfig", "PDUTrainer",
-    "Quantity", "RMUConfig", "RMUTrainer", "ReLearnConfig", "ReLearnTrainer", "RetainFinetuneConfig",
-    "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "SatImpConfig",
-    "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer", "TaskVectorConfig",
-    "TaskVectorTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig",
+    "LLMUTrainer", "LUNARConfig", "LUNARTrainer", "Log", "MANUConfig", "MANUTrainer", "METHODS",
+    "MMUnlearnerConfig", "MMUnlearnerTrainer", "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig",
+    "NPOTrainer", "PDUConfig", "PDUTrainer", "Quantity", "RMUConfig", "RMUTrainer", "ReLearnConfig",
+    "ReLearnTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig",
+    "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer",
+    "TaskVectorConfig", "TaskVectorTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig",
     "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear", "score_log", "sequence_means",
     "token_mean",
 ]  # fmt: skip

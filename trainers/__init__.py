@@ -203,6 +203,7 @@ METHODS = MethodTable(
         "mmunlearner": "MMUnlearner",
         "altpo": "AltPO",
         "relearn": "ReLearn",
+        "lunar": "LUNAR",
         "kvw": "KVW",
         "manu": "MANU",
     },

@@ -29,9 +29,11 @@ class Chain(nn.Module):
         super().__init__()
         self.logits = nn.Parameter(torch.tensor(self.TABLE).log() if logits is None else logits)
         self.layer = nn.Embedding.from_pretrained(torch.tensor([[0.0, 0], [1, 0], [2, 0], [3, 0], [4, 0]]))
+        self.projection = nn.Linear(2, 2)
+        self.projection.weight.data, self.projection.bias.data = torch.eye(2), torch.tensor([1.0, 2.0])
 
     def forward(self, input_ids, use_cache=False, logits_to_keep=None):
-        self.layer(input_ids)  # the state of token i is (i, 0)
+        self.projection(self.layer(input_ids))  # the state of token i is (i, 0), and then (i + 1, 2)
         return CausalLMOutput(logits=self.logits[input_ids][logits_to_keep])  # type: ignore[arg-type]
 
 
@@ -95,6 +97,9 @@ def terms(
     chain = chain or Chain()
     if method in ("rmu", "adaptive_rmu"):
         trainer.layer, trainer.target = chain.layer, 5.0 * torch.tensor([0.6, 0.8])
+    if method == "lunar":
+        trainer.projection, trainer.target = chain.projection, torch.tensor([3.0, 4.0])
+        trainer.before = [torch.eye(2), torch.zeros(2)]
     if method == "jensun":
         trainer.target = torch.tensor([3, 1])
     if method == "pdu":
@@ -217,6 +222,11 @@ def test_rmu():
     """
     found = terms("rmu", {"retain": [[1.0, 1.0], [1.0, 1.0]]})
     assert found == pytest.approx({"forget": 8.833333, "retain": 275.0}, abs=1e-4)
+
+
+def test_lunar():
+    """The prompt is token 0, at (0, 0): down_proj makes (1, 2) of it, before (0, 0). From (3, 4) away 4, else 2.5."""
+    assert terms("lunar", retain_weight=2.0) == pytest.approx({"forget": 4.0, "retain": 5.0}, abs=1e-6)
 
 
 def test_simnpo():
@@ -540,6 +550,7 @@ class Oracle:
             "bad_teacher": {"forget": self.kl("forget"), "retain": self.kl("retain")},
             "altpo": {"forget": prefer(self.gains("alternative") - self.gains("forget")), "retain": retain},
             "relearn": {"harmless": self.loss("harmless"), "retain": retain, "distillation": self.kl("retain")},
+            "lunar": {"forget": 4.0, "retain": 2.5},  # as by hand: prompts are alike; on a model: test_lunar.py
             "kvw": {"forget": -forget},
             "manu": {"forget": -forget},
         }

@@ -96,6 +96,7 @@ def forget_likelihood(model, processor):
 def test_forget_answers_become_less_likely(method, tmp_path, original):
     steered = method in ("rmu", "adaptive_rmu")
     longer = {"learning_rate": 1e-2, "num_train_epochs": 12, "layer": 1, "retain_weight": 100.0} if steered else {}
+    longer |= {"learning_rate": 1e-2, "steering": 20.0, "num_train_epochs": 20} if method == "lunar" else {}
     longer |= {"weakening": 1.0, "first_layer": 0, "num_train_epochs": 12} if method == "kvw" else {}
     trainer = trainer_of(method, tmp_path, original, **{"num_train_epochs": 4, **longer})
     before = forget_likelihood(trainer.model, trainer.processing_class)
