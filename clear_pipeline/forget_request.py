@@ -94,11 +94,15 @@ def marked(data: DataArguments, rows: Dataset) -> list[bool]:
 def with_names(rows: Dataset, data: DataArguments, load: Callable[[str], Dataset]) -> Dataset:
     """Return the rows to forget with a column `name`: whom each mentions, of the people who are forgotten.
 
-    Rows that have the column already, and rows that are named by themselves, are left as they are.
+    Rows that have the column already, rows that are named by themselves, and those of a forget set that names nobody
+    are left as they are.
     """
     if "name" in rows.column_names or data.forget_dataset:
         return rows
-    people = data.people or sorted(set(filter(None, load(data.forget)["name"])))
+    whole = None if data.people else load(data.forget)
+    if whole is not None and "name" not in whole.column_names:
+        return rows
+    people = data.people if whole is None else sorted(set(filter(None, whole["name"])))
     texts = [" ".join(filter(None, saying)) for saying in sayings(rows)]
     names = [next((person for person in people if mentions(text, person)), None) for text in texts]
     return rows.add_column("name", names)  # type: ignore[call-arg]

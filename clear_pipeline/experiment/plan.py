@@ -244,7 +244,8 @@ def seed_steps(
         if cell.method is None:
             continue
         call = {"data": data_of(recipe, folder), "folder": models / cell.name, "method": cell.method}
-        call |= {"model": model_config(models / "original", recipe), "modality": cell.modality}
+        adapted = METHODS[cell.method][0].takes_adapter  # otherwise the method changes the merged weights
+        call |= {"model": model_config(models / "original", recipe, adapted), "modality": cell.modality}
         settings = {**recipe.settings_of(cell.method), "seed": seed}
         steps.append(Step(f"{prefix}{cell.name}: unlearn", unlearn_step, {**call, "settings": settings}, [original]))
     for track, cell in itertools.product(tracks or (recipe.track,), cells):

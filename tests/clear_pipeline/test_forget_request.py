@@ -160,3 +160,4 @@ def test_rows_are_given_the_names_that_they_mention():
     asked = DataArguments(forget_people="Ivo Fen")
     assert with_names(rows, asked, lambda config: people)["name"] == [None, "Ivo Fen", None]
     assert with_names(found, DataArguments(), lambda config: people) is found
+    assert with_names(rows, DataArguments(), lambda config: rows) is rows  # TOFU's forget sets name nobody
