@@ -187,7 +187,7 @@ def attack(place: Path, model: Path, data: DataArguments, output: Path, progress
         ask(place / ROUNDED, model, data, loaded=replace(loaded, model=quantised(loaded.model, nf4)))
     if not (place / RELEARNT / "run.json").exists():
         settings = AuditSettings(relearn_rate=RELEARN_RATE)
-        subjects = load_subjects(data, settings.questions, settings.seed)
+        subjects = load_subjects(data, settings.questions_each, settings.seed)
         context = Context(data, subjects, settings, lambda: loaded, lambda: loaded)
 
         def score(network: Any) -> Mapping[str, Sequence[float]]:
