@@ -189,9 +189,9 @@ def _badges(row: BoardRow) -> list[Badge]:
     if row.twin is not None:
         badges.append(Badge("doubt", f"weights of {row.twin}", f"submission {row.twin} has the very same weights"))
     if row.audited is not None:
-        found = f"{row.audited_known} of {row.audited} known" if row.audited_known else "nobody known"
-        meaning = f"a keeper audited this model about {row.audited} people: see the submission's page"
-        badges.append(Badge("doubt" if row.audited_known else "plain", f"audited: {found}", meaning))
+        meaning = f"a keeper's audit found {row.audited_known} of {row.audited} people still known: see its page"
+        text = f"audited: {row.audited_known} of {row.audited} known"
+        badges.append(Badge("doubt" if row.audited_known else "plain", text, meaning))
     gap, low, d, high = (row.numbers[name] for name in ("hidden_gap", "hidden_gap_low", "d", "d_high"))
     if gap is not None:
         is_wide = low > 0 if low is not None else d is not None and high is not None and d + gap > high
