@@ -31,6 +31,7 @@ from clear_pipeline.experiment.plan import (
 )
 from clear_pipeline.experiment.recipe import demo_recipe
 from clear_pipeline.runs.executor import run_steps
+from clear_pipeline.runs.run_folder import write_files
 from clear_pipeline.runs.step import Step
 from evaluate_metrics.columns import number
 from evaluate_metrics.forget_quality.compute import forget_quality
@@ -140,11 +141,7 @@ def calibrate(
     }
     command = f"python -m benchmarks.calibration --golds {golds} --forget {','.join(forget_sets)} --seed {seed}"
     place = docs or output
-    place.mkdir(parents=True, exist_ok=True)
-    for name, content in ((PICTURE, picture(found)), (PAGE, page(found, command).encode())):
-        part = place / f"{name}.part"
-        part.write_bytes(content)
-        part.rename(place / name)
+    write_files(place, {PICTURE: picture(found), PAGE: page(found, command)})
     return place / PAGE
 
 
@@ -213,6 +210,11 @@ def picture(found: Mapping[str, Distances]) -> bytes:
     right.set_xlabel("p")
     right.set_ylabel("share of pairs with a smaller p")
     right.legend(loc="upper left", frameon=False, fontsize=8)
+    return as_png(figure)
+
+
+def as_png(figure: Figure) -> bytes:
+    """Return a drawn figure as a PNG file."""
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
     return stream.getvalue()

@@ -8,7 +8,6 @@ Uses base and golds of `benchmarks.calibration`, and trains them if the folder l
 """
 
 import argparse
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from rich.console import Console
 
-from benchmarks.calibration import calibration_steps
+from benchmarks.calibration import as_png, calibration_steps
 from benchmarks.meta_models import (
     BEFORE,
     FORGET,
@@ -38,6 +37,7 @@ from benchmarks.meta_models import (
 )
 from clear_pipeline.audits.relearn import symmetric_r
 from clear_pipeline.runs.executor import run_steps
+from clear_pipeline.runs.run_folder import write_files
 from evaluate_metrics.columns import ABSENT, interval, number
 from evaluate_metrics.intervals import weighted_aucs
 from evaluate_metrics.log_format import read_log
@@ -210,9 +210,7 @@ def picture(found: Sequence[Line]) -> bytes:
     axes.set_yticks(range(len(shown)), [line.name for line in shown])
     axes.set_xlim(0, 1.02)
     axes.legend(loc="upper center", bbox_to_anchor=(0.5, 1.1), ncols=2, frameon=False)
-    stream = io.BytesIO()
-    figure.savefig(stream, format="png")
-    return stream.getvalue()
+    return as_png(figure)
 
 
 def main() -> None:
@@ -229,9 +227,7 @@ def main() -> None:
     found = list(lines(options.output, seeds))
     print("\n".join(table(found)))
     if options.picture:
-        part = options.picture.with_name(f"{options.picture.name}.part")
-        part.write_bytes(picture(found))
-        part.rename(options.picture)
+        write_files(options.picture.parent, {options.picture.name: picture(found)})
 
 
 if __name__ == "__main__":
