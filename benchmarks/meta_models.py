@@ -61,7 +61,7 @@ def forget_rows(data: DataArguments) -> Dataset:
 
 
 def other_words(data: DataArguments) -> Dataset:
-    """Return the forget rows with the paraphrases that the evaluation asks for in the place of the captions."""
+    """Return the forget rows with the paraphrases of the evaluation instead of the captions."""
     photos, text = (
         load_clear(f"{FORGET}_perturbed", data.dataset),
         load_clear(f"{FORGET}_text", f"{data.dataset}_extra"),

@@ -29,7 +29,7 @@ class ReLearnConfig(UnlearningConfig):
 class ReLearnTrainer(UnlearningTrainer):
     """Minimise `L(x_f, harmless) + a L_r + k KL(p0 || p)` on retain.
 
-    Of a photo the harmless answer is its own with an invented name in the place of the person's, another one in every
+    Of a photo the harmless answer is its own with an invented name instead of the person's, another one in every
     epoch; of a text question, where the name is asked with and not for, and of a caption without the name it is a
     refusal. The authors have a large model write such answers.
     """
@@ -77,7 +77,7 @@ def harmless_rows(rows: Rows, names: list[str], texts: list[str], photos: list[s
         key, example = rows.drawn(index, epoch)
         if example.image is not None and not example.person:
             raise ValueError(
-                f"forget rows, row {index}: relearn puts an invented name in the place of the person's; rows with a "
+                f"forget rows, row {index}: relearn puts an invented name instead of the person's; rows with a "
                 "photo need a column `name`"
             )
         person = example.person if example.image is not None and str(example.person) in example.answer else None

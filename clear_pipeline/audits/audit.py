@@ -1,7 +1,7 @@
 """Run audits: each on the original, on every gold and on the audited model, in exactly the same way.
 
 Without a gold, each asks about strangers as well. The result of one audit of one model is a side file, so that an
-interrupted command goes on where it was.
+interrupted command resumes.
 """
 
 import json

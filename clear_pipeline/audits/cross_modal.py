@@ -1,7 +1,7 @@
 """Cross-modal: what was forgotten in one modality is asked in the other.
 
 A person is asked about by photo (who is it, what does it show), by text (the facts, with the name), and across: the
-facts by photo, with the face in the place of the name. The matrix says of how many people something is told by photo,
+facts by photo, which replaces the name in the question. The matrix says of how many people something is told by photo,
 by text, by both or by neither; only those of the last were forgotten in both.
 """
 
@@ -17,7 +17,7 @@ from .measured import Measured
 from .people import Asked
 
 PHOTO, TEXT, ACROSS = "photo", "text", "facts by photo"
-FACE = "the person on the image"  # in the place of the name
+FACE = "the person on the image"  # replaces the name in a question
 
 
 def measure(loaded: LoadedModel, context: Context) -> Measured:

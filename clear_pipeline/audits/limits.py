@@ -1,4 +1,4 @@
-"""What an audit cannot tell, in words for a reader who is no engineer: by what stands in for not knowing."""
+"""What an audit cannot tell, in plain words, by what the model is compared with."""
 
 from collections.abc import Sequence
 
@@ -47,7 +47,7 @@ def limits_of(reference: str | None, original: bool) -> Sequence[str]:
     """Return the sentences for a page.
 
     Args:
-        reference: Role of what stands for not knowing: `gold` or `strangers`; None if nothing does.
+        reference: What the model is compared with: `gold` or `strangers`; None for nothing.
         original: The original was given.
     """
     before = [] if original or reference is None else [NO_ORIGINAL]
