@@ -79,6 +79,9 @@ class MuonWithAdamW(torch.optim.Optimizer):
         lr: Learning rate of both: Muon's update is scaled to the size of AdamW's.
         weight_decay: Of both.
         betas: AdamW's.
+
+    Raises:
+        ValueError: If nothing can be trained.
     """
 
     def __init__(
@@ -93,10 +96,11 @@ class MuonWithAdamW(torch.optim.Optimizer):
             if parameter.requires_grad:
                 hidden = parameter.ndim == 2 and "embed" not in name and "lm_head" not in name
                 (matrices if hidden else others).append(parameter)
-        self._parts: list[torch.optim.Optimizer] = [
-            Muon(matrices, lr=lr, weight_decay=weight_decay),
-            torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay, betas=betas),
-        ]
+        self._parts: list[torch.optim.Optimizer] = []
+        if matrices:
+            self._parts.append(Muon(matrices, lr=lr, weight_decay=weight_decay))
+        if others:  # none under LoRA
+            self._parts.append(torch.optim.AdamW(others, lr=lr, weight_decay=weight_decay, betas=betas))
         super().__init__([*matrices, *others], {"lr": lr})
         # A scheduler writes the learning rate into these groups: they are the parts' own.
         self.param_groups = [group for part in self._parts for group in part.param_groups]

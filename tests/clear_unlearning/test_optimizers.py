@@ -67,3 +67,24 @@ def test_what_is_frozen_stays():
     before = model[0].weight.clone()
     one_step(model, MuonWithAdamW(model.named_parameters(), lr=0.01), 0)
     assert torch.equal(model[0].weight, before)
+
+
+@pytest.mark.parametrize("trained", ["weight", "bias"])
+def test_what_is_trained_may_be_matrices_only_as_under_lora_or_none(trained):
+    model, twin = network(), network()
+    for one in (model, twin):
+        for name, parameter in one.named_parameters():
+            parameter.requires_grad_(name.endswith(trained))
+    shown = [parameter for parameter in twin.parameters() if parameter.requires_grad]
+    alone = Muon(shown, lr=0.01) if trained == "weight" else torch.optim.AdamW(shown, 0.01, (0.9, 0.98), weight_decay=0)
+    optimizer = MuonWithAdamW(model.named_parameters(), lr=0.01)
+    for seed in range(2):
+        one_step(model, optimizer, seed)
+        one_step(twin, alone, seed)
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), twin.parameters(), strict=True))
+    optimizer.load_state_dict(optimizer.state_dict())
+
+
+def test_nothing_to_train_is_an_error():
+    with pytest.raises(ValueError, match="empty parameter list"):
+        MuonWithAdamW(network().requires_grad_(False).named_parameters(), lr=0.01)
