@@ -3,7 +3,8 @@
     python -m benchmarks.agreement runs/demo runs/demo-1 runs/demo-2
 
 Kendall's tau (tau-b) over the methods that keep most of the original's utility, each demo with its own golds. A method
-is ranked by how far its number is from the golds' mean. Intervals are over methods, which are resampled.
+is ranked by how far its number is from the golds' mean. Intervals are over methods, which are resampled. The second
+table says how often two methods that are so far apart in E keep their order on another seed.
 """
 
 import argparse
@@ -26,6 +27,7 @@ ONE_SIDED = ("E", "people still known", "D", "p (forget quality)", "p by person"
 AGAINST_GOLD = (*ONE_SIDED, "E, signed")  # 0 is gold's by itself
 RESAMPLES = 1000
 LEAST = 5  # methods, for a tau
+GAPS = (0.0, 0.05, 0.1, 0.2, 0.4)  # lower ends of differences in E
 
 
 def distances(demo: Path) -> dict[str, dict[str, float]]:
@@ -65,9 +67,8 @@ def _tau(pairs: np.ndarray) -> float:
     return float(kendalltau(pairs[:, 0], pairs[:, 1])[0])  # type: ignore[arg-type]
 
 
-def table(demos: Sequence[Path]) -> Iterator[str]:
-    """Yield the rows of the page's table."""
-    found = [distances(demo) for demo in demos]
+def table(demos: Sequence[Path], found: Sequence[Mapping[str, Mapping[str, float]]]) -> Iterator[str]:
+    """Yield the rows of the first table."""
     pairs = list(combinations(range(len(demos)), 2))
     seeds = [json.loads((demo / "demo.json").read_text())["seed"] for demo in demos]
     heads = [f"with {FIRST}, seed {seed}" for seed in seeds] + [f"seeds {seeds[a]} and {seeds[b]}" for a, b in pairs]
@@ -79,11 +80,51 @@ def table(demos: Sequence[Path]) -> Iterator[str]:
         yield f"| {name} | {' | '.join(cells)} |"
 
 
+def kept(found: Sequence[Mapping[str, float]], seeds: int) -> dict[float, tuple[int, int]]:
+    """Return how many pairs of methods, by their gap in the mean over some seeds, keep their order on another seed.
+
+    Args:
+        found: E of each method, by seed.
+        seeds: Over how many the mean is taken.
+
+    Returns:
+        By lower end of the gap: pairs that keep their order, and pairs.
+    """
+    counts = dict.fromkeys(GAPS, (0, 0))
+    for place, other in enumerate(found):
+        for chosen in combinations([*found[:place], *found[place + 1 :]], seeds):
+            shared = [method for method in other if all(method in one for one in chosen)]
+            mean = {method: np.mean([one[method] for one in chosen]) for method in shared}
+            for a, b in combinations(shared, 2):
+                end = max(end for end in GAPS if abs(mean[a] - mean[b]) >= end)
+                right, pairs = counts[end]
+                counts[end] = right + int((mean[a] - mean[b]) * (other[a] - other[b]) > 0), pairs + 1
+    return counts
+
+
+def order_table(found: Sequence[Mapping[str, float]]) -> Iterator[str]:
+    """Yield the rows of the second table."""
+    tried = [kept(found, seeds) for seeds in range(1, len(found))]
+    heads = [f"mean of {seeds} seed{'s' * (seeds > 1)}" for seeds in range(1, len(found))]
+    yield f"| apart in {FIRST} by | {' | '.join(heads)} |"
+    yield "|---|" + "---:|" * len(heads)
+    for end, following in zip(GAPS, (*GAPS[1:], None), strict=True):
+        cells = [
+            f"{number(right / pairs, 2)} of {pairs}" if pairs else ABSENT
+            for right, pairs in (one[end] for one in tried)
+        ]
+        yield f"| {f'{end:g} to {following:g}' if following else f'more than {end:g}'} | {' | '.join(cells)} |"
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser("python -m benchmarks.agreement", description=main.__doc__)
     parser.add_argument("demos", nargs="+", type=Path, help="folders of `demo --methods all`, one a seed")
-    print("\n".join(table(parser.parse_args().demos)))
+    demos = parser.parse_args().demos
+    found = [distances(demo) for demo in demos]
+    print("\n".join(table(demos, found)))
+    if len(demos) > 1:
+        print("\n".join(["", *order_table([one[FIRST] for one in found])]))
 
 
 if __name__ == "__main__":

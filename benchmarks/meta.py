@@ -4,7 +4,8 @@
 
 *Faithfulness*: how often a number is higher for a model that learnt the forget people than for one that did not (AUC).
 *Robustness*: what is left of a number's verdict on unlearned models after relearning and after rounding to four bits.
-Uses base and golds of `benchmarks.calibration`, and trains them if the folder lacks them.
+Uses base and golds of `benchmarks.calibration`, and trains them if the folder lacks them. Audits are held against the
+pools as well.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from matplotlib.figure import Figure
 from rich.console import Console
 
 from benchmarks.calibration import as_png, calibration_steps
+from benchmarks.meta_audits import audit_numbers, audit_of, audit_steps
 from benchmarks.meta_models import (
     BEFORE,
     FORGET,
@@ -35,6 +37,7 @@ from benchmarks.meta_models import (
     log_of,
     pool_steps,
 )
+from clear_pipeline.audits import AUDITS
 from clear_pipeline.audits.relearn import symmetric_r
 from clear_pipeline.runs.executor import run_steps
 from clear_pipeline.runs.run_folder import write_files
@@ -124,12 +127,12 @@ def robustness(name: str, attacked: Mapping[str, Mapping[str, Mapping[str, float
     def gain(one: Mapping[str, Mapping[str, float]]) -> float:
         return one[RELEARNT][name] - one[BEFORE][name]
 
-    golden = np.mean([gain(one) for model, one in attacked.items() if model.startswith("gold")])
     claimed = [
         one for model, one in attacked.items() if not model.startswith("gold") and one[BEFORE].get(name, cut) < cut
     ]
     if not claimed:
         return None
+    golden = np.mean([gain(one) for model, one in attacked.items() if model.startswith("gold")])
     r = np.mean([symmetric_r(gain(one), float(golden)) for one in claimed])
     moved = [abs(one[ROUNDED][name] - one[BEFORE][name]) / abs(whole - gold) for one in claimed]
     return len(claimed), float(r), float(np.mean([max(0.0, 1 - share) for share in moved]))
@@ -156,21 +159,23 @@ class Line:
     means: Mapping[str, float]
 
 
-def lines(output: Path, seeds: Sequence[int]) -> Iterator[Line]:
-    """Yield the numbers' rows of the table."""
+def lines(output: Path, seeds: Sequence[int], audited: bool) -> Iterator[Line]:
+    """Yield the numbers' rows of the table, those of the audits last."""
     golds = [output / "logs" / f"{FORGET}-{gold}" for gold in range(GOLDS)]
     read = partial(read_numbers, golds=golds, original=log_of(output, "full", USUAL, seeds[0]))
-    found = {
-        pool: {(rate, seed): read(log_of(output, pool, rate, seed)) for rate in RATES for seed in seeds}
-        for pool in POOLS
-    }
+
+    def all_numbers(pool: str, rate: float, seed: int) -> dict[str, float]:
+        own = read(log_of(output, pool, rate, seed))
+        return {**own, **audit_numbers(audit_of(output, pool, rate, seed))} if audited else own
+
+    found = {pool: {(rate, seed): all_numbers(pool, rate, seed) for rate in RATES for seed in seeds} for pool in POOLS}
     attacked = {
         folder.name: {each.name: read(each) for each in sorted(folder.iterdir())}
         for folder in sorted((output / "attacked").iterdir())
     }
     attacked = {name: one for name, one in attacked.items() if RELEARNT in one}
     usual = (USUAL, seeds[0])
-    for name in NUMBERS:
+    for name in found["full"][usual]:
         values = {pool: np.array([one[name] for one in models.values()]) for pool, models in found.items()}
         knows = np.concatenate([values[pool] for pool, about in POOLS.items() if about.knows])
         not_ = np.concatenate([values[pool] for pool, about in POOLS.items() if not about.knows])
@@ -219,12 +224,16 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("runs/calibrate"), help="folder of the runs (%(default)s)")
     parser.add_argument("--demo", type=Path, default=Path("runs/demo"), help="of `demo --methods all` (%(default)s)")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="of the pools' fine-tuning (%(default)s)")
+    parser.add_argument("--audits", default=",".join(AUDITS), help="with commas; empty for none (all)")
     parser.add_argument("--picture", type=Path, help="PNG file for the picture")
     options = parser.parse_args()
     console, seeds = Console(stderr=True), SEEDS[: options.seeds]
     run_steps(calibration_steps(options.output, GOLDS, [FORGET], 0), console)
     run_steps([*pool_steps(options.output, seeds), *attack_steps(options.output, options.demo)], console)
-    found = list(lines(options.output, seeds))
+    audits = [name for name in options.audits.split(",") if name]
+    if audits:
+        run_steps(audit_steps(options.output, seeds, audits), console)
+    found = list(lines(options.output, seeds, bool(audits)))
     print("\n".join(table(found)))
     if options.picture:
         write_files(options.picture.parent, {options.picture.name: picture(found)})

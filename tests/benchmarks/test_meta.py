@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.agreement import kept
 from benchmarks.meta import NUMBERS, auc_of, robustness, threshold
 from benchmarks.meta_models import POOLS, REPLAY, forget_rows, pool_steps, write_rows
 from benchmarks.power import critical, rows_about
@@ -93,3 +94,11 @@ def test_the_truth_ratio_is_higher_for_a_model_that_knows(tmp_path):
     """log R is the loss of the wrong answers minus that of the paraphrase: 2.25 - 1 and 2 - 1.5, in the mean .875."""
     write_log(tmp_path, {FORGET_TASK: FIELDS}, {})
     assert NUMBERS["truth ratio"]({}, tmp_path) == pytest.approx(0.875)
+
+
+def test_pairs_that_keep_their_order_by_hand():
+    """a, b, c at 0, .3, .32 and on another seed at 0, .5, .1: b and c change places, which are .02 and .4 apart."""
+    one, other = {"a": 0.0, "b": 0.3, "c": 0.32}, {"a": 0.0, "b": 0.5, "c": 0.1, "d": 1.0}
+    assert kept([one, other], 1) == {0.0: (0, 1), 0.05: (0, 0), 0.1: (1, 1), 0.2: (2, 2), 0.4: (1, 2)}
+    third = {"a": 0.0, "b": 0.4, "c": 0.21}
+    assert kept([one, other, third], 2) == {0.0: (0, 0), 0.05: (1, 1), 0.1: (2, 2), 0.2: (3, 4), 0.4: (2, 2)}
