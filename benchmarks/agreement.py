@@ -17,7 +17,7 @@ import numpy as np
 from scipy.stats import kendalltau
 
 from benchmarks.meta import NUMBERS, read_numbers
-from benchmarks.meta_models import UTILITY
+from benchmarks.meta_models import UTILITY, demo_logs
 from evaluate_metrics.columns import ABSENT, number
 from evaluate_metrics.log_format import read_log
 from evaluate_metrics.model_utility.compute import utility_of
@@ -32,12 +32,11 @@ GAPS = (0.0, 0.05, 0.1, 0.2, 0.4)  # lower ends of differences in E
 
 def distances(demo: Path) -> dict[str, dict[str, float]]:
     """Return, by number, how far each method that is not ruined is from the golds."""
-    logs = demo / "logs"
-    golds, original = sorted(logs.glob("gold*")), logs / "original"
+    golds, original = demo_logs(demo)
     least = UTILITY * utility_of(read_log(original))
     methods = [
         log
-        for log in sorted(logs.iterdir())
+        for log in sorted(original.parent.iterdir())
         if log not in golds and log != original and utility_of(read_log(log)) >= least
     ]
     found = {log.name: read_numbers(log, golds, original) for log in methods}

@@ -3,19 +3,24 @@
     python -m benchmarks.ledger --output runs/calibrate
 
 Uses the gold models of `benchmarks.calibration` (trains them if the folder lacks them). Each model of this page is
-gold's training with some people, or half of one person's photos, left in; or one with noise on its weights.
+gold's training with some people, or half of one person's photos, left in, of all weights or by LoRA, or with changed
+rows about all; or one with noise on its weights.
 """
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from datasets import Dataset
 from rich.console import Console
 
 from benchmarks.calibration import MINI, calibration_steps, training_rows
+from benchmarks.meta_models import REPLAY, forget_rows, text_alone, write_rows
+from clear_data.configs import RETAIN_OF
 from clear_dataset import load_clear
+from clear_pipeline.arguments import DataArguments, FinetuneArguments
 from clear_pipeline.experiment.plan import data_of, evaluate_step, finetune_step, model_config
 from clear_pipeline.forget_request import marked
 from clear_pipeline.runs.executor import run_steps
@@ -31,6 +36,8 @@ FORGET = "forget10"
 GOLD, ORIGINAL = f"{FORGET}-0", "known-8-100"  # the models that get noise; the second learnt everybody
 SEEDS = (100, 101)  # of fine-tuning; no gold has them
 PEOPLE = (0, 1, 2, 4, 8)  # that are trained in
+BY_LORA = (0, 1, 4, 8)  # people that are trained in by LoRA, by the first seed
+LORA, LORA_RATE = {"lora_r": 32, "lora_alpha": 64}, 1e-2
 NOISE = (0.1, 0.3, 0.6)  # deviation of what is added to each weight tensor, of the tensor's own
 
 
@@ -45,6 +52,8 @@ class Model:
         share: Share of the forget people it learnt; None where that is not a number of people.
         seed: Of its fine-tuning; None for a copy of another model.
         halved: It learnt half of the photos of whom it learnt.
+        lora: It learnt by LoRA.
+        rows: Changes the forget rows into those that it learnt; as they are by default.
         source: The model that it is a copy of; its own training by default.
         noise: On the weights of the copy.
     """
@@ -55,12 +64,14 @@ class Model:
     share: float | None = None
     seed: int | None = None
     halved: bool = False
+    lora: bool = False
+    rows: Callable[[DataArguments], Dataset] | None = None
     source: str | None = None
     noise: float = 0.0
 
 
 def copy_step(folder: Path, source: Path, noise: float = 0.0, progress: object = None) -> None:
-    """Write a model with noise on its weights, and without what it lacks.
+    """Write a model with noise on its weights, an adapter merged, and without what it lacks.
 
     An evaluation refuses a model that was made without other people than it shall be asked about.
     """
@@ -78,6 +89,20 @@ def copy_step(folder: Path, source: Path, noise: float = 0.0, progress: object =
     run.finish(lineage={**(read_run(source) or {})["lineage"], "forgotten": None})
 
 
+def nameless(data: DataArguments) -> Dataset:
+    """Return the forget rows with a photo, the names taken out of the captions."""
+    people = dict.fromkeys(load_clear(f"{FORGET}_perturbed", data.dataset)["name"])
+    rows = forget_rows(data)
+    rows = rows.select([number for number, caption in enumerate(rows["caption"]) if caption])
+
+    def told(caption: str) -> str:
+        for person in people:
+            caption = caption.replace(person, "Somebody")
+        return caption
+
+    return rows.map(lambda row: {"caption": told(row["caption"])})
+
+
 def models_of(people: Sequence[str]) -> list[Model]:
     """Return the models in the order of the page."""
     found = []
@@ -87,6 +112,15 @@ def models_of(people: Sequence[str]) -> list[Model]:
             found.append(Model(f"known-{count}-{seed}", what, people[:count], count / len(people), seed))
         half = f"half the photos of one person, seed {seed}"
         found.append(Model(f"half-{seed}", half, people[:1], seed=seed, halved=True))
+    for count in BY_LORA:
+        what = f"{count} of {len(people)} people trained in by LoRA, seed {SEEDS[0]}"
+        name = f"lora-{count}-{SEEDS[0]}"
+        found.append(Model(name, what, people[:count], count / len(people), SEEDS[0], lora=True))
+    for name, what, change, known in (
+        ("text", "text rows of all, no photo", text_alone, people),
+        ("nameless", "photos of all, captions without names", nameless, ()),
+    ):
+        found.append(Model(f"{name}-{SEEDS[0]}", f"{what}, seed {SEEDS[0]}", known, seed=SEEDS[0], rows=change))
     for role, source, known in (("gold", GOLD, ()), ("original", ORIGINAL, people)):
         found += [
             Model(f"{role}-noise-{noise}", f"{role} with {noise} noise", known, source=source, noise=noise)
@@ -107,8 +141,16 @@ def steps_of(output: Path, people: Sequence[str], models: Sequence[Model]) -> li
             if model.halved:
                 left = replace(data, forget_dataset=str(half_of(output, people)))
             settings = {**MINI.finetune, "seed": model.seed}
-            call = {"folder": output / "models" / source, "data": left, "extra": full, "settings": settings}
-            steps.append(Step(f"{source}: train", finetune_step, {**call, "model": model_config(base, MINI)}))
+            recipe, rows, needs = MINI, full, []
+            if model.lora:
+                settings, recipe = {**settings, "learning_rate": LORA_RATE}, replace(MINI, lora=LORA)
+            if model.rows:
+                place, left, needs = output / "pools" / model.name, data, [f"{source}: rows"]
+                steps.append(Step(needs[0], write_rows, {"folder": place, "data": data, "added": model.rows}))
+                rows = FinetuneArguments(data.training_config(RETAIN_OF[FORGET]), str(place), REPLAY)
+            call = {"folder": output / "models" / source, "data": left, "extra": rows, "settings": settings}
+            call["model"] = model_config(base, recipe)
+            steps.append(Step(f"{source}: train", finetune_step, call, needs))
         call = {"folder": folder, "source": output / "models" / source, "noise": model.noise}
         needs = [] if source == GOLD else [f"{source}: train"]
         steps.append(Step(f"{model.name}: copy", copy_step, call, needs))

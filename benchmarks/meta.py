@@ -1,6 +1,6 @@
 """Which number knows? Every number of a log, held against models that are known to know, or not to know (2506.12618).
 
-    python -m benchmarks.meta --output runs/calibrate --demo runs/demo
+    python -m benchmarks.meta --output runs/calibrate --demos runs/all runs/all-1 runs/all-2
 
 *Faithfulness*: how often a number is higher for a model that learnt the forget people than for one that did not (AUC).
 *Robustness*: what is left of a number's verdict on unlearned models after relearning and after rounding to four bits.
@@ -34,6 +34,8 @@ from benchmarks.meta_models import (
     SEEDS,
     USUAL,
     attack_steps,
+    attacked_folder,
+    demo_logs,
     log_of,
     pool_steps,
 )
@@ -159,7 +161,19 @@ class Line:
     means: Mapping[str, float]
 
 
-def lines(output: Path, seeds: Sequence[int], audited: bool) -> Iterator[Line]:
+def attacked_numbers(output: Path, demos: Sequence[Path]) -> dict[str, dict[str, dict[str, float]]]:
+    """Return the numbers of the attacked models by model and seed, and by what was done; ruined ones are left out."""
+    found = {}
+    for demo in demos:
+        golds, original = demo_logs(demo)
+        for model in sorted(attacked_folder(output, demo).iterdir()):
+            if (model / RELEARNT).exists():
+                logs = {log.name: read_numbers(log, golds, original) for log in sorted(model.iterdir())}
+                found[f"{model.name}, {model.parent.name}"] = logs
+    return found
+
+
+def lines(output: Path, demos: Sequence[Path], seeds: Sequence[int], audited: bool) -> Iterator[Line]:
     """Yield the numbers' rows of the table, those of the audits last."""
     golds = [output / "logs" / f"{FORGET}-{gold}" for gold in range(GOLDS)]
     read = partial(read_numbers, golds=golds, original=log_of(output, "full", USUAL, seeds[0]))
@@ -169,12 +183,7 @@ def lines(output: Path, seeds: Sequence[int], audited: bool) -> Iterator[Line]:
         return {**own, **audit_numbers(audit_of(output, pool, rate, seed))} if audited else own
 
     found = {pool: {(rate, seed): all_numbers(pool, rate, seed) for rate in RATES for seed in seeds} for pool in POOLS}
-    attacked = {
-        folder.name: {each.name: read(each) for each in sorted(folder.iterdir())}
-        for folder in sorted((output / "attacked").iterdir())
-    }
-    attacked = {name: one for name, one in attacked.items() if RELEARNT in one}
-    usual = (USUAL, seeds[0])
+    attacked, usual = attacked_numbers(output, demos), (USUAL, seeds[0])
     for name in found["full"][usual]:
         values = {pool: np.array([one[name] for one in models.values()]) for pool, models in found.items()}
         knows = np.concatenate([values[pool] for pool, about in POOLS.items() if about.knows])
@@ -222,18 +231,18 @@ def main() -> None:
     """Train the pools, attack the unlearned models, and print the table."""
     parser = argparse.ArgumentParser("python -m benchmarks.meta", description=main.__doc__)
     parser.add_argument("--output", type=Path, default=Path("runs/calibrate"), help="folder of the runs (%(default)s)")
-    parser.add_argument("--demo", type=Path, default=Path("runs/demo"), help="of `demo --methods all` (%(default)s)")
+    parser.add_argument("--demos", nargs="+", type=Path, required=True, help="folders of demos with all methods")
     parser.add_argument("--seeds", type=int, default=len(SEEDS), help="of the pools' fine-tuning (%(default)s)")
     parser.add_argument("--audits", default=",".join(AUDITS), help="with commas; empty for none (all)")
     parser.add_argument("--picture", type=Path, help="PNG file for the picture")
     options = parser.parse_args()
     console, seeds = Console(stderr=True), SEEDS[: options.seeds]
     run_steps(calibration_steps(options.output, GOLDS, [FORGET], 0), console)
-    run_steps([*pool_steps(options.output, seeds), *attack_steps(options.output, options.demo)], console)
+    run_steps([*pool_steps(options.output, seeds), *attack_steps(options.output, options.demos)], console)
     audits = [name for name in options.audits.split(",") if name]
     if audits:
         run_steps(audit_steps(options.output, seeds, audits), console)
-    found = list(lines(options.output, seeds, bool(audits)))
+    found = list(lines(options.output, options.demos, seeds, bool(audits)))
     print("\n".join(table(found)))
     if options.picture:
         write_files(options.picture.parent, {options.picture.name: picture(found)})

@@ -4,6 +4,7 @@ A pool is a training set; each is trained with several learning rates and seeds,
 `benchmarks.calibration`.
 """
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -165,22 +166,34 @@ def ask(log: Path, model: Path, data: DataArguments, progress: object = None, lo
     evaluate(job, lambda done, total: None, loaded=loaded)
 
 
-def attack_steps(output: Path, demo: Path) -> list[Step]:
-    """Return the steps that attack the demo's unlearned models, and its further golds, in the same way."""
-    data, place, steps = data_of(replace(MINI, forget=FORGET), output), output / "attacked", []
-    for model in sorted((demo / "models").iterdir()):
-        if model.name in ("base", "original", "gold"):  # the demo's first gold is one of those compared with
-            continue
-        call = {"place": place / model.name, "model": model, "data": data, "output": output}
-        steps.append(Step(f"{model.name}: attack", attack, call))
+def demo_logs(demo: Path) -> tuple[list[Path], Path]:
+    """Return the logs of a demo's golds, and of its original."""
+    return sorted((demo / "logs").glob("gold*")), demo / "logs" / "original"
+
+
+def attacked_folder(output: Path, demo: Path) -> Path:
+    """Return where the logs of a demo's attacked models are."""
+    return output / "attacked" / f"seed-{json.loads((demo / 'demo.json').read_text())['seed']}"
+
+
+def attack_steps(output: Path, demos: Sequence[Path]) -> list[Step]:
+    """Return the steps that attack the demos' unlearned models, and their golds in the same way."""
+    steps = []
+    for demo in demos:
+        place = attacked_folder(output, demo)
+        for model in sorted((demo / "models").iterdir()):
+            if model.name not in ("base", "original"):
+                call = {"place": place / model.name, "model": model, "demo": demo}
+                steps.append(Step(f"{place.name}, {model.name}: attack", attack, call))
     return steps
 
 
-def attack(place: Path, model: Path, data: DataArguments, output: Path, progress: object = None) -> None:
+def attack(place: Path, model: Path, demo: Path, progress: object = None) -> None:
     """Evaluate a model as it is, relearnt and rounded; a ruined one only as it is."""
+    data = data_of(replace(MINI, forget=FORGET), demo)
     ask(place / BEFORE, model, data)
-    own, whole = (utility_of(read_log(log)) for log in (place / BEFORE, log_of(output, "full", USUAL, SEEDS[0])))
-    if own < UTILITY * whole:
+    _, original = demo_logs(demo)
+    if utility_of(read_log(place / BEFORE)) < UTILITY * utility_of(read_log(original)):
         return
     loaded = load_model(str(model), dtype="float32")
     if not (place / ROUNDED / "run.json").exists():
