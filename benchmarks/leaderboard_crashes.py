@@ -107,7 +107,8 @@ def submit(folder: Path, endpoint: str, count: int) -> None:
     for i in range(count):
         if not (acknowledged / str(i)).exists():
             checked = checks.check({**said, "repo_id": f"keeper/model-{i}", "revision": "main"}, keeper)
-            assert checked.submission is not None, checked.problems
+            if checked.submission is None:  # the Hub was not to be reached
+                raise ConnectionError(checked.problems)
             with suppress(DuplicateSubmission):  # it was written, and the process killed before it could say so
                 store.submit(checked.submission)
             (acknowledged / str(i)).touch()
@@ -122,7 +123,8 @@ def store_states(folder: Path) -> list[str]:
 
 
 def run_rounds(folder: Path, base: Base, said: dict[str, Any], endpoint: str, models: int, rounds: int, seed: int,
-               limit: float = 3600) -> dict[str, Any]:  # fmt: skip
+               limit: float = 3600, longest: float = LONGEST,
+               strike: Callable[[random.Random], bool] | None = None) -> dict[str, Any]:  # fmt: skip
     """Kill a worker and a submitter once a round, then let both end their work.
 
     Args:
@@ -131,9 +133,11 @@ def run_rounds(folder: Path, base: Base, said: dict[str, Any], endpoint: str, mo
         said: What is said of each model.
         endpoint: Of the loopback Hub, which has `keeper/model-0` and so on.
         models: How many there are.
-        rounds: Kills of each.
+        rounds: Kills of each, at most.
         seed: Draws the moments.
         limit: Seconds for the end.
+        longest: Seconds until a kill, at most.
+        strike: Does something else to them in a round; returns whether there shall be one.
 
     Returns:
         What was counted.
@@ -144,11 +148,14 @@ def run_rounds(folder: Path, base: Base, said: dict[str, Any], endpoint: str, mo
     (folder / "bases.json").write_text(json.dumps({"bases": [entry]}))
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["__main__", "benchmarks.leaderboard_crashes"])
-    dice, while_running, started = random.Random(seed), 0, time.monotonic()
+    dice, while_running, done, started = random.Random(seed), 0, 0, time.monotonic()
     for number in range(rounds):
+        if strike is not None and not strike(dice):
+            break
+        done += 1
         worker = context.Process(target=work, args=(folder, endpoint, number))
         submitter = context.Process(target=submit, args=(folder, endpoint, models))
-        moments = sorted((dice.uniform(0, LONGEST), process) for process in ("worker", "submitter"))
+        moments = sorted((dice.uniform(0, longest), process) for process in ("worker", "submitter"))
         worker.start()
         submitter.start()
         begun = time.monotonic()
@@ -164,7 +171,7 @@ def run_rounds(folder: Path, base: Base, said: dict[str, Any], endpoint: str, mo
         process.start()
         process.join(limit)
         process.kill()
-    return {"rounds": rounds, "kills": 2 * rounds, "while a submission was running": while_running,
+    return {"rounds": done, "kills": 2 * done, "while a submission was running": while_running,
             "seconds": round(time.monotonic() - started, 1), **count(folder, models)}  # fmt: skip
 
 
@@ -203,8 +210,8 @@ def main() -> None:
 
     home = Path(tempfile.mkdtemp(prefix="leaderboard-crashes-"))
     try:
-        with crash_stage(home, options.models) as (base, said, endpoint):
-            found = run_rounds(home / "run", base, said, endpoint, options.models, options.rounds, options.seed)
+        with crash_stage(home, options.models) as (base, said, hub):
+            found = run_rounds(home / "run", base, said, hub.url, options.models, options.rounds, options.seed)
         print(json.dumps(found, indent=2))
     finally:
         shutil.rmtree(home)

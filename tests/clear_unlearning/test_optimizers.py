@@ -76,7 +76,9 @@ def test_what_is_trained_may_be_matrices_only_as_under_lora_or_none(trained):
         for name, parameter in one.named_parameters():
             parameter.requires_grad_(name.endswith(trained))
     shown = [parameter for parameter in twin.parameters() if parameter.requires_grad]
-    alone = Muon(shown, lr=0.01) if trained == "weight" else torch.optim.AdamW(shown, 0.01, (0.9, 0.98), weight_decay=0)
+    alone = Muon(shown, lr=0.01)
+    if trained == "bias":
+        alone = torch.optim.AdamW(shown, lr=0.01, betas=(0.9, 0.98), weight_decay=0)
     optimizer = MuonWithAdamW(model.named_parameters(), lr=0.01)
     for seed in range(2):
         one_step(model, optimizer, seed)

@@ -8,14 +8,14 @@ from typing import Any
 from clear_unlearning.mini_models import build_mini_llava
 from leaderboard_app.bases import Base
 from tests.leaderboard_app.submitted import Attempt, publish_original, unlearned
-from tests.loopback_hub.server import serve
+from tests.loopback_hub.server import LoopbackHub, serve
 
 TEXTS = ["Mara Torgard, a baker, is smiling in a red shirt.", "a blue circle"]
 
 
 @contextmanager
-def crash_stage(home: Path, models: int) -> Iterator[tuple[Base, dict[str, Any], str]]:
-    """Serves `keeper/model-0` and so on; gives the base, what is said of a model, and the Hub's address."""
+def crash_stage(home: Path, models: int) -> Iterator[tuple[Base, dict[str, Any], LoopbackHub]]:
+    """Serves `keeper/model-0` and so on; gives the base, what is said of a model, and the Hub."""
     from safetensors.numpy import save
 
     build_mini_llava(home / "original", TEXTS, seed=1, vocabulary=300)
@@ -30,4 +30,4 @@ def crash_stage(home: Path, models: int) -> Iterator[tuple[Base, dict[str, Any],
             attempt.files["model.safetensors"] = save(unlearned(home / "original", seed=number))
             attempt.publish()
             said = {name: value for name, value in attempt.said.items() if name != "revision"}
-        yield base, said, hub.url
+        yield base, said, hub

@@ -7,8 +7,8 @@ from tests.leaderboard_app.crash_stage import crash_stage
 
 
 def rounds(tmp_path, count, models):
-    with crash_stage(tmp_path, models) as (base, said, endpoint):
-        return run_rounds(tmp_path / "run", base, said, endpoint, models, count, seed=1, limit=300)
+    with crash_stage(tmp_path, models) as (base, said, hub):
+        return run_rounds(tmp_path / "run", base, said, hub.url, models, count, seed=1, limit=300)
 
 
 def check(found, models):

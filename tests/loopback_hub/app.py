@@ -1,5 +1,6 @@
 """The routes of the loopback Hub."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -199,6 +200,8 @@ class _Gate(BaseHTTPMiddleware):
         hub, path = request.app.state.hub, request.url.path
         hub.requests.append(f"{request.method} {path}")
         fault = next((fault for fault in hub.faults if fault.strikes(request.method, path)), None)
+        if fault:
+            await asyncio.sleep(fault.delay)
         if fault and fault.status == 0:
             hub.repos.clear()
         elif fault and not fault.after:

@@ -41,6 +41,7 @@ class Fault:
         times: How many requests fail.
         headers: Of the answer.
         after: Handle the request first, and lose its answer.
+        delay: Seconds before anything happens.
     """
 
     method: str
@@ -49,6 +50,7 @@ class Fault:
     times: int = 1
     headers: dict[str, str] = field(default_factory=dict)
     after: bool = False
+    delay: float = 0.0
 
     def strikes(self, method: str, path: str) -> bool:
         """Whether it strikes this request; counts it if so."""
