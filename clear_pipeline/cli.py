@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "unlearn": ("clear_pipeline.commands.models", "Make the original model forget, by one method."),
     "evaluate": ("clear_pipeline.commands.models", "Score a model and write its log."),
     "audit": ("clear_pipeline.commands.audit", "Try whether a model has really forgotten; a verdict on one page."),
+    "abilities": ("clear_pipeline.commands.abilities", "Score general abilities by tasks of lm-eval (mmlu, ...)."),
     "score": ("clear_pipeline.commands.logs", "Print the numbers of a log, or whether two models differ."),
     "report": ("clear_pipeline.commands.logs", "Write the report of a demo again, from its logs."),
     "table": ("clear_pipeline.commands.experiment", "Run all methods of a recipe, write the paper's tables."),

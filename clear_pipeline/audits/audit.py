@@ -14,7 +14,7 @@ from typing import Any
 
 from clear_pipeline.arguments import DataArguments
 from clear_pipeline.evaluate import check_forgotten
-from clear_pipeline.runs.provenance import lineage, model_digest
+from clear_pipeline.runs.provenance import check_role, lineage, model_digest
 from clear_pipeline.runs.run_folder import Run, write_json
 from clear_unlearning.models import LoadedModel, load_model, require_model
 
@@ -140,14 +140,11 @@ def check_roles(job: AuditJob) -> None:
         ValueError: If one is not, or was made for other people.
     """
     for role, place in job.models().items():
-        about = lineage(place)
         wanted = {AUDITED: None, ORIGINAL: "original"}.get(role, GOLD)
-        if wanted and about["role"] not in (None, wanted):
-            raise ValueError(
-                f"{place} is given as {role}, and its run says that it is {about['role']}; give --{wanted}"
-            )
+        if wanted:
+            check_role(place, role, wanted)
         if not job.questions:  # whose questions they are, a file does not say in the words of a run
-            check_forgotten(place, about["forgotten"], job.data)
+            check_forgotten(place, lineage(place)["forgotten"], job.data)
 
 
 def check_photos(loaded: LoadedModel, place: str, subjects: Subjects) -> None:

@@ -66,6 +66,20 @@ def comparison_table(compared: Mapping[str, Mapping[str, Any]]) -> Table:
     return table
 
 
+def abilities_table(content: Mapping[str, Any]) -> Table:
+    """Show the scores of general abilities: of the tasks that were named, not of the parts of groups."""
+    roles = list(content["models"])
+    table = Table(title="general abilities, beside the ranking", caption="differences with 95 % of paired samples")
+    for heading in ("task", "metric", "samples", *roles, *(f"model - {role}" for role in roles[1:])):
+        table.add_column(heading, justify="left" if heading in ("task", "metric") else "right")
+    for task, about in content["tasks"].items():
+        for metric, row in about["metrics"].items() if about["part_of"] is None else ():
+            gaps = [f"{one['difference']:+.3f} {interval(one['interval'])}" for one in row["against"].values()]
+            scores = [number(row["scores"][role]) for role in roles]
+            table.add_row(task, metric.removesuffix(",none"), str(row["samples"]), *scores, *gaps)
+    return table
+
+
 def report_table(report: Mapping[str, Any]) -> Table:
     """Show the rows of a report; the report itself has more columns."""
     columns = [column for column in shown_columns(TERMINAL) if any(column.key in row for row in report["rows"])]

@@ -94,6 +94,22 @@ def lineage(model: str) -> dict[str, Any]:
     return {"base_model": model, "role": None, "trained_on": None, "forgotten": None, "training_seed": None}
 
 
+def check_role(model: str, given: str, role: str) -> None:
+    """Make sure that a model is what it is said to be, as far as its run says it.
+
+    Args:
+        model: Folder or Hub id.
+        given: What it was given as.
+        role: What it must be, as in `lineage`.
+
+    Raises:
+        ValueError: If it is something else.
+    """
+    known = lineage(model)["role"]
+    if known not in (None, role):
+        raise ValueError(f"{model} is given as {given}, and its run says that it is {known}; give --{role}")
+
+
 def how_made(settings: Mapping[str, Any], source: str | None) -> str:
     """Return in words what a training made, without a full stop.
 
