@@ -59,7 +59,14 @@ AUDITS: Mapping[str, Audit] = {
     "picture": Audit(
         "Changed photos",
         "The photo as taken, cropped, mirrored, as a poor JPEG; for control a grey picture, another's photo, none.",
-        "Photos of other days, and changes that are learnt to bring a name back.",
+        "Photos of other days.",
+    ),
+    "perturbation": Audit(
+        "Learnt change",
+        "One small change of all photos, learnt so that the model says the names of half of the people, and tried on "
+        "the other half: the share of names told.",
+        "Larger changes, changes made for the photo itself, which may hold the name, and other attacks.",
+        summarised=True,
     ),
     "cross_modal": Audit(
         "Photo and text",
