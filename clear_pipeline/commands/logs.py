@@ -82,12 +82,16 @@ def report(argv: Sequence[str]) -> None:
     parser.add_argument(
         "--add", type=Path, action="append", default=[], help="log of a further model; may be repeated"
     )
+    parser.add_argument(
+        "--audits", type=Path, nargs="+", default=[], metavar="FOLDER",
+        help="folders of audits of these models, whose numbers become columns",
+    )  # fmt: skip
     parser.add_argument("--visual", type=Path, help="folder of a finished visual run, whose table becomes a section")
     options = parser.parse_args(argv)
     from clear_pipeline.experiment.demo import report_of
     from clear_pipeline.report.terminal import report_table
 
-    Console().print(report_table(report_of(options.folder, options.visual, options.add)))
+    Console().print(report_table(report_of(options.folder, options.visual, options.add, options.audits)))
     print(f"report: {options.folder / 'report.html'}")
 
 

@@ -137,17 +137,20 @@ def read_dials(output: Path) -> dict[str, Any]:
     return {**dials, "methods": [*dials["methods"], *(name for name in found if name not in known)]}
 
 
-def report_of(output: Path, visual: Path | None = None, add: Sequence[Path] = ()) -> dict[str, Any]:
+def report_of(
+    output: Path, visual: Path | None = None, add: Sequence[Path] = (), audits: Sequence[Path] = ()
+) -> dict[str, Any]:
     """Write the report of a finished demo from its logs.
 
     Args:
         output: Folder of a finished demo.
         visual: Folder of a finished visual run, whose table becomes a section.
         add: Folders of logs of further models on the same rows.
+        audits: Folders of audits of these models, whose numbers become columns.
 
     Raises:
         FileNotFoundError: If a folder holds no finished run.
-        ValueError: If the visual run has no valid report, or a log is of other rows.
+        ValueError: If the visual run has no valid report, or a log or audit is of other rows or models.
     """
     dials = read_dials(output)
     methods, golds = dials.pop("methods"), dials.pop("golds")
@@ -159,7 +162,7 @@ def report_of(output: Path, visual: Path | None = None, add: Sequence[Path] = ()
     made = (read_meta(source) or {}).get("made")
     return write_report(
         output, entries, lambda config: load_clear(config, source), dials["forget"], dials, [made] if made else [],
-        read_faces(visual) if visual else None, [output / "logs" / name for name in golds],
+        read_faces(visual) if visual else None, [output / "logs" / name for name in golds], audits,
     )  # fmt: skip
 
 

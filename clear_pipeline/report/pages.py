@@ -25,6 +25,7 @@ from evaluate_metrics.log_format import TaskLog
 from evaluate_metrics.tasks import task_title
 
 from .answers import answer_sections, people_rows
+from .audit_columns import audit_columns
 from .tradeoff import Point, tradeoff_plot
 
 FACES_ABOUT = (
@@ -42,7 +43,7 @@ READING = (
 def markdown(report: Mapping[str, Any], made: bool) -> str:
     """Return the table as Markdown, with what its columns mean."""
     rows = report["rows"]
-    columns = columns_of(REPORT, rows)
+    columns = [*columns_of(REPORT, rows), *audit_columns(rows)]
     lines = [f"# Unlearning report: {report['forget']}", "", *_factsline(report), ""]
     titles = [f"{column.heading}{_mark(column, made)} {column.arrow}" for column in columns]
     lines += head_lines(["model", *titles])
@@ -73,7 +74,7 @@ def page(
 ) -> str:
     """Return the page: table, plot and answers, with style and pictures inside."""
     rows = report["rows"]
-    columns = columns_of(REPORT, rows)
+    columns = [*columns_of(REPORT, rows), *audit_columns(rows)]
     points = [Point(row["name"], row["forget_quality_statistic"], row["model_utility"]) for row in rows]
     plots = {}
     for width in ("wide", "narrow"):
@@ -95,7 +96,11 @@ def page(
         points=points,
         plots=plots,
         task_title=task_title,
-        intervals=[column for column in shown_columns(REPORT) if any(column.key in row["intervals"] for row in rows)],
+        intervals=[
+            column
+            for column in (*shown_columns(REPORT), *audit_columns(rows))
+            if any(column.key in row["intervals"] for row in rows)
+        ],
         sections=answer_sections(logs, tasks, load),
         people=people_rows(rows, tasks, load),
         face_scores=face_scores,

@@ -8,11 +8,12 @@ from typing import Any
 
 from datasets import Dataset
 
-from clear_pipeline.runs.run_folder import write_files
+from clear_pipeline.runs.run_folder import RUN_FILE, read_run, write_files
 from evaluate_metrics.columns import COLUMNS
 from evaluate_metrics.log_format import TaskLog, check_same_rows, read_log, read_meta
 from evaluate_metrics.scores import score_log
 
+from .audit_columns import add_audits
 from .pages import markdown, page
 
 SCHEMA = 1
@@ -44,6 +45,7 @@ def write_report(
     notes: Sequence[str] = (),
     faces: Mapping[str, Any] | None = None,
     more_golds: Sequence[Path] = (),
+    audits: Sequence[Path] = (),
 ) -> dict[str, Any]:
     """Write report.json, report.md and report.html; what was there stays until all three are ready.
 
@@ -56,13 +58,15 @@ def write_report(
         notes: What a reader must know. Notes on made-up fields in the logs' metadata are added.
         faces: Table of the visual track, as `read_faces` gives it, for a section of its own.
         more_golds: Logs of further gold models; with two of them the distance to gold and the people are shown.
+        audits: Folders of audits of these models, whose numbers become columns.
 
     Returns:
         The content of report.json.
 
     Raises:
-        ValueError: If `original` or `gold` is missing, a name is there twice, the logs are not of the same rows, or
-            a number is not finite.
+        ValueError: If `original` or `gold` is missing, a name is there twice, the logs are not of the same rows, a
+            number is not finite, or an audit is of other models or people.
+        FileNotFoundError: If a folder holds no finished audit.
     """
     names = [entry.name for entry in entries]
     missing = [name for name in ("original", "gold") if name not in names]
@@ -76,12 +80,15 @@ def write_report(
     made = _unique(note for meta in metas.values() for note in _made(meta))
     original, gold = (next(entry.log for entry in entries if entry.name == name) for name in ("original", "gold"))
     tasks = metas["original"].get("tasks", {})
+    rows = [report_row(entry, gold, more_golds, original) for entry in entries]
+    if audits:
+        add_audits(rows, [_model_digest(entry.log) for entry in entries], forget, audits)
     report = {
         "schema": SCHEMA,
         "forget": forget,
         "settings": settings,
         "sizes": {key: _size(task, tasks.get(key, {})) for key, task in logs["original"].items()},
-        "rows": [report_row(entry, gold, more_golds, original) for entry in entries],
+        "rows": rows,
         "notes": _unique([*notes, *made]),
         **({"faces": faces} if faces else {}),
     }
@@ -108,6 +115,12 @@ def report_row(entry: Entry, gold: Path, more_golds: Sequence[Path], original: P
         "settings": entry.settings,
         "tasks": scores["tasks"],
     }
+
+
+def _model_digest(log: Path) -> str | None:
+    """Return the digest of the model that a log is of; None if no run of ours made it."""
+    record = read_run(log) if (log / RUN_FILE).is_file() else None
+    return record["settings"].get("digests", {}).get("model") if record else None
 
 
 def _size(task: TaskLog, about: Mapping[str, Any]) -> dict[str, int | None]:

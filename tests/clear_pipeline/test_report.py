@@ -232,6 +232,28 @@ def test_a_visual_run_is_a_section_with_the_papers_numbers_beside(tmp_path, data
     assert "Faces" not in (tmp_path / "out/report.html").read_text() + (tmp_path / "out/report.md").read_text()
 
 
+def test_audits_are_columns_for_the_models_that_were_audited(tmp_path, data, entries):
+    for entry in entries:
+        settings = {"digests": {"model": f"weights of {entry.name}"}}
+        (entry.log / "run.json").write_text(json.dumps({"settings": settings, "seconds": 1.0}))
+    roles = {"original": ("original", 0.9), "gold 1": ("gold", 0.1), "audited": ("npo", 0.3)}
+    models = {role: {"digest": f"weights of {name}", "place": name} for role, (name, _) in roles.items()}
+    numbers = {role: {"score": score, "interval": [0.0, score]} for role, (_, score) in roles.items()}
+    content = {"data": {"forgotten": "forget10"}, "reference": "gold", "models": models,
+               "audits": {"perturbation": {"numbers": numbers}}}  # fmt: skip
+    (tmp_path / "audit.json").write_text(json.dumps(content))
+    report = write_report(tmp_path / "out", entries, data.__getitem__, "forget10", SETTINGS, audits=[tmp_path])
+    key = "audit_perturbation"
+    found = {row["name"]: (row[key], row["intervals"].get(key)) for row in report["rows"]}
+    wanted = {name: (score, [0.0, score]) for name, score in roles.values()}
+    assert found == {"gradient_ascent": (None, None), **wanted}
+    for file in ("report.md", "report.html"):
+        assert (tmp_path / "out" / file).read_text().count("Learnt change") >= 2  # heading and legend
+    assert "Plain questions" not in (tmp_path / "out" / "report.md").read_text()
+    write_report(tmp_path / "out", entries, data.__getitem__, "forget10", SETTINGS)
+    assert "Learnt change" not in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_what_models_say_is_text_and_never_markup(tmp_path, data):
     entries = [
         Entry(name, write_image_log(tmp_path / name, data, name, HOSTILE if name == "npo" else None, made=MADE), 1.0,
