@@ -9,9 +9,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from clear_unlearning.batches import to_device
-
 from .base.rows import Draw, Drawn, Rows
+from .base.sampling import sample_texts
 from .base.terms import Sides, Terms, Totals, token_mean
 from .base.trainer import Quantity, UnlearningConfig, UnlearningTrainer
 
@@ -80,32 +79,32 @@ class AltPOTrainer(UnlearningTrainer):
         self._kept = self._kept or json.loads(path.read_text(encoding="utf-8"))
         return self._kept
 
-    @torch.no_grad()
     def sampled(self) -> list[list[str]]:
-        """Ask the model, row by row, for answers that are not the true one."""
+        """Ask the model for answers that are not the true one, for rows with answers of like length at a time."""
         self.model.eval()
-        with torch.random.fork_rng():
-            torch.manual_seed(self.args.seed)
-            return [self._others(self.rows["forget"][index]) for index in range(len(self.rows["forget"]))]
+        rows, encoder, args = self.rows["forget"], self.data_collator.encoder, self.args
+        found: dict[int, list[str]] = {index: [] for index in range(len(rows))}
+        lengths = [2 * len(encoder.tail(rows[index], rows[index].answer)) + 8 for index in found]
+        for attempt in range(TRIES):
+            waiting = [index for index, own in found.items() if len(own) < args.alternatives]
+            waiting.sort(key=lengths.__getitem__)
+            for start in range(0, len(waiting), args.per_device_train_batch_size):
+                some = waiting[start : start + args.per_device_train_batch_size]
+                seeds = [[f"{args.seed}/{index}/{attempt}/{n}" for n in range(args.alternatives)] for index in some]
+                asked, most = [self._asked(rows[index]) for index in some], [lengths[index] for index in some]
+                with torch.random.fork_rng(), self._vision:
+                    said = sample_texts(self.model, encoder, asked, most, seeds, args.temperature)
+                for index, texts in zip(some, said, strict=True):
+                    found[index] += [text for text in texts if text and text != rows[index].answer.strip()]
+        for index, own in found.items():
+            if len(own) < args.alternatives:
+                true = f"{rows[index].where}: the model gives hardly any answer but {rows[index].answer!r}"
+                raise ValueError(f"{true}; raise temperature, now {args.temperature}")
+        return [own[: args.alternatives] for own in found.values()]
 
-    def _others(self, example: Any) -> list[str]:
-        encoder, args, found = self.data_collator.encoder, self.args, []
-        asked = f"{example.question}\n{example.answer}\n{args.request}" if args.request else example.question
-        length = 2 * len(encoder.tail(example, example.answer)) + 8
-        prompts = to_device(encoder.prompts([replace(example, question=asked)]), args.device)
-        for _ in range(TRIES):
-            said = self.model.generate(
-                **prompts, max_new_tokens=length, do_sample=True, temperature=args.temperature, top_k=0,
-                num_return_sequences=args.alternatives, pad_token_id=encoder.pad_id, eos_token_id=encoder.end_ids,
-            )[:, prompts["input_ids"].shape[1] :]  # fmt: skip
-            texts = [text.strip() for text in encoder.tokenizer.batch_decode(said, skip_special_tokens=True)]
-            found += [text for text in texts if text and text != example.answer.strip()]
-            if len(found) >= args.alternatives:
-                return found[: args.alternatives]
-        raise ValueError(
-            f"{example.where}: the model gives hardly any answer but {example.answer!r}; raise temperature, now "
-            f"{args.temperature}"
-        )
+    def _asked(self, example: Any) -> Any:
+        request = f"{example.question}\n{example.answer}\n{self.args.request}"
+        return replace(example, question=request) if self.args.request else example
 
     def references(self) -> dict[str, Quantity]:
         """Return the log-probabilities of both answers."""
