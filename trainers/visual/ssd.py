@@ -50,7 +50,13 @@ class SSDTrainer(VisualTrainer):
             ]
             shares = shares_left(forget, everybody, self.args.selection, self.args.dampening)
             if all(bool((share == 1).all()) for share in shares):
-                raise ValueError(f"no weight has F_f > {self.args.selection} F_all; a lower selection is needed")
+                ratios = [one / all_of for one, all_of in zip(forget, everybody, strict=True)]
+                largest = max(float(ratio.nan_to_num(0.0).max()) for ratio in ratios)
+                raise ValueError(
+                    f"selection must be below {largest:.3g}, the largest F_f / F_all of a weight, not "
+                    f"{self.args.selection}; it is never above all photos over those to forget, "
+                    f"{sum(counts) / counts[0]:.3g}"
+                )
             with torch.no_grad():
                 for weight, share in zip(trainable(self.model), shares, strict=True):
                     weight.mul_(share)
