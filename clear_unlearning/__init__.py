@@ -58,8 +58,10 @@ if TYPE_CHECKING:
     from trainers.scrub import SCRUBConfig, SCRUBTrainer
     from trainers.simnpo import SimNPOConfig, SimNPOTrainer
     from trainers.sku import SKUConfig, SKUTrainer
+    from trainers.smfa import SMFAConfig, SMFATrainer
     from trainers.task_vector import TaskVectorConfig, TaskVectorTrainer
     from trainers.undial import UNDIALConfig, UNDIALTrainer
+    from trainers.vgid import VGIDConfig, VGIDTrainer
     from trainers.wga import WGAConfig, WGATrainer
 
 __version__ = "0.2.0"
@@ -67,16 +69,16 @@ __all__ = [
     "AdaptiveRMUConfig", "AdaptiveRMUTrainer", "AltPOConfig", "AltPOTrainer", "BadTeacherConfig",
     "BadTeacherTrainer", "CEUConfig", "CEUTrainer", "DOORConfig", "DOORTrainer", "DPOConfig", "DPOTrainer",
     "FLATConfig", "FLATTrainer", "GradientAscentConfig", "GradientAscentTrainer", "GradientDifferenceConfig",
-    "GradientDifferenceTrainer", "IDKAPConfig", "IDKAPTrainer", "IDKConfig", "IDKTrainer", "IHLConfig",
-    "IHLTrainer", "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer", "KVWConfig", "KVWTrainer", "LLMUConfig",
-    "LLMUTrainer", "LUNARConfig", "LUNARTrainer", "Log", "MANUConfig", "MANUTrainer", "METHODS",
-    "MMUnlearnerConfig", "MMUnlearnerTrainer", "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig",
-    "NPOTrainer", "PDUConfig", "PDUTrainer", "Quantity", "RMUConfig", "RMUTrainer", "ReLearnConfig",
-    "ReLearnTrainer", "RetainFinetuneConfig", "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig",
-    "SKUTrainer", "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer",
-    "TaskVectorConfig", "TaskVectorTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig",
-    "UnlearningTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear", "score_log", "sequence_means",
-    "token_mean",
+    "GradientDifferenceTrainer", "IDKAPConfig", "IDKAPTrainer", "IDKConfig", "IDKTrainer", "IHLConfig", "IHLTrainer",
+    "JensUnConfig", "JensUnTrainer", "KLConfig", "KLTrainer", "KVWConfig", "KVWTrainer", "LLMUConfig", "LLMUTrainer",
+    "LUNARConfig", "LUNARTrainer", "Log", "MANUConfig", "MANUTrainer", "METHODS", "MMUnlearnerConfig",
+    "MMUnlearnerTrainer", "MaximumEntropyConfig", "MaximumEntropyTrainer", "NPOConfig", "NPOTrainer", "PDUConfig",
+    "PDUTrainer", "Quantity", "RMUConfig", "RMUTrainer", "ReLearnConfig", "ReLearnTrainer", "RetainFinetuneConfig",
+    "RetainFinetuneTrainer", "SCRUBConfig", "SCRUBTrainer", "SKUConfig", "SKUTrainer", "SMFAConfig", "SMFATrainer",
+    "SatImpConfig", "SatImpTrainer", "ScoreCallback", "Sides", "SimNPOConfig", "SimNPOTrainer", "TaskVectorConfig",
+    "TaskVectorTrainer", "Terms", "Totals", "UNDIALConfig", "UNDIALTrainer", "UnlearningConfig", "UnlearningTrainer",
+    "VGIDConfig", "VGIDTrainer", "WGAConfig", "WGATrainer", "evaluate_model", "load_clear", "score_log",
+    "sequence_means", "token_mean",
 ]  # fmt: skip
 
 # Names that do not come from `trainers` -> where they come from.

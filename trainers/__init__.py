@@ -206,6 +206,8 @@ METHODS = MethodTable(
         "lunar": "LUNAR",
         "kvw": "KVW",
         "manu": "MANU",
+        "vgid": "VGID",
+        "smfa": "SMFA",
     },
     own=True,
 )

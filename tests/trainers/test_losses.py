@@ -57,6 +57,7 @@ ANSWERS = {
     "retain_refusal": ([1],),
     "alternative": ([1, 1], [4]),
     "harmless": ([1, 1], [4]),
+    "blind": ([1, 2], [3]),
 }
 UNIFORM = torch.zeros(5)  # logits of a reference that knows nothing
 
@@ -378,10 +379,22 @@ def test_bad_teacher():
     assert found == pytest.approx({"forget": 0.590594, "retain": 0.279631}, abs=1e-5)
 
 
+def test_vgid():
+    """As the bad teacher, whose place the blinded original takes."""
+    known = {"blind": UNIFORM.expand(3, 5), "retain": NOTHING["retain"]}
+    found = terms("vgid", known, forget_weight=2.0)
+    assert found == pytest.approx({"forget": 0.590594, "retain": 0.279631}, abs=1e-5)
+
+
 def test_mmunlearner():
     """As gradient difference; which weights the first term moves: test_mmunlearner.py."""
     found = terms("mmunlearner", forget_weight=2.0)
     assert found == pytest.approx({"forget": -1.848392, "retain": 1.151293}, abs=1e-6)
+
+
+def test_smfa():
+    """As IDK; what is left of the change: test_smfa.py."""
+    assert terms("smfa", retain_weight=3.0) == pytest.approx({"refusal": 1.766106, "retain": 3.453878}, abs=1e-5)
 
 
 def test_methods_without_a_gradient_log_what_should_fall():
@@ -550,6 +563,8 @@ class Oracle:
             "bad_teacher": {"forget": self.kl("forget"), "retain": self.kl("retain")},
             "altpo": {"forget": prefer(self.gains("alternative") - self.gains("forget")), "retain": retain},
             "relearn": {"harmless": self.loss("harmless"), "retain": retain, "distillation": self.kl("retain")},
+            "vgid": {"forget": self.kl("blind"), "retain": self.kl("retain")},
+            "smfa": {"refusal": self.loss("refusal"), "retain": retain},
             "lunar": {"forget": 4.0, "retain": 2.5},  # as by hand: prompts are alike; on a model: test_lunar.py
             "kvw": {"forget": -forget},
             "manu": {"forget": -forget},
@@ -567,6 +582,7 @@ def drawn(seed: int) -> tuple[torch.Tensor, torch.Tensor, dict[str, tuple]]:
         name: tuple(dice.integers(0, 5, size=dice.integers(1, 6)).tolist() for _ in range(count))
         for name, count in zip(SIDES, (3, 4, 3, 6, 4, 3, 3), strict=True)
     }
+    answers["blind"] = answers["forget"]
     return now, before, answers
 
 
@@ -589,7 +605,7 @@ def probabilities(logits: torch.Tensor) -> np.ndarray:
     return logits.double().softmax(-1).numpy()
 
 
-ORACLES = tuple(Oracle(*(np.full((5, 5), 0.2),) * 2, dict.fromkeys(SIDES, ((1, 1),))).losses())
+ORACLES = tuple(Oracle(*(np.full((5, 5), 0.2),) * 2, dict.fromkeys((*SIDES, "blind"), ((1, 1),))).losses())
 ORACLES_OF_THEIR_OWN = ("scrub", "rmu", "adaptive_rmu")  # below: sides by turns, states for likelihoods
 
 
