@@ -1,16 +1,19 @@
 """What our optimizer wrappers and masks make of gradients, against their authors' code on the same gradients.
 
-    for name in tmlr-group/GRU OPTML-Group/Unlearn-Smooth Z1zs/MMUnlearner kyj93790/KVW; do
+    for name in tmlr-group/GRU OPTML-Group/Unlearn-Smooth Z1zs/MMUnlearner kyj93790/KVW franciscoliu/MANU \
+                JunkaiChen1/Open-MMunlearning; do
         git clone https://github.com/$name ../peers/${name#*/}; done
     python -m benchmarks.peer_steps --peers ../peers
 
 As in `benchmarks.peer_losses`, whose losses are on the same bench: their classes are read out of their files and run
 as they are. GRU's authors take inner products on a GPU only: the projection is what is compared. DualOptim's optimizer
-needs bitsandbytes, and of NGDiff there is no code of the authors. MANU's could not be had when this was written.
+needs bitsandbytes, and of NGDiff there is no code of the authors. SMFA's is a port by others. MANU's hooks get a name
+for each module, and single rows: there the deviation is that of one number, and is not compared.
 """
 
 import argparse
 import tempfile
+from collections import defaultdict
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Union
@@ -22,10 +25,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.peer_code import REFUSALS, Bench, bench_of, build_taught_llama
-from trainers.base.regularisers import named_trainable, trainable
+from trainers.base.regularisers import largest, named_trainable, trainable
 from trainers.base.steps import SteppingTrainer
 from trainers.base.terms import count_sides
+from trainers.manu import score
 from trainers.mmunlearner import masks_of
+from trainers.smfa import sculpted
 
 
 def gradients(trainer: SteppingTrainer, batch: dict[str, Any], side: str) -> list[torch.Tensor]:
@@ -127,6 +132,48 @@ def weakened(bench: Bench) -> list[torch.Tensor]:
     return added
 
 
+def neurons(bench: Bench) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
+    """Return ours and the authors': two importances of all neurons, and from ours the scores and who is zeroed."""
+    stand_ins = {"defaultdict": defaultdict, "get_most_available_gpu": lambda: None, "print": lambda *_: None}
+    bench.load("MANU/prune/activation_collect.py", "ActivationCollector", **stand_ins)
+    names = ("collect_feedforward_activations", "compute_combined_scores_incremental", "compute_top_k_pruning_mask")
+    bench.load("MANU/prune/prune_utility.py", *names)
+    trainer, theirs = bench.trainer, bench.space
+    modules: dict[str, Any] = {str(n): module for n, module in enumerate(trainer.groups[0])}
+    inside: Any = SimpleNamespace(language_model=trainer.model, eval=lambda: None)
+    own, found = {}, {}
+    for side in ("forget", "retain"):
+        with torch.no_grad():
+            kept = trainer.importances(side, list(modules.values()))
+        own[side] = {name: kept[module].float() for name, module in modules.items()}
+        collector = theirs["ActivationCollector"]()
+        for name, module in modules.items():
+            collector.register_hook(module, name, "cpu", "unimodal")
+        fields = ("input_ids", "attention_mask", "labels")
+        rows = [tuple(batch[name] for name in fields) for batch in trainer.batches(side, 1)]
+        unwrap = SimpleNamespace(unwrap_model=lambda model: model)
+        found[side] = theirs[names[0]](inside, collector, rows, "unimodal", "Llava", unwrap, best_device="cpu")
+    metrics = ("I_abs", "I_freq", "I_var", "I_rms")
+    same = [{key: {n: own[side][n][k] for n in modules} for k, key in enumerate(metrics)} for side in own]
+    scores = theirs[names[1]](*same)
+    share = trainer.args.share
+    mine = [score(own["forget"][name], own["retain"][name]) for name in modules]
+    chosen = largest([one - min(float(other.min()) for other in mine) for one in mine], share)
+    masks = theirs[names[2]](scores, 100 * share)
+    pairs = {"scores of manu": (mine, list(scores.values())), "neurons of manu": (chosen, list(masks.values()))}
+    for k, (key, what) in enumerate(zip(metrics[:2], ("mean", "frequency"), strict=True)):
+        here = [own[side][n][k] for side in own for n in modules]
+        pairs[f"{what} of manu"] = here, [found[side][key][n] for side in own for n in modules]
+    return {what: tuple(torch.cat(part).float() for part in both) for what, both in pairs.items()}  # type: ignore
+
+
+def what_is_left(bench: Bench) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what SMFA leaves of a change, ours and the port's."""
+    bench.load("Open-MMunlearning/src/model/__init__.py", "_sculpt_smfa_delta")
+    change, anchor = torch.randn(2, 64, 48, generator=torch.Generator().manual_seed(0))
+    return sculpted(change, 0.1 * anchor, 0.5), bench.space["_sculpt_smfa_delta"](change, 0.1 * anchor, 0.5)
+
+
 def main() -> None:
     """Print how far both are apart."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -151,6 +198,10 @@ def main() -> None:
         own, other = weakened(bench)
         numbers = [f"{value.norm():.6f}" for value in (own, other)]
         table.add_row("step of kvw", *numbers, f"{(own - other).norm() / own.norm():.0e}")
+        bench, _ = bench_of("manu", {"share": 0.125}, folder, refusals, peers)
+        for what, (own, other) in {**neurons(bench), "what smfa leaves": what_is_left(bench)}.items():
+            numbers = [f"{value.norm():.6f}" for value in (own, other)]
+            table.add_row(what, *numbers, f"{(own - other).norm() / own.norm():.0e}")
     Console(width=140).print(table)
 
 
