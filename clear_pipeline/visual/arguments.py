@@ -130,6 +130,10 @@ MINI_SETTINGS: dict[str, dict[str, Any]] = {
     "dpo": {"learning_rate": 0.05, "num_train_epochs": 3, "forget_repeat": 2},
     "sparsity": {"learning_rate": 0.05, "num_train_epochs": 4, "l1": 3e-3},
     "twins": {"num_train_epochs": 3, "forget_repeat": 2},
+    "random_label": {"learning_rate": 0.2, "num_train_epochs": 3, "forget_repeat": 2},
+    "salun": {"learning_rate": 0.2, "num_train_epochs": 3, "forget_repeat": 2},
+    "bad_teacher": {"learning_rate": 0.05, "num_train_epochs": 3, "forget_repeat": 2},
+    "ssd": {"selection": 1.0},
 }
 
 
