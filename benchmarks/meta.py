@@ -127,7 +127,7 @@ def robustness(name: str, attacked: Mapping[str, Mapping[str, Mapping[str, float
     """
 
     def gain(one: Mapping[str, Mapping[str, float]]) -> float:
-        return one[RELEARNT][name] - one[BEFORE][name]
+        return one[RELEARNT][name] - one[BEFORE].get(name, 0.0)  # a gold itself has no ledger: it knows nobody
 
     claimed = [
         one for model, one in attacked.items() if not model.startswith("gold") and one[BEFORE].get(name, cut) < cut
