@@ -1,6 +1,6 @@
 """Do two numbers rank methods alike, and does one number on two seeds?
 
-    python -m benchmarks.agreement runs/demo runs/demo-1 runs/demo-2
+    python -m benchmarks.agreement runs/all runs/all-1 runs/all-2
 
 Kendall's tau (tau-b) over the methods that keep most of the original's utility, each demo with its own golds. A method
 is ranked by how far its number is from the golds' mean. Intervals are over methods, which are resampled. The second
@@ -69,8 +69,9 @@ def _tau(pairs: np.ndarray) -> float:
 def table(demos: Sequence[Path], found: Sequence[Mapping[str, Mapping[str, float]]]) -> Iterator[str]:
     """Yield the rows of the first table."""
     pairs = list(combinations(range(len(demos)), 2))
-    seeds = [json.loads((demo / "demo.json").read_text())["seed"] for demo in demos]
-    heads = [f"with {FIRST}, seed {seed}" for seed in seeds] + [f"seeds {seeds[a]} and {seeds[b]}" for a, b in pairs]
+    said = [json.loads((demo / "demo.json").read_text()) for demo in demos]
+    names = [f"{one['forget']} seed {one['seed']}" for one in said]
+    heads = [f"with {FIRST}, {name}" for name in names] + [f"{names[a]} and {names[b]}" for a, b in pairs]
     yield f"| number | {' | '.join(heads)} |"
     yield "|---|" + "---:|" * len(heads)
     for name in found[0]:
