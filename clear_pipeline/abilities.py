@@ -105,9 +105,8 @@ def abilities(job: AbilitiesJob, progress: Callable[[int, int], None] | None = N
     manager = task_manager(job.include_path)
     check_tasks(job.tasks, manager, job.include_path)
     run.start()
-    (run.part / SIDE_FILES).mkdir(exist_ok=True)
-    try:
-        answers = _answers(job, manager, run.part / SIDE_FILES, digests, asked, progress)
+    with run.side_files(SIDE_FILES) as folder:
+        answers = _answers(job, manager, folder, digests, asked, progress)
         content = {
             "schema": 1,
             "models": {role: {"place": job.models[role], "digest": digests[role]} for role in job.models},
@@ -116,11 +115,6 @@ def abilities(job: AbilitiesJob, progress: Callable[[int, int], None] | None = N
         }
         write_json(run.part / "abilities.json", content)
         run.finish()
-    except BaseException:
-        if not any((run.part / SIDE_FILES).iterdir()):
-            (run.part / SIDE_FILES).rmdir()
-            run.give_up()
-        raise
     return content
 
 

@@ -114,22 +114,16 @@ def audit(job: AuditJob, progress: Progress | None = None) -> dict[str, Any]:
         return json.loads((job.folder / "audit.json").read_text())
     subjects = request.load(job.settings)
     run.start()
-    (run.part / SIDE_FILES).mkdir(exist_ok=True)
     # Loaded when an audit needs them and let go: no more models are in memory than must be.
     context = Context(
         job.data, subjects, job.settings, lambda: _load(job, job.place(ORIGINAL)),
         lambda: _load(job, job.place(gold_roles(1)[0])), ledger=bool(job.golds and not job.questions),
     )  # fmt: skip
-    try:
-        results = _measured(job, context, run.part / SIDE_FILES, digests, same_for_all, progress)
+    with run.side_files(SIDE_FILES) as folder:
+        results = _measured(job, context, folder, digests, same_for_all, progress)
         content = verdict(models, digests, subjects, request, job.settings, results)
         write_verdict(run.part, content, subjects)
         run.finish()
-    except BaseException:
-        if not any((run.part / SIDE_FILES).iterdir()):
-            (run.part / SIDE_FILES).rmdir()
-            run.give_up()
-        raise
     return content
 
 

@@ -7,7 +7,8 @@ run is: a folder whose settings differ is another run's and is left as it is.
 import json
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,19 @@ class Run:
         """Remove the folder to work in if nothing was done there: a user's mistake leaves nothing behind."""
         if [path.name for path in self.part.iterdir()] == [RUN_FILE]:
             shutil.rmtree(self.part)
+
+    @contextmanager
+    def side_files(self, name: str) -> Iterator[Path]:
+        """Give a folder for results that a resumed run finds again; without any, an error leaves nothing behind."""
+        place = self.part / name
+        place.mkdir(exist_ok=True)
+        try:
+            yield place
+        except BaseException:
+            if not any(place.iterdir()):
+                place.rmdir()
+                self.give_up()
+            raise
 
     def note(self) -> None:
         """Record how long the run has worked, so that a resumed run counts all of it."""
