@@ -75,8 +75,8 @@ def table(demos: Sequence[Path], found: Sequence[Mapping[str, Mapping[str, float
     yield f"| number | {' | '.join(heads)} |"
     yield "|---|" + "---:|" * len(heads)
     for name in found[0]:
-        cells = [tau(one[FIRST], one[name]) for one in found]
-        cells += [tau(found[a][name], found[b][name]) if name in found[b] else ABSENT for a, b in pairs]
+        cells = [tau(one[FIRST], one.get(name, {})) for one in found]
+        cells += [tau(found[a].get(name, {}), found[b].get(name, {})) for a, b in pairs]
         yield f"| {name} | {' | '.join(cells)} |"
 
 
