@@ -6,9 +6,9 @@ first. None of it enters a ranking. The tasks are run by lm-eval (`pip install '
 
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from clear_unlearning.models import LoadedModel, load_model, require_model
 from evaluate_metrics.paired_tasks import MODEL, compared
 
 from .runs.provenance import check_role, model_digest, place_digest
-from .runs.run_folder import Run, write_json
+from .runs.run_folder import Run, side_result, write_json
 
 SIDE_FILES = "answers"  # folder of what each model answered to each task, within the run
 
@@ -56,7 +56,7 @@ class HowAsked:
 
 @dataclass(frozen=True)
 class AbilitiesJob:
-    """Tasks for one model and for what stands beside it.
+    """Tasks for a model, and for its original and gold beside it.
 
     Attributes:
         folder: Run folder of the results.
@@ -224,27 +224,22 @@ def _answers(
     """Ask what is not in a side file yet; return all by task and role. One model is in memory at a time."""
     found: dict[str, dict[str, Any]] = {task: {} for task in job.tasks}
     done, total = 0, len(job.models) * len(job.tasks)
+    folders = [other / SIDE_FILES for other in job.reuse]
     for role, place in job.models.items():
-        model = None
+        opened = cache(partial(_opened, place, job.how))
         for task in job.tasks:
             about = {"task": task, "model": digests[role], "asked": {**asked, "batch_size": None}}
-            file = folder / f"{task}-{role}.json"
-            content = next((known for known in _known(file, job.reuse) if known["about"] == about), None)
-            if content is None:
-                model = model or wrapped(load_model(place, dtype=job.how.dtype), job.how.batch_size)
-                content = {"about": about, **answers_to(task, model, job.how, manager)}
-            if not file.exists():
-                write_json(file, content)
-            found[task][role] = content
+            ask = partial(_asked, task, opened, job.how, manager)
+            found[task][role] = side_result(folder / f"{task}-{role}.json", task, about, folders, ask)
             done += 1
             if progress:
                 progress(done, total)
     return found
 
 
-def _known(file: Path, reuse: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """Yield what was answered to a task already: in its side file, and in those of other runs."""
-    task = file.stem.rpartition("-")[0]
-    for path in [file, *(path for folder in reuse for path in sorted((folder / SIDE_FILES).glob(f"{task}-*.json")))]:
-        if path.is_file():
-            yield json.loads(path.read_text())
+def _opened(place: str, how: HowAsked) -> HFLM:
+    return wrapped(load_model(place, dtype=how.dtype), how.batch_size)
+
+
+def _asked(task: str, opened: Callable[[], HFLM], how: HowAsked, manager: TaskManager) -> dict[str, Any]:
+    return answers_to(task, opened(), how, manager)

@@ -6,8 +6,9 @@ interrupted command resumes.
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 from clear_pipeline.arguments import DataArguments
 from clear_pipeline.evaluate import check_forgotten
 from clear_pipeline.runs.provenance import check_role, lineage, model_digest
-from clear_pipeline.runs.run_folder import Run, write_json
+from clear_pipeline.runs.run_folder import Run, side_result
 from clear_unlearning.models import LoadedModel, load_model, require_model
 
 from . import AUDITS
@@ -183,23 +184,16 @@ def _measured(
     for name in job.audits:
         if name not in possible:
             found[name][AUDITED] = {"reason": f"it needs a gold: {AUDITS[name].needs_gold}"}
+    folders = [folder, *(other / SIDE_FILES for other in job.reuse)]
     for role, place in models.items():
-        loaded = None
+        opened = cache(partial(_opened, job, place, context.subjects))
         for name in possible:
             about = {"audit": name, "model": digests[role], **same_for_all}
             if AUDITS[name].beside:
                 about |= {"original": digests[ORIGINAL], "gold": digests[gold_roles(1)[0]]}
             file = folder / f"{name}-{role.replace(' ', '-')}.json"
-            content = next(
-                (known for known in _known(file, [folder.parent, *job.reuse]) if known["about"] == about), None
-            )
-            if content is None:
-                loaded = loaded or _load(job, place)
-                check_photos(loaded, place, context.subjects)
-                content = {"about": about, **_measure(name, loaded, context)}
-            if not file.exists():
-                write_json(file, content)
-            found[name][role] = content
+            measure = partial(_measure, name, opened, context)
+            found[name][role] = side_result(file, name, about, folders, measure)
             done += 1
             if progress:
                 progress(done, total)
@@ -210,19 +204,17 @@ def _load(job: AuditJob, place: str) -> LoadedModel:
     return load_model(place, dtype=job.settings.dtype)
 
 
-def _measure(name: str, loaded: LoadedModel, context: Context) -> dict[str, Any]:
+def _opened(job: AuditJob, place: str, subjects: Subjects) -> LoadedModel:
+    loaded = _load(job, place)
+    check_photos(loaded, place, subjects)
+    return loaded
+
+
+def _measure(name: str, opened: Callable[[], LoadedModel], context: Context) -> dict[str, Any]:
+    loaded = opened()
     began = time.monotonic()
     try:
         measured = import_module(f"{__package__}.{name}").measure(loaded, context)
     except NotPossible as reason:
         return {"reason": str(reason)}
     return {"seconds": round(time.monotonic() - began, 2), **measured.as_json()}
-
-
-def _known(file: Path, reuse: Sequence[Path]) -> Iterator[dict[str, Any]]:
-    """Yield the results of an audit that are there already: in its side file, and for other models and runs."""
-    if file.is_file():
-        yield json.loads(file.read_text())
-    for folder in reuse:
-        for path in sorted((folder / SIDE_FILES).glob(f"{file.stem.split('-')[0]}-*")):
-            yield json.loads(path.read_text())

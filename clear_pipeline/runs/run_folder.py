@@ -7,7 +7,7 @@ run is: a folder whose settings differ is another run's and is left as it is.
 import json
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,26 @@ def write_json(path: Path, content: Any) -> None:
     part = path.with_name(path.name + ".part")
     part.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
     part.rename(path)
+
+
+def side_result(
+    file: Path, kind: str, about: Any, reuse: Sequence[Path], measure: Callable[[], Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return a result of a run: from its side file, else from another one about the same, else measured now.
+
+    Args:
+        file: Side file of the result; it is written if it is not there.
+        kind: Names of files with such results begin with it and a hyphen.
+        about: What the result is about, plain JSON values; it stands in the file as `about`.
+        reuse: Folders of side files.
+        measure: Returns the result, plain JSON values.
+    """
+    paths = [file, *(path for folder in reuse for path in sorted(folder.glob(f"{kind}-*.json")))]
+    known = (json.loads(path.read_text()) for path in paths if path.is_file())
+    content = next((one for one in known if one["about"] == about), None) or {"about": about, **measure()}
+    if not file.exists():
+        write_json(file, content)
+    return content
 
 
 def write_files(folder: Path, files: Mapping[str, str | bytes]) -> None:
