@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from .base.rows import Draw, Rows, load_refusals, refused_rows, rows_themselves
+from .base.rows import Draw, Rows, refusing_rows
 from .base.terms import Sides, Terms, Totals, token_mean
 from .base.trainer import Quantity, UnlearningConfig, UnlearningTrainer
 
@@ -38,7 +38,7 @@ class DPOTrainer(UnlearningTrainer):
 
     def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
         """Return refusals beside the forget answers, another one in every epoch."""
-        refusal = refused_rows(rows_themselves(sides["forget"]), *load_refusals(args.refusals), args.seed)
+        refusal = refusing_rows(sides["forget"], args.refusals, args.seed)
         return {**super().draws(args, sides), "refusal": refusal}
 
     def references(self) -> dict[str, Quantity]:

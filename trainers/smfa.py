@@ -11,7 +11,7 @@ from torch import nn
 from transformers import PreTrainedModel
 
 from .base.regularisers import named_trainable
-from .base.rows import Draw, Rows, load_refusals, refused_rows, rows_themselves
+from .base.rows import Draw, Rows, refusing_rows
 from .base.task_vector import START_FILE, keep_start
 from .base.terms import Sides, Terms, Totals, token_mean
 from .base.trainer import UnlearningConfig, UnlearningTrainer
@@ -59,7 +59,7 @@ class SMFATrainer(UnlearningTrainer):
 
     def draws(self, args: Any, sides: dict[str, Rows]) -> dict[str, Draw]:
         """Return refusals instead of the forget answers, which are never shown."""
-        refusal = refused_rows(rows_themselves(sides["forget"]), *load_refusals(args.refusals), args.seed)
+        refusal = refusing_rows(sides["forget"], args.refusals, args.seed)
         return {"refusal": refusal, "retain": super().draws(args, sides)["retain"]}
 
     def losses(self, model: nn.Module, batch: Sides, totals: Totals) -> Terms:

@@ -161,6 +161,11 @@ def refused_rows(draw: Draw, texts: Sequence[str], photos: Sequence[str], seed: 
     return refuse
 
 
+def refusing_rows(rows: Rows, file: str | None, seed: int) -> Draw:
+    """Draw the row itself, answered by a refusal of a file, or of our own lists (`load_refusals`, `refused_rows`)."""
+    return refused_rows(rows_themselves(rows), *load_refusals(file), seed)
+
+
 def answered_otherwise(rows: Rows, source: Rows, count: int, seed: int) -> Draw:
     """Draw the row's question `count` times, each time with the answer of a row of `source`, never with its own.
 
