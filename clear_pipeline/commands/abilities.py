@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from clear_data.command_line import Parser
+from clear_pipeline.audits.arguments import DTYPES
 
 from .parser import check_place
 
@@ -23,7 +24,7 @@ def abilities(argv: Sequence[str]) -> None:
     parser.add_argument("--apply_chat_template", action="store_true", help="ask in the model's chat template")
     parser.add_argument("--include_path", type=Path, help="folder with tasks of your own (lm-eval's YAML)")
     parser.add_argument("--batch_size", type=int, default=8, help="requests at a time (8)")
-    parser.add_argument("--dtype", choices=("float32", "bfloat16", "float16"), default="float32",
+    parser.add_argument("--dtype", choices=DTYPES, default="float32",
                         help="precision of the weights (float32)")  # fmt: skip
     parser.add_argument("--output", type=Path, required=True, help="folder of the results")
     parser.add_argument(

@@ -40,10 +40,14 @@ READING = (
 )
 
 
+def _columns(rows: Sequence[Mapping[str, Any]]) -> list[Column]:
+    return [*columns_of(REPORT, rows), *audit_columns(rows)]
+
+
 def markdown(report: Mapping[str, Any], made: bool) -> str:
     """Return the table as Markdown, with what its columns mean."""
     rows = report["rows"]
-    columns = [*columns_of(REPORT, rows), *audit_columns(rows)]
+    columns = _columns(rows)
     lines = [f"# Unlearning report: {report['forget']}", "", *_factsline(report), ""]
     titles = [f"{column.heading}{_mark(column, made)} {column.arrow}" for column in columns]
     lines += head_lines(["model", *titles])
@@ -74,7 +78,7 @@ def page(
 ) -> str:
     """Return the page: table, plot and answers, with style and pictures inside."""
     rows = report["rows"]
-    columns = [*columns_of(REPORT, rows), *audit_columns(rows)]
+    columns = _columns(rows)
     points = [Point(row["name"], row["forget_quality_statistic"], row["model_utility"]) for row in rows]
     plots = {}
     for width in ("wide", "narrow"):
