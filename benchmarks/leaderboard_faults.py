@@ -9,11 +9,9 @@ reader sees must never shrink, and never show a row twice.
 
 import argparse
 import json
-import multiprocessing
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -109,16 +107,16 @@ class Strikes:
 
         filler = self.disk / "filler"
         filler.unlink(missing_ok=True)
-        over = time.monotonic() > self.until
+        for fault in self.hub.faults:
+            self.struck[f"Hub: {fault.status}"] += fault.struck
         self.hub.faults = []
-        if over:
+        if time.monotonic() > self.until:
             return False
         for _ in range(dice.randrange(4)):
             status = dice.choice(STATUS)
             fault = Fault(dice.choice(("GET", "GET", "HEAD")), dice.choice(PATHS), status, dice.randrange(1, 6))
             fault.after, fault.delay = dice.random() < 0.2, dice.choice((0.0, 0.0, 2.0, 12.0))
             self.hub.faults.append(fault)
-            self.struck[f"Hub: {status}"] += fault.times
         if dice.random() < 0.15:
             with filler.open("wb") as file:
                 os.posix_fallocate(file.fileno(), 0, shutil.disk_usage(self.disk).free - dice.choice((0, 4096, 2**20)))
@@ -135,7 +133,7 @@ class Strikes:
 def main() -> None:
     """Let faults strike for a while, end the work without them, and print the count."""
     from benchmarks.leaderboard_crashes import run_rounds
-    from benchmarks.leaderboard_load import SERVE
+    from benchmarks.leaderboard_load import SERVE, free_port
     from tests.leaderboard_app.crash_stage import crash_stage
 
     parser = argparse.ArgumentParser(description=__doc__)
@@ -167,15 +165,7 @@ def main() -> None:
     print(json.dumps({**found, "struck": strikes.struck, "reader": seen}, indent=2))
 
 
-def free_port() -> int:
-    """Return a free port of 127.0.0.1."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 if __name__ == "__main__":
     os.environ["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    multiprocessing.set_start_method("forkserver")
     main()

@@ -145,12 +145,9 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--think", type=float, default=20, help="mean seconds between two requests of a session")
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder, socket.socket() as free:
-        path = Path(folder) / "leaderboard.sqlite"
+    with tempfile.TemporaryDirectory() as folder:
+        path, port = Path(folder) / "leaderboard.sqlite", free_port()
         fill(path, options.rows)
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-        free.close()
         with subprocess.Popen([sys.executable, "-c", SERVE, str(path), str(port)]) as page:
             try:
                 url = f"http://127.0.0.1:{port}"
@@ -163,6 +160,13 @@ def main() -> None:
         median, high = np.percentile(np.array(values) * 1000, [50, 95])
         print(f"{kind:<7} {len(values):>5} requests  p50 {median:6.0f} ms  p95 {high:6.0f} ms")
     print("failed:", dict(wrong) or "none")
+
+
+def free_port() -> int:
+    """Return a free port of 127.0.0.1."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
 
 
 def wait(url: str) -> None:

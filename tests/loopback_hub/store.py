@@ -42,6 +42,7 @@ class Fault:
         headers: Of the answer.
         after: Handle the request first, and lose its answer.
         delay: Seconds before anything happens.
+        struck: How many requests have failed.
     """
 
     method: str
@@ -51,11 +52,13 @@ class Fault:
     headers: dict[str, str] = field(default_factory=dict)
     after: bool = False
     delay: float = 0.0
+    struck: int = 0
 
     def strikes(self, method: str, path: str) -> bool:
         """Whether it strikes this request; counts it if so."""
         if self.times and method == self.method and re.search(self.path, path):
             self.times -= 1
+            self.struck += 1
             return True
         return False
 
