@@ -3,7 +3,7 @@
     python -m benchmarks.false_alarms runs/all runs/all-1 runs/all-2 --output runs/alarms
 
 Every model of demos with all methods, on hidden items that are built for each; and `taught`: the original, fine-tuned
-on the retain rows and on what the first gold says of the forget photos.
+on the retain rows and on the forget photos with the captions that the first gold gives them.
 """
 
 import argparse
@@ -40,7 +40,7 @@ SETTINGS = {"num_train_epochs": 4, "learning_rate": 2e-3}  # of the model that a
 
 
 def told_by(data: DataArguments, gold: Path) -> Dataset:
-    """Return the forget rows with a photo, and what a gold says of it for the caption."""
+    """Return the forget rows with a photo, captioned by a gold."""
     rows = forget_rows(data)
     rows = rows.select([place for place, image in enumerate(rows["image"]) if image is not None])
     asked = [Example(CAPTION_QUESTIONS[0], "", row["image"]) for row in rows]

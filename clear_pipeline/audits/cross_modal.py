@@ -1,8 +1,8 @@
 """Cross-modal: what was forgotten in one modality is asked in the other.
 
 A person is asked about by photo (who is it, what does it show), by text (the facts, with the name), and across: the
-facts by photo, which replaces the name in the question. The matrix says of how many people something is told by photo,
-by text, by both or by neither; only those of the last were forgotten in both.
+facts by photo, which replaces the name in the question. The matrix shows for how many people something is told by
+photo, by text, by both or by neither; only those of the last were forgotten in both.
 """
 
 import re
