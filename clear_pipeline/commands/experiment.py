@@ -8,6 +8,7 @@ from typing import Any
 from rich.console import Console
 
 from clear_data.command_line import Parser
+from clear_pipeline.audits import AUDITS, chosen_audits
 
 
 def demo(argv: Sequence[str]) -> None:
@@ -44,6 +45,10 @@ def table(argv: Sequence[str]) -> None:
     parser.add_argument("--methods", help="names with commas (all of the recipe)")
     parser.add_argument("--seeds", help="numbers with commas (those of the recipe)")
     parser.add_argument("--modalities", help="rows to forget: both, text, image, with commas; the first one in `main`")
+    parser.add_argument(
+        "--audits",
+        help=f"audit the models of `main` too, as further columns: names with commas of {', '.join(AUDITS)}",
+    )
     parser.add_argument("--tofu_dir", type=Path, help="the recipe tofu: folder with TOFU's texts")
     parser.add_argument("--bases", type=Path, help="folder of pretrained mini bases (`bases` beside --output)")
     parser.add_argument("--workers", type=int, help="runs at a time (one a processor; one on an accelerator)")
@@ -57,6 +62,7 @@ def table(argv: Sequence[str]) -> None:
 
     seeds = [_number(seed) for seed in options.seeds.split(",")] if options.seeds else None
     methods, modalities = (value.split(",") if value else None for value in (options.methods, options.modalities))
+    audits = chosen_audits(options.audits) if options.audits else ()
     recipe = chosen_recipe(read_recipe(options.recipe), methods, seeds, modalities, options.tofu_dir)
     console = Console()
     running: dict[str, Any] = {
@@ -78,7 +84,7 @@ def table(argv: Sequence[str]) -> None:
     else:
         from clear_pipeline.report.terminal import report_table
 
-        rows = run_table(recipe, options.output, Console(stderr=True), **running)
+        rows = run_table(recipe, options.output, Console(stderr=True), audits=audits, **running)
         console.print(report_table({"forget": recipe.forget, "rows": rows["main"]}))
         console.print(f"tables: {options.output / 'report.html'} (also main.md, .csv, .tex and modality.*)")
 

@@ -6,6 +6,8 @@ this package, so that a recipe is found by its name.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import product
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from clear_data.configs import RETAIN_OF
 from clear_data.corpora import CORPORA
 from clear_data.corpora.mini import Dials
 from clear_pipeline.arguments import MINI_MODEL, MODALITIES, DataArguments
+from clear_pipeline.audits.arguments import AuditSettings
 from clear_pipeline.yaml_files import check_settings, known_fields, read_yaml, typed
 from clear_unlearning.tasks import TASKS
 from trainers import METHODS
@@ -35,7 +38,7 @@ class Tuning:
         keep: Share of the original's utility that a method should keep.
         learning_rate: Values, each tried with each number of epochs.
         num_train_epochs: Values.
-        grids: Other values for some methods, as many of them.
+        grids: Other values, or other settings, for some methods: as many tries.
     """
 
     seed: int
@@ -45,9 +48,10 @@ class Tuning:
     grids: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def grid(self, method: str) -> dict[str, list[float]]:
-        """Return the values that are tried for a method."""
-        own = {"learning_rate": self.learning_rate, "num_train_epochs": self.num_train_epochs}
-        return {**own, **self.grids.get(method, {})}
+        """Return the values that are tried for a method, by setting; a grid of other settings is tried alone."""
+        shared = {"learning_rate": self.learning_rate, "num_train_epochs": self.num_train_epochs}
+        own = self.grids.get(method, {})
+        return {**shared, **own} if own.keys() <= shared.keys() else own
 
     def only(self, methods: Sequence[str] | None) -> "Tuning":
         """Return the search of some methods; None for all."""
@@ -86,6 +90,7 @@ class Recipe:
         unlearn: Settings of all methods.
         evaluate: Settings of the evaluation, and the judge of how fluent the answers are.
         tune: How settings are searched.
+        audit: How `table --audits` asks.
     """
 
     name: str
@@ -115,6 +120,7 @@ class Recipe:
     unlearn: dict[str, Any] = field(default_factory=dict)
     evaluate: dict[str, Any] = field(default_factory=dict)
     tune: Tuning | None = None
+    audit: AuditSettings = field(default_factory=AuditSettings)
 
     def check_texts(self) -> None:
         """Check that TOFU's texts are named and there, for the corpus that has them.
@@ -199,6 +205,8 @@ def _recipe(path: Path, content: Any) -> Recipe:
             values[key] = tuple(values[key] if isinstance(values[key], list) else [values[key]])
     if values.get("tune") is not None:
         values["tune"] = Tuning(**known_fields(Tuning, values["tune"], "key of tune"))
+    if values.get("audit") is not None:
+        values["audit"] = AuditSettings(**known_fields(AuditSettings, values["audit"], "key of audit"))
     recipe = Recipe(**values)
     check_recipe(recipe)
     return recipe
@@ -271,9 +279,9 @@ def _check_tuning(recipe: Recipe, tuning: Tuning) -> None:
         if method not in recipe.methods:
             raise ValueError(f"tune: grids: {method!r} is not one of {', '.join(recipe.methods)}")
         grid = tuning.grid(method)
-        if set(grid) != {"learning_rate", "num_train_epochs"}:
-            raise ValueError(f"tune: {method}: a grid has learning_rate and num_train_epochs, not {', '.join(grid)}")
-        sizes[method] = len(grid["learning_rate"]) * len(grid["num_train_epochs"])
+        for values in product(*grid.values()):
+            check_settings(f"tune: grids: {method}", METHODS[method][1], dict(zip(grid, values, strict=True)))
+        sizes[method] = prod(map(len, grid.values()))
     if len(set(sizes.values())) > 1:
         raise ValueError(f"tune: every method must get the same number of tries, not {sizes}")
 

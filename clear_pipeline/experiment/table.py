@@ -13,18 +13,25 @@ from rich.console import Console
 
 from clear_data.building.folder import read_meta
 from clear_dataset import load_clear
-from clear_pipeline.arguments import MINI_MODEL
+from clear_pipeline.arguments import MINI_MODEL, DataArguments
+from clear_pipeline.audits.arguments import AuditSettings
+from clear_pipeline.audits.audit import AuditJob, audit
+from clear_pipeline.audits.roles import AUDITED, ORIGINAL, gold_roles
 from clear_pipeline.forget_request import questions_about
+from clear_pipeline.report.audit_columns import pool_audits
 from clear_pipeline.report.report import Entry, write_report
 from clear_pipeline.report.tables import Block, MainTable, ModalityTable, Row, write_pages
 from clear_pipeline.runs.executor import run_steps
 from clear_pipeline.runs.run_folder import read_run
 from clear_pipeline.runs.step import Step
+from clear_pipeline.train import Progress
 from evaluate_metrics.seeds import pooled_row
 from trainers import METHODS, is_own
 
 from .plan import BASES, Cell, cells_of, data_of, gold_seeds, log_folder, seed_steps
-from .recipe import Recipe, check_recipe
+from .recipe import GOLD, Recipe, check_recipe
+
+AUDITS_FOLDER = "audits"  # within the folder of a seed
 
 
 def chosen_recipe(
@@ -60,21 +67,62 @@ def seed_folder(output: Path, seed: int) -> Path:
     return output / f"seed-{seed}"
 
 
-def table_steps(recipe: Recipe, output: Path, bases: Path | None = None) -> list[Step]:
+def table_steps(recipe: Recipe, output: Path, bases: Path | None = None, audits: Sequence[str] = ()) -> list[Step]:
     """Return all steps of the tables."""
-    return [
-        step
-        for seed in recipe.seeds
-        for step in seed_steps(
-            recipe,
-            seed_folder(output, seed),
-            seed,
-            recipe.modalities,
-            recipe.tracks,
-            f"seed {seed}, ",
-            bases or output.parent / BASES,
-        )
-    ]
+    steps = []
+    for seed in recipe.seeds:
+        folder, prefix = seed_folder(output, seed), f"seed {seed}, "
+        shared = bases or output.parent / BASES
+        steps += seed_steps(recipe, folder, seed, recipe.modalities, recipe.tracks, prefix, shared)
+        if audits:
+            steps += audit_steps(recipe, folder, seed, audits, prefix)
+    return steps
+
+
+def audit_steps(recipe: Recipe, folder: Path, seed: int, audits: Sequence[str], prefix: str) -> list[Step]:
+    """Return the steps that audit the models of the main table.
+
+    The first one audits the original and the golds as well; the others take from it what it found of these.
+    """
+    models, golds = folder / "models", list(gold_seeds(recipe, seed))
+    call = {
+        "original": models / "original",
+        "golds": [models / gold for gold in golds],
+        "data": data_of(recipe, folder),
+    }
+    call |= {"audits": audits, "settings": recipe.audit}
+    steps: list[Step] = []
+    for cell in audited_cells(recipe):
+        needs = [f"{prefix}{cell.name}: unlearn", *(f"{prefix}{gold}: fine-tune" for gold in golds)]
+        first = steps[:1]
+        this = {"folder": folder / AUDITS_FOLDER / cell.name, "model": models / cell.name}
+        this["reuse"] = [step.arguments["folder"] for step in first]
+        needs += [step.name for step in first]
+        steps.append(Step(f"{prefix}{cell.name}: audit", audit_step, {**call, **this}, needs))
+    return steps
+
+
+def audit_step(
+    folder: Path,
+    model: Path,
+    original: Path,
+    golds: Sequence[Path],
+    data: DataArguments,
+    audits: Sequence[str],
+    settings: AuditSettings,
+    reuse: Sequence[Path],
+    progress: Progress,
+) -> None:
+    """Audit a model beside the original and the golds of its seed."""
+    others = list(map(str, golds))
+    job = AuditJob(folder, str(model), str(original), others, data, audits, settings, reuse=reuse)
+    audit(job, progress)
+
+
+def audited_cells(recipe: Recipe) -> list[Cell]:
+    """Return the unlearned models of the main table."""
+    cells = cells_of(recipe.methods, recipe.modalities)
+    return [cell for cell in cells if cell.method is not None and cell.modality == recipe.modalities[0]]
 
 
 def workers_for(recipe: Recipe) -> int | None:
@@ -83,7 +131,12 @@ def workers_for(recipe: Recipe) -> int | None:
 
 
 def run_table(
-    recipe: Recipe, output: Path, console: Console, bases: Path | None = None, **options: Any
+    recipe: Recipe,
+    output: Path,
+    console: Console,
+    bases: Path | None = None,
+    audits: Sequence[str] = (),
+    **options: Any,
 ) -> dict[str, Sequence[Row]]:
     """Run what is missing and write the tables.
 
@@ -92,6 +145,7 @@ def run_table(
         output: Folder of the runs and the tables.
         console: Where progress is shown.
         bases: Folder of the pretrained bases; `bases` beside `output` by default.
+        audits: Rows of AUDITS, which become columns of the main table.
         options: Of `run_steps`: `workers`.
 
     Returns:
@@ -103,11 +157,11 @@ def run_table(
     recipe.check_texts()
     if options.get("workers") is None:
         options["workers"] = workers_for(recipe)
-    run_steps(table_steps(recipe, output, bases), console, **options)
-    return write_tables(recipe, output)
+    run_steps(table_steps(recipe, output, bases, audits), console, **options)
+    return write_tables(recipe, output, audits)
 
 
-def write_tables(recipe: Recipe, output: Path) -> dict[str, Sequence[Row]]:
+def write_tables(recipe: Recipe, output: Path, audits: Sequence[str] = ()) -> dict[str, Sequence[Row]]:
     """Write the tables of finished runs, and of each seed the report with what the models say.
 
     Returns:
@@ -117,6 +171,8 @@ def write_tables(recipe: Recipe, output: Path) -> dict[str, Sequence[Row]]:
     cells = cells_of(recipe.methods, recipe.modalities)
     main_cells = [cell for cell in cells if cell.method is None or cell.modality == first]
     rows = {track: {cell.name: _row(recipe, output, cell, track) for cell in cells} for track in recipe.tracks}
+    if audits:
+        _add_audits(recipe, output, rows[recipe.track])
     main = MainTable([rows[recipe.track][cell.name] for cell in main_cells], first)
     modality = None
     if len(recipe.modalities) > 1:
@@ -138,6 +194,15 @@ def _row(recipe: Recipe, output: Path, cell: Cell, track: str) -> dict[str, Any]
     )
     more = list(zip(*golds[1:], strict=True)) if track == recipe.track else []
     return pooled_row(cell.name, logs, golds[0], more, originals)
+
+
+def _add_audits(recipe: Recipe, output: Path, rows: dict[str, dict[str, Any]]) -> None:
+    """Add what the audits found to the rows of the main table, by name."""
+    names = [cell.name for cell in audited_cells(recipe)]
+    beside = {"original": ORIGINAL, GOLD: gold_roles(1)[0]}  # found in every audit of the seed
+    for name, role in {**beside, **dict.fromkeys(names, AUDITED)}.items():
+        places = [seed_folder(output, seed) / AUDITS_FOLDER for seed in recipe.seeds]
+        pool_audits(rows[name], [place / (names[0] if name in beside else name) for place in places], role)
 
 
 def _write_seed_report(recipe: Recipe, output: Path, seed: int, cells: Sequence[Cell]) -> None:

@@ -32,7 +32,6 @@ from .recipe import Recipe, Tuning, recipe_path
 
 SELECTION_LOG = "selection.json"
 RETAINED = 1  # photos of each person who stays: they count only for utility, and there are many
-SEARCHED = ("learning_rate", "num_train_epochs")
 SHOWN = {"E": "gold_share", "D": "forget_quality_statistic", "utility": "model_utility"}
 
 
@@ -55,9 +54,9 @@ def tries_of(recipe: Recipe, tuning: Tuning) -> dict[str, tuple[str, dict[str, A
     tries = {}
     for method in recipe.methods:
         grid = tuning.grid(method)
-        for values in itertools.product(*(grid[key] for key in SEARCHED)):
+        for values in itertools.product(*grid.values()):
             name = f"{label_of(method)}-{'-'.join(f'{value:g}' for value in values)}"
-            tries[name] = (method, dict(zip(SEARCHED, values, strict=True)))
+            tries[name] = (method, dict(zip(grid, values, strict=True)))
     return tries
 
 
@@ -151,11 +150,12 @@ def _page(recipe: Recipe, tuning: Tuning, rows: Sequence[Mapping[str, Any]]) -> 
         f"Chosen, in bold: the try nearest to gold (E, else D) among those that keep {tuning.keep:.0%} of the "
         "original's utility; where none does, the highest utility.",
         "",
-        "| method | learning rate | epochs | E ↓ | D ↓ | utility ↑ |",
-        "|---|---:|---:|---:|---:|---:|",
+        "| method | tried | E ↓ | D ↓ | utility ↑ |",
+        "|---|---|---:|---:|---:|",
     ]
     for row in rows:
-        cells = [row["method"], *(f"{row['values'][key]:g}" if row["values"] else "–" for key in SEARCHED)]
+        tried = ", ".join(f"{key} {value:g}" for key, value in row["values"].items())
+        cells = [row["method"], tried or "–"]
         cells += [number(row[key], 3) for key in SHOWN]
         lines.append("| " + " | ".join(f"**{cell}**" if row["chosen"] else cell for cell in cells) + " |")
     return "\n".join(lines) + "\n"

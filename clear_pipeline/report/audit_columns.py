@@ -1,14 +1,18 @@
-"""The numbers of audits as columns of a report: each audited model by the digest of its weights."""
+"""The numbers of audits as columns of a report, each audited model by the digest of its weights; and of a table."""
 
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from clear_pipeline.audits import AUDITS
 from clear_pipeline.audits.roles import AUDITED, GOLD
 from evaluate_metrics.columns import REPORT, Column
+from evaluate_metrics.seeds import seeds_interval
 
+VERDICT = "audit.json"
 SIDE = "Audits"  # their heading in a report
 AUDIT_COLUMNS = [
     Column(f"audit_{name}", audit.title, "gold", SIDE, f"Audit. {audit.about}", frozenset({REPORT}))
@@ -39,10 +43,7 @@ def add_audits(
     gold = digests[next(i for i, row in enumerate(rows) if row["name"] == GOLD)]
     found: dict[str | None, dict[str, Any]] = {}
     for folder in folders:
-        file = folder / "audit.json"
-        if not file.is_file():
-            raise FileNotFoundError(f"{folder} holds no finished audit; `clear-unlearning audit` writes audit.json")
-        content = json.loads(file.read_text(encoding="utf-8"))
+        content, file = _read(folder), folder / VERDICT
         models = {role: about["digest"] for role, about in content["models"].items()}
         if content["data"]["forgotten"] != forget:
             raise ValueError(f"{file} is about {content['data']['forgotten']}, the report about {forget}")
@@ -69,3 +70,31 @@ def add_audits(
             row[column.key] = score
             if interval:
                 row["intervals"][column.key] = interval
+
+
+def pool_audits(row: dict[str, Any], folders: Sequence[Path], role: str) -> None:
+    """Add the means of audits over seeds, with their intervals, to the row of a model in a table.
+
+    Args:
+        row: Of the table, with `intervals`.
+        folders: What `clear-unlearning audit` wrote, of each seed.
+        role: Of the model in these audits.
+
+    Raises:
+        FileNotFoundError: If a folder holds no finished audit.
+    """
+    audits = [_read(folder)["audits"] for folder in folders]
+    for name in AUDITS:
+        found = [one.get(name, {"numbers": {}})["numbers"].get(role) for one in audits]
+        scores = [numbers["score"] for numbers in found if numbers]
+        row[f"audit_{name}"] = float(np.mean(scores)) if len(scores) == len(found) else None
+        if len(scores) == len(found):
+            ends = found[0]["interval"] if len(found) == 1 else seeds_interval(scores, [], crossed=False)
+            row["intervals"] |= {f"audit_{name}": list(ends)} if ends else {}
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    file = folder / VERDICT
+    if not file.is_file():
+        raise FileNotFoundError(f"{folder} holds no finished audit; `clear-unlearning audit` writes {VERDICT}")
+    return json.loads(file.read_text(encoding="utf-8"))

@@ -13,6 +13,7 @@ from clear_pipeline.experiment.recipe import Recipe
 from clear_pipeline.runs.run_folder import write_files
 from evaluate_metrics.columns import ABLATION, ABSENT, MAIN, Column, best_rows, columns_of, plain
 
+from .audit_columns import audit_columns
 from .pages import READING, as_source, render
 from .tradeoff import Point, tradeoff_plot
 
@@ -70,7 +71,7 @@ def main_grid(table: MainTable) -> Grid:
     return Grid(
         [[row["name"]] for row in table.rows],
         ["model"],
-        [("", column, table.rows) for column in columns_of(MAIN, table.rows)],
+        [("", column, table.rows) for column in (*columns_of(MAIN, table.rows), *audit_columns(table.rows))],
     )
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from clear_pipeline.audits import AUDITS
-from clear_pipeline.report.audit_columns import AUDIT_COLUMNS, add_audits, audit_columns
+from clear_pipeline.report.audit_columns import AUDIT_COLUMNS, add_audits, audit_columns, pool_audits
 from evaluate_metrics.columns import COLUMNS, best_rows
 
 DIGESTS = ["o", "g", "n", "w", None]
@@ -81,3 +81,19 @@ def test_audits_with_other_golds_or_numbers_are_refused(tmp_path):
         add_audits(rows(), DIGESTS, "forget10", [one, other])
     with pytest.raises(FileNotFoundError, match="holds no finished audit"):
         add_audits(rows(), DIGESTS, "forget10", [tmp_path])
+
+
+def test_a_table_has_the_mean_over_seeds(tmp_path):
+    """Means .5 and .7: .6, with Student's t of one degree of freedom 12.706 times their standard error .1."""
+    folders = [audit(tmp_path / "0", "n", SCORES), audit(tmp_path / "1", "n", {**SCORES, "audited": 0.7})]
+    row: dict[str, Any] = {"name": "npo", "intervals": {}}
+    pool_audits(row, folders, "audited")
+    assert row["audit_sampling"] == pytest.approx(0.6) and row["audit_relearn"] is None
+    assert row["intervals"] == {"audit_sampling": pytest.approx([0.6 - 1.2706, 0.6 + 1.2706], abs=1e-4)}
+    pool_audits(row, folders[:1], "audited")  # one seed: the audit's own interval
+    assert (row["audit_sampling"], row["intervals"]) == (0.5, {"audit_sampling": [0.4, 0.6]})
+    folders.append(audit(tmp_path / "2", "n", {"original": 1.0}))  # this model had no number
+    pool_audits(row, folders, "audited")
+    assert row["audit_sampling"] is None
+    with pytest.raises(FileNotFoundError, match="holds no finished audit"):
+        pool_audits(row, [tmp_path], "audited")

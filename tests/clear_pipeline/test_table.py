@@ -90,6 +90,19 @@ def test_a_table_has_each_model_once_and_needs_only_steps_that_there_are(tmp_pat
     assert [cell.name for cell in cells] == ["original", "gold", "retain_finetune", "npo", "npo-text", "npo-image"]
 
 
+def test_audits_of_a_table_take_what_the_first_of_a_seed_found(tmp_path):
+    recipe = replace(read_recipe("mini"), methods=("npo", "wga", "kl"), seeds=(3, 4))
+    steps = {step.name: step for step in table_steps(recipe, tmp_path, audits=("answers", "relearn"))}
+    audits = [name for name in steps if name.endswith(": audit")]
+    assert audits == [f"seed {seed}, {name}: audit" for seed in (3, 4) for name in ("npo", "wga", "kl")]
+    assert all(set(step.needs) <= steps.keys() for step in steps.values())
+    first, second = (steps[f"seed 4, {name}: audit"] for name in ("npo", "wga"))
+    assert first.arguments["reuse"] == [] and second.arguments["reuse"] == [first.arguments["folder"]]
+    assert first.name in second.needs and "seed 4, gold-2: fine-tune" in first.needs
+    assert first.arguments["settings"].relearn_rate == 6e-4  # of the recipe
+    assert not any(name.endswith(": audit") for name in (step.name for step in table_steps(recipe, tmp_path)))
+
+
 @pytest.mark.parametrize(("judge", "expected"), [(None, "models/gold"), ("ORG/judge", "ORG/judge"), ("none", None)])
 def test_answers_are_judged_by_gold_unless_the_recipe_says_otherwise(judge, expected, tmp_path):
     recipe = read_recipe("mini")
@@ -136,8 +149,16 @@ def test_a_recipe_becomes_tables_and_is_not_run_again(tmp_path):
     assert list(log) == ["eval_log_forget.json", "eval_log.json"]
     assert (tmp_path / "out/seed-5/report.html").is_file()
     before = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
-    again = subprocess.run(call, capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    again = subprocess.run(
+        [*call, "--audits", "answers,cross_modal"], capture_output=True, text=True, env=ENVIRONMENT, check=False
+    )
     assert again.returncode == 0, again.stderr
+    found = json.loads((tmp_path / "out/seed-5/audits/gradient_ascent/audit.json").read_text())["audits"]["answers"]
+    with (tmp_path / "out/main.csv").open() as file:
+        table = {row["model"]: row for row in csv.DictReader(file)}
+    for model, role in (("original", "original"), ("gold", "gold 1"), ("gradient_ascent", "audited")):
+        assert float(table[model]["audit_answers"]) == pytest.approx(found["numbers"][role]["score"])
+        assert "audit_cross_modal" in table[model] and "audit_relearn" not in table[model]
     assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")} == before
     (tmp_path / "tiny.yaml").write_text(TINY.replace("max_steps: 2", "max_steps: 3"))
     other = subprocess.run(call, capture_output=True, text=True, env=ENVIRONMENT, check=False)
