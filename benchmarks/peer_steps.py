@@ -139,13 +139,13 @@ def neurons(bench: Bench) -> dict[str, tuple[torch.Tensor, torch.Tensor]]:
     names = ("collect_feedforward_activations", "compute_combined_scores_incremental", "compute_top_k_pruning_mask")
     bench.load("MANU/prune/prune_utility.py", *names)
     trainer, theirs = bench.trainer, bench.space
-    modules: dict[str, Any] = {str(n): module for n, module in enumerate(trainer.groups[0])}
+    modules: dict[str, Any] = {str(n): module for n, (module,) in enumerate(trainer.groups[0])}
     inside: Any = SimpleNamespace(language_model=trainer.model, eval=lambda: None)
     own, found = {}, {}
     for side in ("forget", "retain"):
         with torch.no_grad():
-            kept = trainer.importances(side, list(modules.values()))
-        own[side] = {name: kept[module].float() for name, module in modules.items()}
+            kept = trainer.importances(side, [[module] for module in modules.values()])
+        own[side] = {name: one.float() for name, one in zip(modules, kept, strict=True)}
         collector = theirs["ActivationCollector"]()
         for name, module in modules.items():
             collector.register_hook(module, name, "cpu", "unimodal")

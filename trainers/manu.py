@@ -10,11 +10,12 @@ from transformers import PreTrainedModel
 
 from clear_unlearning.likelihood import answer_likelihood, decoder_layers
 
-from .base.gradient_free import GradientFreeConfig, GradientFreeTrainer
+from .base.gradient_free import GradientFreeConfig, GradientFreeTrainer, linear_of_mlps
 from .base.regularisers import largest
 from .base.vision import vision_tower
 
 SMALL = 1e-5  # e of the ratio
+LAST = 3  # layers that the authors' code changes, of either modality
 FIRES = 0.1  # from which an activation counts as one
 WEIGHTS = (2.0, 0.0, 2.0, 2.0)  # of mean, frequency, deviation and root mean square: the authors'
 
@@ -25,6 +26,9 @@ class MANUConfig(GradientFreeConfig):
 
     max_steps: int = field(default=1, metadata={"help": "All is done in the first step."})
     share: float = field(default=0.02, metadata={"help": "Share p of the neurons that are zeroed."})
+    pooled: bool = field(
+        default=False, metadata={"help": "Score over all layers and change the last three: the authors' code."}
+    )
 
     def __post_init__(self) -> None:
         """Check the share."""
@@ -39,6 +43,9 @@ class MANUTrainer(GradientFreeTrainer):
     A neuron is an output of a linear module of an MLP, in each layer; `I_k` are mean, frequency, deviation and root
     mean square of its absolute activation over all positions of prompts and answers. The language model's neurons are
     ranked together, and those of the vision tower, unless it is frozen, among themselves.
+
+    With `pooled`, neurons of one number in the modules of one name are scored together over all layers and zeroed in
+    the last three. So the authors' code does: its collector keeps all layers under one name.
     """
 
     args: MANUConfig
@@ -46,29 +53,33 @@ class MANUTrainer(GradientFreeTrainer):
     _name = "MANU"
 
     def changed_modules(self, model: PreTrainedModel, args: Any) -> list[nn.Module]:
-        """Return the linear modules of the MLPs, kept by modality too."""
+        """Return the linear modules of the MLPs that may change, all of them kept by modality and name too."""
         tower = None if args.freeze_vision else vision_tower(model)
-        self.groups: list[list[Any]] = [linear_of_mlps(part) for part in (decoder_layers(model), tower) if part]
-        if not all(self.groups):
+        parts = [linear_of_mlps(part) for part in (decoder_layers(model), tower) if part]
+        if not all(parts):
             raise ValueError("manu needs linear modules inside modules named `mlp`; a part of the model has none")
-        return [module for group in self.groups for module in group]
+        alone = ([[one] for kind in part.values() for one in kind] for part in parts)
+        # Of each modality: modules that share a score.
+        self.groups = [list(part.values()) for part in parts] if args.pooled else list(alone)
+        return [module for group in self.groups for sharing in group for module in sharing[-LAST:]]
 
     def change(self) -> None:
         """Score the neurons on all rows, and zero those that score highest, once."""
         if self.state.global_step:
             return
-        modules = [module for group in self.groups for module in group]
-        forget, retain = (self.importances(side, modules) for side in ("forget", "retain"))
+        together = [sharing for group in self.groups for sharing in group]
+        forget, retain = (iter(self.importances(side, together)) for side in ("forget", "retain"))
         for group in self.groups:
-            scores = [score(forget[module], retain[module]) for module in group]
+            scores = [score(next(forget), next(retain)) for _ in group]
             lowest = min(float(own.min()) for own in scores)  # `largest` looks at sizes
-            for module, chosen in zip(group, largest([own - lowest for own in scores], self.args.share), strict=True):
-                for weight in (module.weight, module.bias):
+            for sharing, chosen in zip(group, largest([own - lowest for own in scores], self.args.share), strict=True):
+                for weight in (own for module in sharing[-LAST:] for own in (module.weight, module.bias)):
                     if weight is not None:
                         weight[chosen] = 0.0
 
-    def importances(self, side: str, modules: Sequence[nn.Module]) -> dict[nn.Module, torch.Tensor]:
-        """Return the four importances of each module's neurons over the rows of a side [4, neurons]."""
+    def importances(self, side: str, together: Sequence[Sequence[nn.Module]]) -> list[torch.Tensor]:
+        """Return the four importances [4, neurons] over the rows of a side, of modules that share a score."""
+        modules = [module for sharing in together for module in sharing]
         sums: dict[nn.Module, torch.Tensor] = {}
         counts = dict.fromkeys(modules, 0)
         mask: torch.Tensor = torch.empty(0)
@@ -89,13 +100,8 @@ class MANUTrainer(GradientFreeTrainer):
         silent = [module for module in modules if module not in sums]
         if silent:
             raise ValueError(f"no {side} row goes through {silent[0]}: rows with photos are needed for a vision tower")
-        return {module: importances_of(sums[module] / counts[module]) for module in modules}
-
-
-def linear_of_mlps(layers: nn.Module) -> list[nn.Linear]:
-    """Return the linear modules inside modules named `mlp`."""
-    named = layers.named_modules()
-    return [module for name, module in named if isinstance(module, nn.Linear) and ".mlp." in f".{name}."]
+        means = {module: sums[module] / counts[module] for module in modules}  # each layer sees as many positions
+        return [importances_of(torch.stack([means[one] for one in sharing]).mean(0)) for sharing in together]
 
 
 def importances_of(means: torch.Tensor) -> torch.Tensor:

@@ -96,9 +96,9 @@ def audit_steps(recipe: Recipe, folder: Path, seed: int, audits: Sequence[str], 
         needs = [f"{prefix}{cell.name}: unlearn", *(f"{prefix}{gold}: fine-tune" for gold in golds)]
         first = steps[:1]
         this = {"folder": folder / AUDITS_FOLDER / cell.name, "model": models / cell.name}
-        this["reuse"] = [step.arguments["folder"] for step in first]
+        reuse = [step.arguments["folder"] for step in first]
         needs += [step.name for step in first]
-        steps.append(Step(f"{prefix}{cell.name}: audit", audit_step, {**call, **this}, needs))
+        steps.append(Step(f"{prefix}{cell.name}: audit", audit_step, {**call, **this, "reuse": reuse}, needs))
     return steps
 
 

@@ -40,7 +40,7 @@ def test_the_neurons_with_the_largest_scores_are_zeroed_and_no_others(tmp_path, 
     trainer = trainer_of("manu", tmp_path, mini_llava, max_steps=2, share=0.1, freeze_vision=freeze)
     original, before = fresh(mini_llava).model.eval(), weights(trainer.model)
     names = {id(module): name for name, module in trainer.model.named_modules()}
-    groups = [[names[id(module)] for module in group] for group in trainer.groups]
+    groups = [[names[id(module)] for (module,) in group] for group in trainer.groups]
     assert [len(group) for group in groups] == [6] if freeze else [6, 4]
     trainer.train()
     after, changed = weights(trainer.model), set()
@@ -60,6 +60,35 @@ def test_the_neurons_with_the_largest_scores_are_zeroed_and_no_others(tmp_path, 
             changed |= {f"{name}.weight", f"{name}.bias"}
     assert all(torch.equal(after[name], before[name]) for name in before if name not in changed)
     assert sum(bool((after[name] != before[name]).any()) for name in changed & before.keys()) >= len(groups)
+
+
+def test_pooled_scores_are_those_of_all_layers_and_change_the_last_three(tmp_path, monkeypatch, mini_llava):
+    """The mini model has two layers: with LAST at 1 the first one stays as it is."""
+    monkeypatch.setattr("trainers.manu.LAST", 1)
+    trainer = trainer_of("manu", tmp_path, mini_llava, max_steps=1, share=0.1, pooled=True)
+    original, before = fresh(mini_llava).model.eval(), weights(trainer.model)
+    names = {id(module): name for name, module in trainer.model.named_modules()}
+    (group,) = trainer.groups
+    shared = [[names[id(module)] for module in sharing] for sharing in group]
+    assert [name.rpartition(".")[2] for first, name in shared] == ["gate_proj", "up_proj", "down_proj"]
+    trainer.train()
+    after, scores = weights(trainer.model), []
+    for sharing in shared:
+        sides = {}
+        for side in ("forget", "retain"):
+            one, other = (by_hand(original, trainer, side, name) for name in sharing)
+            means = (one[0] + other[0]) / 2, (one[1] + other[1]) / 2, (one[3] ** 2 + other[3] ** 2) / 2
+            sides[side] = importances_of(torch.stack(means))
+        scores.append(score(sides["forget"], sides["retain"]))
+    ranked = torch.cat(scores).sort(descending=True).values
+    bound = ranked[round(0.1 * len(ranked)) - 1]
+    for own, (first, last) in zip(scores, shared, strict=True):
+        assert torch.equal(after[f"{first}.weight"], before[f"{first}.weight"])
+        clear = (own - bound).abs() > 1e-4 * bound.abs()
+        expected = before[f"{last}.weight"].clone()
+        expected[own >= bound] = 0
+        assert torch.equal(after[f"{last}.weight"][clear], expected[clear])
+    assert any(not torch.equal(after[f"{last}.weight"], before[f"{last}.weight"]) for _, last in shared)
 
 
 def test_wrong_values_are_named(tmp_path, mini_llava, mini_llama):

@@ -104,6 +104,15 @@ def modules_ending(model: PreTrainedModel, name: str, first: int, last: int) -> 
     return found
 
 
+def linear_of_mlps(layers: nn.Module) -> dict[str, list[nn.Linear]]:
+    """Return the linear modules inside modules named `mlp`, by the end of their name, in the order of the layers."""
+    found: dict[str, list[nn.Linear]] = {}
+    for name, module in layers.named_modules():
+        if isinstance(module, nn.Linear) and ".mlp." in f".{name}.":
+            found.setdefault(name.rpartition(".")[2], []).append(module)
+    return found
+
+
 @contextmanager
 def inputs_of(modules: Sequence[nn.Module]) -> Iterator[list[list[torch.Tensor]]]:
     """Collect what enters some modules, by module."""
