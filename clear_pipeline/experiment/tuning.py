@@ -2,7 +2,7 @@
 
 The tries are scored on the selection set: the same people on photos that no model was trained on. For each method the
 try nearest to gold (E; D if the recipe has fewer than three golds) is chosen among those that keep `keep` of the
-original's utility; if there are none, the try that keeps most.
+original's utility, and of those as near the one that keeps most; if there are none, the try that keeps most.
 """
 
 import itertools
@@ -30,6 +30,7 @@ from trainers import label_of
 from .plan import BASES, data_of, gold_seeds, model_config, training_steps, unlearn_step
 from .recipe import Recipe, Tuning, recipe_path
 
+AS_NEAR = 0.01  # of E or D: golds differ by as much
 SELECTION_LOG = "selection.json"
 RETAINED = 1  # photos of each person who stays: they count only for utility, and there are many
 SHOWN = {"E": "gold_share", "D": "forget_quality_statistic", "utility": "model_utility"}
@@ -133,14 +134,16 @@ def choose(rows: Sequence[dict[str, Any]], keep: float) -> dict[str, dict[str, A
     for method in dict.fromkeys(row["method"] for row in rows if row["values"]):
         tries = [row for row in rows if row["method"] == method]
         good = [row for row in tries if row["utility"] >= keep * original]
-        best = (
-            min(good, key=lambda row: (abs(row["D"] if row["E"] is None else row["E"]), -row["utility"]))
-            if good
-            else max(tries, key=lambda r: r["utility"])
-        )
+        nearest = min(map(_distance, good), default=0.0)
+        near = [row for row in good if _distance(row) <= nearest + AS_NEAR]
+        best = max(near or tries, key=lambda row: row["utility"])
         best["chosen"] = True
         chosen[method] = best["values"]
     return chosen
+
+
+def _distance(row: Mapping[str, Any]) -> float:
+    return abs(row["D"] if row["E"] is None else row["E"])
 
 
 def _page(recipe: Recipe, tuning: Tuning, rows: Sequence[Mapping[str, Any]]) -> str:
@@ -148,7 +151,8 @@ def _page(recipe: Recipe, tuning: Tuning, rows: Sequence[Mapping[str, Any]]) -> 
         f"# The search of {recipe.name}: seed {tuning.seed}, selection set of {recipe.forget}",
         "",
         f"Chosen, in bold: the try nearest to gold (E, else D) among those that keep {tuning.keep:.0%} of the "
-        "original's utility; where none does, the highest utility.",
+        f"original's utility, and of those within {AS_NEAR} the one with the highest utility; "
+        "where none keeps so much, the highest utility.",
         "",
         "| method | tried | E ↓ | D ↓ | utility ↑ |",
         "|---|---|---:|---:|---:|",
