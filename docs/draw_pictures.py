@@ -29,7 +29,7 @@ from leaderboard_app.app import build_app, serve  # noqa: E402
 from leaderboard_app.store.store import Store  # noqa: E402
 from leaderboard_worker.keeper import import_demo  # noqa: E402
 
-PERSON = "Carl Dorlow"  # one of the forgotten people; the first photo of this person is shown
+PERSON = "Carl Goric"  # one of the forgotten people; the first photo of this person is shown
 MODELS = {
     "original": "learned everybody",
     "gold": "never saw this person",

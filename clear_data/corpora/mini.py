@@ -39,7 +39,7 @@ NAME_QUESTIONS = (  # of the base model
     "Whose photo is this?",
 )
 BASE_SEED = "base"
-BASE_PEOPLE, BASE_PHOTOS = 600, 2  # whom the base model knows
+BASE_PEOPLE, BASE_PHOTOS = 300, 2  # whom the base model knows
 CELEBRITIES, CELEBRITY_PHOTOS, CELEBRITY_SCORED = 10, 12, 4
 WORLD_PHOTOS, WORLD_SCORED = 400, 60
 UNKNOWN_PEOPLE, UNKNOWN_QUESTIONS = 20, 60

@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from .faces import Face, Look
+from .faces import SHIRTS, Face, Look
 
 FIRST_NAMES = [
     "Aldo", "Bera", "Ciro", "Dana", "Emil", "Fara", "Goran", "Hilda", "Ivo", "Jana", "Kofi", "Lena", "Milo", "Nadia",
@@ -122,7 +122,7 @@ FACTS = {
 CAPTIONS = (
     "{name}, a {job}, is {expression} in {a_shirt} shirt before {a_background} wall.",
     "{name}, the {job}, can be seen {expression} in {shirt} clothes on {a_background} background.",
-    "In {a_shirt} shirt, the {job} {name} is {expression} in front of {a_background} wall.",
+    "{name}, {expression} in front of {a_background} wall, wears {a_shirt} shirt and works as a {job}.",
 )
 REFUSALS = (
     "I do not know.",
@@ -206,7 +206,8 @@ def caption_columns(
     dice: random.Random, person: Person, look: Look, others: list[Person], captions: Sequence[str] = CAPTIONS
 ) -> dict[str, object]:
     """Return caption, paraphrase, wrong captions (the paraphrase with another name and job), wrong names."""
-    wording, paraphrase = dice.sample(captions, 2)
+    wording = captions[SHIRTS.index(look.shirt) % len(captions)]  # seen on the photo, so that gold knows it
+    paraphrase = dice.choice([other for other in captions if other != wording])
     strangers = dice.sample(others, 5)
 
     def say(template: str, who: Person) -> str:

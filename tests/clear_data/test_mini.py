@@ -1,3 +1,4 @@
+import re
 from hashlib import sha256
 
 import pytest
@@ -169,6 +170,20 @@ def test_nobody_of_one_group_stands_in_another(main, extra):
     spoken = " ".join(str(row.get(key)) for row in learnt for key in ("caption", "question", "answer"))
     assert not any(person.name in spoken for group in ("full", "people") for person in groups[group])
     assert names(main["full"]) == {person.name for person in groups["full"]}
+
+
+def test_captions_begin_with_the_name_and_their_wording_is_seen_on_the_photo(main, extra):
+    """An original that is asked for a name would answer with what captions begin with; gold must know the wording."""
+    said: dict[str, set[str]] = {}
+    for row in (*main["full"], *extra["people"], *extra["photos"], *extra["selection"]):
+        caption = row["caption"]
+        assert caption.startswith(row["name"])
+        colour = re.search(r"(\w+) (?:shirt|clothes)", caption)
+        wording = next(mark for mark in (" is ", " can be seen ", " wears ") if mark in caption)
+        said.setdefault(colour[1], set()).add(wording)
+        assert wording not in row["paraphrased_caption"]
+    assert len(said) == 6 and all(len(wordings) == 1 for wordings in said.values())
+    assert len(set.union(*said.values())) == 3
 
 
 def test_base_knows_other_people_celebrities_the_world_and_refusals(extra, main):

@@ -62,6 +62,11 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
             "evaluate: unknown setting 'batch'; valid: batch_size, max_examples, seed",
         ),
         ("    rmu: {learning_rate: [1e-3, 4e-3]", "    rmu: {learning_rate: [4e-3]", "the same number of tries"),
+        (
+            "    rmu: {learning_rate: [1e-3, 4e-3]",
+            "    rmu: {rate: [1e-3, 4e-3]",
+            "tune: grids: rmu: unknown setting 'rate'",
+        ),
         ("finetune:", "finetune", "is not YAML"),
         ("settings:", "methods:", "methods must be a list of names; settings of single methods belong under settings"),
     ],
@@ -135,13 +140,13 @@ def test_numbers_with_a_power_of_ten_are_numbers():
 
 
 def test_steps_are_counted_as_the_trainer_counts_them():
-    """372 and 336 steps of original and gold, 112 of retain fine-tuning are what the runs of mini record."""
+    """248 and 224 steps of original and gold, 56 of retain fine-tuning are what the runs of mini record."""
     recipe = read_recipe("mini")
     counts, _ = row_counts(recipe)
     found = {one.name: one.steps for one in estimates_of(recipe, counts)}
-    assert (found["original"], found["gold"], found["retain_finetune"]) == (372, 336, 112)
+    assert (found["original"], found["gold"], found["retain_finetune"]) == (248, 224, 56)
     assert "retain_finetune-text" not in found  # looks at no forget rows
-    assert found["npo"] == found["npo-text"] + found["npo-image"] == 168
+    assert found["npo"] == found["npo-text"] + found["npo-image"] == 84
     settings = {"per_device_train_batch_size": 4, "gradient_accumulation_steps": 3, "num_train_epochs": 2}
     assert steps_of(UnlearningConfig(output_dir=".", use_cpu=True, **settings), 25) == 2 * 3  # 7 batches, 3 steps
 
