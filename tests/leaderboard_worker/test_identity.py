@@ -171,8 +171,8 @@ def hidden(tmp_path_factory, mini_data):
 def test_changes_that_keep_the_function_keep_the_losses_and_are_recognised(mini_llava, hidden):
     """Three golds, the original and five disguises of one gold, scored as a worker does.
 
-    Whether an honest model is let through is asked of trained ones, above: noise moves the losses of an untrained model
-    in few ways, which other noise shares (up to .37 on 64 rows, with a bound of .28).
+    Whether an honest model is let through is asked of trained ones, above: noise moves the losses of an untrained
+    model in few ways, which other noise shares (up to .37 on 64 rows, with a bound of .28).
     """
 
     def scored(change=lambda weights: None, seed: int = 0, noise: float = 0.0) -> np.ndarray:
