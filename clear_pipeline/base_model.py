@@ -26,7 +26,7 @@ BASE_CONFIG = "base"  # of <dataset>_extra
 BASE_SEED = 0  # of weights and batches: one base for all seeds
 VOCABULARY = 700  # tokens; names that nobody has seen are spelled in pieces that the base knows
 ASKED = 20  # times that the tokenizer sees each caption question: it is in the prompt of every photo
-THREADS = 1  # since rounding depends on it, as on the processor; two are no faster on so small a model
+THREADS = 1  # rounding depends on it; two are no faster on so small a model
 
 
 def build_base(folder: Path, data: DataArguments, rows: FinetuneArguments, seed: int) -> None:

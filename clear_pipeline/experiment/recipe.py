@@ -48,7 +48,7 @@ class Tuning:
     grids: dict[str, dict[str, list[float]]] = field(default_factory=dict)
 
     def grid(self, method: str) -> dict[str, list[float]]:
-        """Return the values that are tried for a method, by setting; a grid of other settings is tried alone."""
+        """Return the values to try for a method, by setting. A grid of other settings replaces the shared one."""
         shared = {"learning_rate": self.learning_rate, "num_train_epochs": self.num_train_epochs}
         own = self.grids.get(method, {})
         return {**shared, **own} if own.keys() <= shared.keys() else own

@@ -94,11 +94,10 @@ def audit_steps(recipe: Recipe, folder: Path, seed: int, audits: Sequence[str], 
     steps: list[Step] = []
     for cell in audited_cells(recipe):
         needs = [f"{prefix}{cell.name}: unlearn", *(f"{prefix}{gold}: fine-tune" for gold in golds)]
-        first = steps[:1]
-        this = {"folder": folder / AUDITS_FOLDER / cell.name, "model": models / cell.name}
-        reuse = [step.arguments["folder"] for step in first]
-        needs += [step.name for step in first]
-        steps.append(Step(f"{prefix}{cell.name}: audit", audit_step, {**call, **this, "reuse": reuse}, needs))
+        needs += [step.name for step in steps[:1]]
+        reuse = [step.arguments["folder"] for step in steps[:1]]
+        own = {"folder": folder / AUDITS_FOLDER / cell.name, "model": models / cell.name, "reuse": reuse}
+        steps.append(Step(f"{prefix}{cell.name}: audit", audit_step, {**call, **own}, needs))
     return steps
 
 
@@ -200,8 +199,8 @@ def _add_audits(recipe: Recipe, output: Path, rows: dict[str, dict[str, Any]]) -
     """Add what the audits found to the rows of the main table, by name."""
     names = [cell.name for cell in audited_cells(recipe)]
     beside = {"original": ORIGINAL, GOLD: gold_roles(1)[0]}  # found in every audit of the seed
+    places = [seed_folder(output, seed) / AUDITS_FOLDER for seed in recipe.seeds]
     for name, role in {**beside, **dict.fromkeys(names, AUDITED)}.items():
-        places = [seed_folder(output, seed) / AUDITS_FOLDER for seed in recipe.seeds]
         pool_audits(rows[name], [place / (names[0] if name in beside else name) for place in places], role)
 
 
